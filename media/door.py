@@ -1,0 +1,50 @@
+"""What the worker tells the hub. `media.hub` is the real door; tests pass a fake one."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+from uuid import UUID
+
+from protocol.errors import ErrorCode
+
+
+class LegState(StrEnum):
+    CONNECTED = "connected"  # the first packet of its microphone came
+    LOST = "lost"  # no packet for a while
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordingFile:
+    """One participant's finished file. `started_at_s` is wall time (Unix) of its first sample."""
+
+    call_id: UUID
+    participant_id: UUID
+    name: str
+    started_at_s: float
+    duration_s: float
+    size_bytes: int
+    packets_lost: int
+
+
+class Door(Protocol):
+    """Every method may be awaited from the worker's loop; none may block it, none raises."""
+
+    async def answer(self, *, reply_channel: str, request_id: str | None, call_id: UUID | None, sdp: str) -> None: ...
+
+    async def error(
+        self, *, reply_channel: str, request_id: str | None, code: ErrorCode, message: str
+    ) -> None: ...
+
+    async def leg_state(
+        self, *, leg_id: UUID, call_id: UUID | None, participant_id: UUID | None, state: LegState, reason: str = ""
+    ) -> None: ...
+
+    async def recording_started(self, *, call_id: UUID, participant_id: UUID, name: str) -> None: ...
+
+    async def recording_finished(self, recording: RecordingFile) -> None: ...
+
+    async def capture_finished(
+        self, *, reply_channel: str, request_id: str | None, path: Path, duration_s: float
+    ) -> None: ...

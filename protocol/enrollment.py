@@ -1,0 +1,55 @@
+"""Claiming over HTTP: RFC 8628 field names, then a certificate for the device's CSR (RFC 2986)."""
+
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+USER_CODE_ALPHABET = "BCDFGHJKLMNPQRSTVWXZ"  # RFC 8628 section 6.1: no vowels, so no words
+USER_CODE_LENGTH = 10
+
+
+class AuthorizationRequest(BaseModel):
+    """POST /api/v1/devices/authorizations"""
+
+    model_config = ConfigDict(extra="forbid")
+
+    csr_pem: str = Field(max_length=4096)
+    model: str = Field(min_length=1, max_length=80)
+    serial: str = Field(min_length=1, max_length=80)
+    capabilities: list[str] = Field(default_factory=list, max_length=16)
+
+
+class Authorization(BaseModel):
+    """RFC 8628 section 3.2. `verification_uri_complete` carries secret and key fingerprint in the fragment."""
+
+    device_code: str
+    user_code: str
+    verification_uri: str
+    verification_uri_complete: str
+    expires_in: int
+    interval: int
+
+
+class TokenRequest(BaseModel):
+    """POST /api/v1/devices/token"""
+
+    model_config = ConfigDict(extra="forbid")
+
+    device_code: str = Field(max_length=200)
+
+
+class Enrollment(BaseModel):
+    """The answer once a member has confirmed."""
+
+    device_id: UUID
+    certificate_pem: str
+    ca_pem: str
+    household_name: str
+    device_name: str
+
+
+class EnrollmentError(BaseModel):
+    """RFC 8628 section 3.5: authorization_pending, slow_down, access_denied, expired_token."""
+
+    error: str
+    error_description: str

@@ -1,0 +1,364 @@
+"""Every message of `/ws/hub/` (browser) and `/ws/device/` (device), one model each, by direction.
+
+Published as docs/asyncapi.yaml. Names are kept for good, because other clients speak them.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Literal, get_args
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from protocol.base import MAX_SDP_CHARS, PROTOCOL_VERSION, Message, parse
+from protocol.errors import ErrorCode
+
+MAX_SPEECH_CHARS = 500
+Sdp = Annotated[str, Field(min_length=1, max_length=MAX_SDP_CHARS)]
+ShortText = Annotated[str, Field(min_length=1, max_length=200)]
+VoiceId = Annotated[str, Field(min_length=1, max_length=100)]
+
+
+class Part(BaseModel):
+    """A piece of a message."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Voice(Part):
+    voice_id: VoiceId
+    name: str
+    language: str
+    is_demo: bool
+    tone_hz: int  # the pitch of this voice's test tone
+
+
+class IceServer(Part):
+    """RTCIceServer of the W3C WebRTC specification."""
+
+    urls: list[str]
+    username: str | None = None
+    credential: str | None = None
+
+
+class CallState(StrEnum):
+    CALLING = "calling"  # the device was asked
+    RINGING = "ringing"  # the device says that it rings
+    CONNECTING = "connecting"  # accepted; media is on its way
+    CONNECTED = "connected"  # audio flows both ways
+    ENDED = "ended"
+
+
+class CallOutcome(StrEnum):
+    ANSWERED = "answered"
+    NO_ANSWER = "no_answer"
+    DECLINED = "declined"
+    CANCELLED = "cancelled"  # the caller hung up before the answer
+    BUSY = "busy"
+    OFFLINE = "offline"
+    FAILED = "failed"
+
+
+class DeliveryState(StrEnum):
+    QUEUED = "queued"
+    FETCHED = "fetched"
+    PLAYED = "played"
+    FAILED = "failed"
+    EXPIRED = "expired"
+
+
+# --- both directions -------------------------------------------------------------------------
+
+
+class Ping(Message):
+    type: Literal["ping"] = "ping"
+
+
+class Pong(Message):
+    type: Literal["pong"] = "pong"
+
+
+class IceCandidate(Message):
+    """RTCIceCandidateInit. `candidate` null ends the candidates. Without call_id: the client's own connection."""
+
+    type: Literal["ice_candidate"] = "ice_candidate"
+    call_id: UUID | None = None
+    candidate: str | None = Field(default=None, max_length=512)
+    sdpMid: str | None = Field(default=None, max_length=64)  # noqa: N815 - the browser's own name
+    sdpMLineIndex: int | None = Field(default=None, ge=0, le=16)  # noqa: N815
+    usernameFragment: str | None = Field(default=None, max_length=256)  # noqa: N815
+
+
+class CallEnd(Message):
+    """To the hub: hang up. From the hub: it is over, and how."""
+
+    type: Literal["call_end"] = "call_end"
+    call_id: UUID
+    outcome: CallOutcome | None = None
+    reason: str | None = Field(default=None, max_length=200)
+    duration_s: float | None = None
+
+
+# --- client to hub ---------------------------------------------------------------------------
+
+
+class WebrtcOffer(Message):
+    """A complete offer, or one whose candidates trickle. Without call_id: a connection of the client alone."""
+
+    type: Literal["webrtc_offer"] = "webrtc_offer"
+    sdp: Sdp
+    call_id: UUID | None = None
+
+
+class CallAccept(Message):
+    type: Literal["call_accept"] = "call_accept"
+    call_id: UUID
+
+
+class CallDecline(Message):
+    type: Literal["call_decline"] = "call_decline"
+    call_id: UUID
+    reason: Literal["declined", "busy"] = "declined"
+
+
+class Stats(Message):
+    """What one end measured, in W3C webrtc-stats names and seconds."""
+
+    type: Literal["stats"] = "stats"
+    call_id: UUID
+    packets_lost: int | None = None
+    jitter_s: float | None = None
+    round_trip_time_s: float | None = None
+
+
+# --- browser to hub --------------------------------------------------------------------------
+
+
+class Hello(Message):
+    """First message. A client without a cookie brings an API token."""
+
+    type: Literal["hello"] = "hello"
+    token: str | None = Field(default=None, max_length=200)
+    version: int = PROTOCOL_VERSION
+
+
+class Start(Message):
+    """Play the voice's test tone into the client's own connection until `stop`."""
+
+    type: Literal["start"] = "start"
+    voice_id: VoiceId
+
+
+class Stop(Message):
+    type: Literal["stop"] = "stop"
+
+
+class Speak(Message):
+    """Speak into the live connection: of the call, or of the client alone."""
+
+    type: Literal["speak"] = "speak"
+    text: str = Field(max_length=MAX_SPEECH_CHARS)
+    voice_id: VoiceId | None = None
+    call_id: UUID | None = None
+
+
+class MicStart(Message):
+    type: Literal["mic_start"] = "mic_start"
+
+
+class MicStop(Message):
+    """Ends the capture; `transcription` answers it."""
+
+    type: Literal["mic_stop"] = "mic_stop"
+
+
+class CallInvite(Message):
+    type: Literal["call_invite"] = "call_invite"
+    device_id: UUID
+
+
+# --- device to hub ---------------------------------------------------------------------------
+
+
+class DeviceHello(Message):
+    """Proof of the claimed key: an ECDSA signature (SHA-256, DER, base64) over protocol.identity.login_text()."""
+
+    type: Literal["hello"] = "hello"
+    device_id: UUID
+    signature: str = Field(max_length=200)
+    agent_version: ShortText
+    version: int = PROTOCOL_VERSION
+
+
+class CallRinging(Message):
+    type: Literal["call_ringing"] = "call_ringing"
+    call_id: UUID
+
+
+class AnnounceProgress(Message):
+    """From the device: how far a delivery is. From the hub: the same, for the page."""
+
+    type: Literal["announce_progress"] = "announce_progress"
+    delivery_id: UUID
+    state: DeliveryState
+    announcement_id: UUID | None = None
+    device_id: UUID | None = None
+    reason: str | None = Field(default=None, max_length=200)
+
+
+# --- hub to client ---------------------------------------------------------------------------
+
+
+class HelloAck(Message):
+    type: Literal["hello_ack"] = "hello_ack"
+    version: int = PROTOCOL_VERSION
+    household_id: UUID
+    household_name: str
+    voices: list[Voice]
+    ice_servers: list[IceServer]
+    device_name: str | None = None  # to a device: its own
+
+
+class WebrtcAnswer(Message):
+    type: Literal["webrtc_answer"] = "webrtc_answer"
+    sdp: str
+    call_id: UUID | None = None
+
+
+class CallStateMessage(Message):
+    """The call as the row has it now. Goes to everybody in it, and answers `call_invite`."""
+
+    type: Literal["call_state"] = "call_state"
+    call_id: UUID
+    state: CallState
+    device_id: UUID | None = None
+    outcome: CallOutcome | None = None
+    reason: str | None = None
+    connected_at: datetime | None = None
+
+
+class CallMoved(Message):
+    """Make a new offer for this call now."""
+
+    type: Literal["call_moved"] = "call_moved"
+    call_id: UUID
+
+
+class Transcription(Message):
+    """Words. With call_id: a hint that the transcript of that call has more; the page reads it there."""
+
+    type: Literal["transcription"] = "transcription"
+    text: str
+    final: bool
+    call_id: UUID | None = None
+
+
+class Presence(Message):
+    type: Literal["presence"] = "presence"
+    device_id: UUID
+    is_online: bool
+    last_seen_at: datetime | None = None
+
+
+class Error(Message):
+    type: Literal["error"] = "error"
+    code: ErrorCode
+    message: str
+
+
+# --- hub to device ---------------------------------------------------------------------------
+
+
+class Challenge(Message):
+    """First message on a device's socket: what it has to sign."""
+
+    type: Literal["challenge"] = "challenge"
+    nonce: str
+    hub_id: str
+
+
+class CallInvited(Message):
+    """Somebody calls this device."""
+
+    type: Literal["call_invite"] = "call_invite"
+    call_id: UUID
+    caller_name: str
+    auto_answer: bool
+
+
+class Announce(Message):
+    """Fetch the clip at `clip_url` (a path on the hub), play it once, report each step."""
+
+    type: Literal["announce"] = "announce"
+    delivery_id: UUID
+    text: str
+    clip_url: str
+    clip_sha256: str
+    expires_at: datetime
+
+
+class Unclaimed(Message):
+    """The device belongs to nobody now: forget certificate and household."""
+
+    type: Literal["unclaimed"] = "unclaimed"
+    reason: str
+
+
+BrowserMessage = Annotated[
+    Hello | Ping | Pong | WebrtcOffer | IceCandidate | Start | Stop | Speak | MicStart | MicStop
+    | CallInvite | CallAccept | CallDecline | CallEnd | Stats,
+    Field(discriminator="type"),
+]  # fmt: skip
+DeviceMessage = Annotated[
+    DeviceHello | Ping | Pong | WebrtcOffer | IceCandidate
+    | CallRinging | CallAccept | CallDecline | CallEnd | AnnounceProgress | Stats,
+    Field(discriminator="type"),
+]  # fmt: skip
+HubToBrowserMessage = Annotated[
+    HelloAck | Ping | Pong | WebrtcAnswer | IceCandidate | CallStateMessage | CallMoved | CallEnd
+    | Transcription | AnnounceProgress | Presence | Stats | Error,
+    Field(discriminator="type"),
+]  # fmt: skip
+HubToDeviceMessage = Annotated[
+    Challenge | HelloAck | Ping | Pong | WebrtcAnswer | IceCandidate | CallInvited | CallStateMessage
+    | CallMoved | CallEnd | Announce | Unclaimed | Error,
+    Field(discriminator="type"),
+]  # fmt: skip
+
+_ADAPTERS: dict[str, TypeAdapter[Message]] = {
+    "browser": TypeAdapter(BrowserMessage),
+    "device": TypeAdapter(DeviceMessage),
+    "hub_to_browser": TypeAdapter(HubToBrowserMessage),
+    "hub_to_device": TypeAdapter(HubToDeviceMessage),
+}
+
+
+def members(union: object) -> tuple[type[Message], ...]:
+    """The models of one of the four unions."""
+    models: tuple[type[Message], ...] = get_args(get_args(union)[0])
+    return models
+
+
+UNIONS: dict[str, object] = {
+    "browser": BrowserMessage,
+    "device": DeviceMessage,
+    "hub_to_browser": HubToBrowserMessage,
+    "hub_to_device": HubToDeviceMessage,
+}
+_TYPES = {name: frozenset(m.model_fields["type"].default for m in members(union)) for name, union in UNIONS.items()}
+
+
+def parse_browser(text: str) -> Message:
+    """A message that a browser sent. Raises protocol.base.MessageError."""
+    return parse(text, _ADAPTERS["browser"], _TYPES["browser"])
+
+
+def parse_device(text: str) -> Message:
+    """A message that a device sent. Raises protocol.base.MessageError."""
+    return parse(text, _ADAPTERS["device"], _TYPES["device"])
+
+
+def parse_from_hub(text: str, *, to_device: bool) -> Message:
+    """A message that the hub sent. Raises protocol.base.MessageError."""
+    name = "hub_to_device" if to_device else "hub_to_browser"
+    return parse(text, _ADAPTERS[name], _TYPES[name])

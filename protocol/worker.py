@@ -1,0 +1,98 @@
+"""Commands from the hub to a media worker. They travel over the channel layer as JSON.
+
+A *leg* is one peer connection. The legs of one call hear each other; a leg without a call hears only
+what is spoken or played to it.
+"""
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import Field, TypeAdapter
+
+from protocol.base import Message
+from protocol.messages import IceServer
+
+
+class LegOffer(Message):
+    """Answer this offer. The same leg_id again means: a new peer connection in the place of the old one."""
+
+    type: Literal["leg_offer"] = "leg_offer"
+    leg_id: UUID
+    call_id: UUID | None = None
+    participant_id: UUID | None = None
+    sdp: str
+    ice_servers: list[IceServer]
+    reply_channel: str  # the socket that asked
+    request_id: str | None = None
+    recording_name: str | None = None  # path under RECORDINGS_ROOT; None: do not record
+
+
+class LegCandidate(Message):
+    type: Literal["leg_candidate"] = "leg_candidate"
+    leg_id: UUID
+    candidate: str | None
+    sdp_mid: str | None = None
+    sdp_m_line_index: int | None = None
+
+
+class LegClose(Message):
+    type: Literal["leg_close"] = "leg_close"
+    leg_id: UUID
+
+
+class CallClose(Message):
+    """Close every leg of the call and finish its recordings."""
+
+    type: Literal["call_close"] = "call_close"
+    call_id: UUID
+
+
+class ToneStart(Message):
+    type: Literal["tone_start"] = "tone_start"
+    leg_id: UUID
+    frequency_hz: int
+    reply_channel: str
+    request_id: str | None = None
+
+
+class ToneStop(Message):
+    type: Literal["tone_stop"] = "tone_stop"
+    leg_id: UUID
+
+
+class PlayClip(Message):
+    """Play a finished clip (any format that FFmpeg reads) to the leg, or to every leg of its call."""
+
+    type: Literal["play_clip"] = "play_clip"
+    leg_id: UUID
+    clip_path: str
+    reply_channel: str
+    request_id: str | None = None
+
+
+class CaptureStart(Message):
+    """Keep what the leg says, in a file of its own, until `capture_stop`."""
+
+    type: Literal["capture_start"] = "capture_start"
+    leg_id: UUID
+    reply_channel: str
+    request_id: str | None = None
+
+
+class CaptureStop(Message):
+    type: Literal["capture_stop"] = "capture_stop"
+    leg_id: UUID
+    reply_channel: str
+    request_id: str | None = None
+
+
+WorkerCommand = Annotated[
+    LegOffer | LegCandidate | LegClose | CallClose | ToneStart | ToneStop | PlayClip | CaptureStart | CaptureStop,
+    Field(discriminator="type"),
+]
+_ADAPTER: TypeAdapter[WorkerCommand] = TypeAdapter(WorkerCommand)
+
+
+def parse_command(text: str) -> WorkerCommand:
+    """Raises pydantic.ValidationError: only the hub writes commands, so a bad one is a bug."""
+    return _ADAPTER.validate_json(text)
