@@ -1,0 +1,55 @@
+"""Child processes that cannot outlive their parent, and are stopped in a bounded time.
+
+Linux sends a child the signal of `PR_SET_PDEATHSIG` when the thread that started it ends, however it ends; so
+children are started from the main thread only. See prctl(2).
+"""
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+
+PR_SET_PDEATHSIG = 1
+
+
+def die_with_parent(death_signal: signal.Signals = signal.SIGKILL) -> None:
+    """Make the calling process receive `death_signal` when its parent ends. Does nothing outside Linux.
+
+    Raises OSError when the kernel refuses.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(PR_SET_PDEATHSIG, int(death_signal), 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) was refused")
+
+
+def before_exec(death_signal: signal.Signals = signal.SIGKILL) -> Callable[[], None]:
+    """A `preexec_fn`: ties the child to the process that calls this function now."""
+    parent_pid = os.getpid()
+
+    def tie() -> None:
+        die_with_parent(death_signal)
+        if os.getppid() != parent_pid:  # it died between fork and prctl, so no signal will come
+            os._exit(1)
+
+    return tie
+
+
+def stop_all(
+    processes: Iterable[subprocess.Popen[bytes]], *, stop_signal: signal.Signals, within_s: float
+) -> None:
+    """Send `stop_signal` to all, wait at most `within_s` for all together, then kill what is left."""
+    alive = [process for process in processes if process.poll() is None]
+    for process in alive:
+        process.send_signal(stop_signal)
+    deadline_s = time.monotonic() + within_s
+    for process in alive:
+        try:
+            process.wait(timeout=max(0.0, deadline_s - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
