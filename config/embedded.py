@@ -93,7 +93,7 @@ def default_redis_url(data_dir: Path) -> str:
 
 
 def given(name: str) -> str:
-    """What the environment says in `name`, or in the file that `name`_FILE names; empty when neither is set."""
+    """What the environment says in `name`, or in the file that `name`_FILE names; else empty."""
     if path := os.environ.get(f"{name}_FILE", ""):
         return Path(path).read_text().strip()
     return os.environ.get(name, "")
