@@ -55,7 +55,9 @@ def parse(text: str, adapter: TypeAdapter[MessageT], known_types: frozenset[str]
 
 
 def _unknown_type(value: Any) -> str:
-    return f"There is no message type {str(value)[:40]!r}." if value is not None else "A message needs a type."
+    return (
+        f"There is no message type {str(value)[:40]!r}." if value is not None else "A message needs a type."
+    )
 
 
 def _first_problem(error: ValidationError) -> str:

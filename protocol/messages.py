@@ -345,7 +345,9 @@ UNIONS: dict[str, object] = {
     "hub_to_browser": HubToBrowserMessage,
     "hub_to_device": HubToDeviceMessage,
 }
-_TYPES = {name: frozenset(m.model_fields["type"].default for m in members(union)) for name, union in UNIONS.items()}
+_TYPES = {
+    name: frozenset(m.model_fields["type"].default for m in members(union)) for name, union in UNIONS.items()
+}
 
 
 def parse_browser(text: str) -> Message:

@@ -87,7 +87,15 @@ class CaptureStop(Message):
 
 
 WorkerCommand = Annotated[
-    LegOffer | LegCandidate | LegClose | CallClose | ToneStart | ToneStop | PlayClip | CaptureStart | CaptureStop,
+    LegOffer
+    | LegCandidate
+    | LegClose
+    | CallClose
+    | ToneStart
+    | ToneStop
+    | PlayClip
+    | CaptureStart
+    | CaptureStop,
     Field(discriminator="type"),
 ]
 _ADAPTER: TypeAdapter[WorkerCommand] = TypeAdapter(WorkerCommand)

@@ -1,0 +1,5 @@
+"""What happened."""
+
+from django.dispatch import Signal
+
+announcement_sent = Signal()  # announcement

@@ -1,0 +1,1 @@
+"""Calls, who took part, and what was recorded."""

@@ -1,0 +1,6 @@
+"""What happened. Higher apps listen."""
+
+from django.dispatch import Signal
+
+recording_finalized = Signal()  # recording
+call_ended = Signal()  # call

@@ -1,0 +1,113 @@
+"""Several mono Ogg Opus files into one stereo file that every browser plays and seeks: AAC in MP4, index in front."""
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from common.files import folder_make_private
+
+SAMPLE_RATE_HZ = 48_000
+BLOCK = SAMPLE_RATE_HZ  # samples mixed at a time: memory does not grow with the call
+PEAK_COUNT = 600
+BIT_RATE = 96_000
+Samples = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Track:
+    path: Path
+    offset_s: float  # when it begins, from the beginning of the copy
+    is_caller: bool
+
+
+@dataclass(frozen=True)
+class Mixdown:
+    duration_s: float
+    size_bytes: int
+    peaks: dict[str, list[float]]
+
+
+def mixdown(tracks: list[Track], target: Path) -> Mixdown:
+    """Caller left, everybody else right. Written beside its place and renamed. Raises av.FFmpegError."""
+    folder_make_private(target.parent)
+    sources = [(track, _blocks(track)) for track in tracks]
+    peaks: list[tuple[float, float]] = []
+    with tempfile.NamedTemporaryFile(dir=target.parent, suffix=".m4a", delete=False) as file:
+        scratch = Path(file.name)
+    try:
+        sample_count = _encode(scratch, _mixed(sources), peaks)
+        scratch.replace(target)
+    finally:
+        scratch.unlink(missing_ok=True)
+    return Mixdown(sample_count / SAMPLE_RATE_HZ, target.stat().st_size, _peaks_reduce(peaks))
+
+
+def _mixed(sources: list[tuple[Track, Iterator[Samples]]]) -> Iterator[Samples]:
+    """Stereo blocks, shape (2, BLOCK), until every source has run out."""
+    live = list(sources)
+    while live:
+        block = np.zeros((2, BLOCK), np.float32)
+        length = 0
+        for source in list(live):
+            part = next(source[1], None)
+            if part is None:
+                live.remove(source)
+                continue
+            block[0 if source[0].is_caller else 1, : len(part)] += part
+            length = max(length, len(part))
+        if length:
+            yield np.clip(block[:, :length], -1.0, 1.0)
+
+
+def _blocks(track: Track) -> Iterator[Samples]:
+    """Mono blocks of BLOCK samples (the last one shorter), with silence before the offset."""
+    rest: Samples = np.zeros(round(track.offset_s * SAMPLE_RATE_HZ), np.float32)
+    resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE_HZ)
+    with av.open(str(track.path)) as container:
+        for frame in container.decode(audio=0):
+            for out in resampler.resample(frame):
+                rest = np.concatenate([rest, out.to_ndarray().reshape(-1)])
+            while len(rest) >= BLOCK:
+                yield rest[:BLOCK]
+                rest = rest[BLOCK:]
+    if len(rest):
+        yield rest
+
+
+def _encode(path: Path, blocks: Iterator[Samples], peaks: list[tuple[float, float]]) -> int:
+    """Returns the number of samples. Fills `peaks` with one pair per 20 ms."""
+    count = 0
+    with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:
+        stream = container.add_stream("aac", rate=SAMPLE_RATE_HZ, layout="stereo")
+        stream.bit_rate = BIT_RATE
+        for block in blocks:
+            frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(block), format="fltp", layout="stereo")
+            frame.sample_rate, frame.pts = SAMPLE_RATE_HZ, count
+            count += block.shape[1]
+            peaks.extend(_peaks_of(block))
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return count
+
+
+def _peaks_of(block: Samples) -> list[tuple[float, float]]:
+    step = SAMPLE_RATE_HZ // 50
+    whole = np.pad(np.abs(block), ((0, 0), (0, -block.shape[1] % step)))
+    tops = whole.reshape(2, -1, step).max(axis=2)
+    return [(float(left), float(right)) for left, right in tops.T]
+
+
+def _peaks_reduce(peaks: list[tuple[float, float]]) -> dict[str, list[float]]:
+    """At most PEAK_COUNT pairs, each the largest of its span."""
+    if not peaks:
+        return {"caller": [], "others": []}
+    table = np.array(peaks)
+    edges = np.linspace(0, len(table), min(PEAK_COUNT, len(table)) + 1).astype(int)
+    tops = np.array([table[a:b].max(axis=0) for a, b in pairwise(edges)])
+    return {"caller": np.round(tops[:, 0], 3).tolist(), "others": np.round(tops[:, 1], 3).tolist()}

@@ -1,0 +1,112 @@
+"""Call, CallParticipant, Recording, ListeningCopy."""
+
+from django.db import models
+
+from households.models import HouseholdModel
+from protocol.messages import CallOutcome, CallState
+
+
+def _choices(words: type[CallState] | type[CallOutcome]) -> list[tuple[str, str]]:
+    return [(word.value, word.value.replace("_", " ")) for word in words]
+
+
+class Call(HouseholdModel):
+    """Changes state only through calls.state."""
+
+    state = models.CharField(max_length=16, choices=_choices(CallState), default=CallState.CALLING)
+    outcome = models.CharField(max_length=16, choices=_choices(CallOutcome), blank=True)
+    reason = models.CharField(max_length=200, blank=True)  # why it ended, in words
+    device = models.ForeignKey("devices.Device", on_delete=models.CASCADE, related_name="calls")
+    started_by = models.ForeignKey(
+        "households.User", null=True, on_delete=models.SET_NULL, related_name="calls"
+    )
+    worker_id = models.CharField(max_length=64, blank=True)
+    connected_at = models.DateTimeField(null=True, blank=True)
+    accepted_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["device"],
+                condition=~models.Q(state=CallState.ENDED),
+                name="device_in_one_call",
+            ),
+        ]
+        indexes = [models.Index(fields=["household", "-created_at"])]
+
+    def __str__(self) -> str:
+        return f"call {self.public_id}"
+
+    @property
+    def is_live(self) -> bool:
+        return self.state != CallState.ENDED
+
+    @property
+    def duration_s(self) -> float:
+        """From audio both ways to the end; 0 when it never came to that."""
+        if not self.connected_at or not self.ended_at:
+            return 0.0
+        return (self.ended_at - self.connected_at).total_seconds()
+
+
+class ParticipantRole(models.TextChoices):
+    CALLER = "caller"
+    CALLEE = "callee"
+
+
+class CallParticipant(HouseholdModel):
+    """One end of a call. Its public_id is the id of its leg in the media worker."""
+
+    call = models.ForeignKey(Call, on_delete=models.CASCADE, related_name="participants")
+    role = models.CharField(max_length=8, choices=ParticipantRole.choices)
+    user = models.ForeignKey(
+        "households.User", null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    device = models.ForeignKey(
+        "devices.Device", null=True, blank=True, on_delete=models.CASCADE, related_name="+"
+    )
+    display_name = models.CharField(max_length=80)  # as it was then
+    joined_at = models.DateTimeField(null=True, blank=True)  # its first audio came
+    left_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["call", "role"], name="participant_role_once")]
+
+    def __str__(self) -> str:
+        return self.display_name
+
+
+class RecordingState(models.TextChoices):
+    WRITING = "writing"
+    FINISHED = "finished"
+    LOST = "lost"  # the worker went away before it closed the file
+
+
+class Recording(HouseholdModel):
+    """One participant's Ogg Opus file, as the packets came."""
+
+    participant = models.OneToOneField(CallParticipant, on_delete=models.CASCADE, related_name="recording")
+    call = models.ForeignKey(Call, on_delete=models.CASCADE, related_name="recordings")
+    name = models.CharField(max_length=200, unique=True)  # path under RECORDINGS_ROOT
+    state = models.CharField(max_length=16, choices=RecordingState.choices, default=RecordingState.WRITING)
+    started_at = models.DateTimeField(null=True, blank=True)  # of its first sample
+    duration_s = models.FloatField(default=0)
+    size_bytes = models.PositiveBigIntegerField(default=0)
+    packets_lost = models.PositiveIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ListeningCopy(HouseholdModel):
+    """All voices of a call in one stereo file, caller left, the others right; and what the waveform shows."""
+
+    call = models.OneToOneField(Call, on_delete=models.CASCADE, related_name="listening_copy")
+    name = models.CharField(max_length=200)
+    duration_s = models.FloatField()
+    size_bytes = models.PositiveBigIntegerField()
+    peaks = models.JSONField()  # {"caller": [0..1, ...], "others": [...]}, of equal length
+
+    def __str__(self) -> str:
+        return self.name

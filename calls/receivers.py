@@ -1,0 +1,15 @@
+"""Reactions, one line each."""
+
+from typing import Any
+
+from django.dispatch import receiver
+
+from calls.events import recording_finalized
+from calls.models import Recording
+from calls.tasks import listening_copy_create_task
+from common.tasks import delay_on_commit
+
+
+@receiver(recording_finalized)
+def on_recording_finalized(recording: Recording, **_: Any) -> None:
+    delay_on_commit(listening_copy_create_task, recording.call_id)

@@ -1,0 +1,187 @@
+"""A call from the press of the button to the last word. Every change goes through calls.state."""
+
+from datetime import datetime
+
+from django.db import IntegrityError, transaction
+
+from calls.events import call_ended
+from calls.models import Call, CallParticipant, ParticipantRole
+from calls.placement import worker_choose
+from calls.state import LIVE_STATES, call_move
+from common.clock import now
+from common.errors import Conflict, DeviceBusy, DeviceOffline
+from common.push import group_device, group_household, group_worker, push_on_commit
+from devices.models import Device
+from households.models import Membership
+from protocol.base import Message
+from protocol.errors import ErrorCode
+from protocol.messages import (
+    CallEnd,
+    CallInvited,
+    CallOutcome,
+    CallState,
+    CallStateMessage,
+)
+from protocol.worker import CallClose
+
+
+def call_start(*, membership: Membership, device: Device) -> Call:
+    """Call a device. Raises DeviceOffline, DeviceBusy (each leaves a line in the history), Unavailable."""
+    worker_id = worker_choose()
+    if not device.presence.is_online:
+        _call_refused(membership, device, CallOutcome.OFFLINE)
+        raise DeviceOffline(f"{device.name} is offline. It will show as online when it is back.")
+    try:
+        with transaction.atomic():
+            call = _call_create(membership, device, worker_id=worker_id)
+            push_on_commit(group_device(device.public_id), call_invitation(call))
+    except IntegrityError:
+        _call_refused(membership, device, CallOutcome.BUSY)
+        raise DeviceBusy(f"{device.name} is in another call.") from None
+    return call
+
+
+def call_invitation(call: Call) -> CallInvited:
+    return CallInvited(
+        call_id=call.public_id,
+        caller_name=str(call.started_by or call.household),
+        auto_answer=call.device.is_auto_answer,
+    )
+
+
+def call_ring(*, call: Call) -> None:
+    """The device says that it rings. Late or repeated: nothing happens."""
+    if call_move(call, CallState.RINGING):
+        call_tell(call)
+
+
+def call_accept(*, call: Call) -> None:
+    """Raises Conflict when the call is over."""
+    if call_move(call, CallState.CONNECTING, accepted_at=now()):
+        call_tell(call)
+        _connect_if_joined(call)
+    elif not call.is_live:
+        raise Conflict("This call is over.", code=ErrorCode.CALL_ENDED)
+
+
+def call_leg_joined(*, leg: CallParticipant) -> None:
+    """The first audio of this end came. The call is connected when it came from every end."""
+    CallParticipant.objects.filter(pk=leg.pk, joined_at=None).update(joined_at=now())
+    call = leg.call
+    call.refresh_from_db()
+    _connect_if_joined(call)
+
+
+def call_leg_left(*, leg: CallParticipant, reason: str) -> None:
+    """The worker gave this end up."""
+    CallParticipant.objects.filter(pk=leg.pk, left_at=None).update(left_at=now())
+    call_end(call=leg.call, reason=reason, by=leg)
+
+
+def call_decline(*, call: Call, outcome: CallOutcome) -> None:
+    words = "is busy" if outcome == CallOutcome.BUSY else "declined the call"
+    _end(call, outcome=outcome, reason=f"{call.device.name} {words}.")
+
+
+def call_end(*, call: Call, reason: str = "", by: CallParticipant | None = None) -> None:
+    """Hang up, or give up. Ending twice is the same as ending once."""
+    if call.connected_at:
+        outcome = CallOutcome.ANSWERED
+    elif call.accepted_at:
+        outcome = CallOutcome.FAILED
+    elif by is not None and by.role == ParticipantRole.CALLEE:
+        outcome = CallOutcome.DECLINED
+    else:
+        outcome = CallOutcome.CANCELLED
+    _end(call, outcome=outcome, reason=reason)
+
+
+def call_fail(*, call: Call, outcome: CallOutcome, reason: str) -> None:
+    """The hub itself ends it: nobody answered, no worker, no audio."""
+    _end(call, outcome=CallOutcome.ANSWERED if call.connected_at else outcome, reason=reason)
+
+
+def call_state_message(call: Call, reply_to: str | None = None) -> CallStateMessage:
+    return CallStateMessage(
+        call_id=call.public_id,
+        state=CallState(call.state),
+        device_id=call.device.public_id,
+        outcome=CallOutcome(call.outcome) if call.outcome else None,
+        reason=call.reason or None,
+        connected_at=call.connected_at,
+        reply_to=reply_to,
+    )
+
+
+def call_tell(call: Call, message: Message | None = None) -> None:
+    """Everybody in the call, and every open page of the household, hears how it stands."""
+    message = message or call_state_message(call)
+    push_on_commit(group_household(call.household.public_id), message)
+    push_on_commit(group_device(call.device.public_id), message)
+
+
+def _connect_if_joined(call: Call) -> None:
+    waiting = call.participants.filter(joined_at=None).exists()
+    if not waiting and call_move(call, CallState.CONNECTED, connected_at=now()):
+        call_tell(call)
+
+
+def _end(call: Call, *, outcome: CallOutcome, reason: str) -> None:
+    with transaction.atomic():
+        if not call_move(call, CallState.ENDED, outcome=outcome, reason=reason[:200], ended_at=now()):
+            return
+        call_tell(
+            call,
+            CallEnd(
+                call_id=call.public_id,
+                outcome=outcome,
+                reason=call.reason or None,
+                duration_s=round(call.duration_s, 1),
+            ),
+        )
+        if call.worker_id:
+            push_on_commit(group_worker(call.worker_id), CallClose(call_id=call.public_id))
+        call_ended.send(sender=Call, call=call)
+
+
+def _call_create(membership: Membership, device: Device, *, worker_id: str) -> Call:
+    call = Call.objects.create(
+        household=membership.household, device=device, started_by=membership.user, worker_id=worker_id
+    )
+    _participants_create(call, membership, device)
+    return call
+
+
+def _call_refused(membership: Membership, device: Device, outcome: CallOutcome) -> None:
+    moment: datetime = now()
+    call = Call.objects.create(
+        household=membership.household,
+        device=device,
+        started_by=membership.user,
+        state=CallState.ENDED,
+        outcome=outcome,
+        ended_at=moment,
+    )
+    _participants_create(call, membership, device)
+
+
+def _participants_create(call: Call, membership: Membership, device: Device) -> None:
+    CallParticipant.objects.create(
+        household=call.household,
+        call=call,
+        role=ParticipantRole.CALLER,
+        user=membership.user,
+        display_name=str(membership.user),
+    )
+    CallParticipant.objects.create(
+        household=call.household,
+        call=call,
+        role=ParticipantRole.CALLEE,
+        device=device,
+        display_name=device.name,
+    )
+
+
+def calls_live() -> "list[Call]":
+    """Every call that is not over. For the sweep."""
+    return list(Call.objects.filter(state__in=LIVE_STATES).select_related("device", "household"))

@@ -1,0 +1,17 @@
+"""Doors from Celery to the services."""
+
+from celery import shared_task
+
+from calls.models import Call
+from calls.recordings import listening_copy_create
+from calls.sweep import calls_sweep
+
+
+@shared_task
+def calls_sweep_task() -> None:
+    calls_sweep()
+
+
+@shared_task
+def listening_copy_create_task(call_pk: int) -> None:
+    listening_copy_create(call=Call.objects.select_related("household").get(pk=call_pk))

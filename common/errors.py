@@ -1,0 +1,80 @@
+"""What may go wrong, in words for people, and how each transport says it.
+
+DomainError
+|- Invalid            400  what was given cannot be
+|- NotSignedIn        401
+|- NotAllowed         403  yours, but not for your role
+|- NotFound           404  absent, or somebody else's: the same answer
+|- Conflict           409  not now
+|  |- DeviceOffline
+|  |- DeviceBusy
+|- TooMany            429
+|- Unavailable        503  a part of the hub is missing
+"""
+
+from typing import Any, ClassVar
+
+from rest_framework.response import Response
+from rest_framework.views import exception_handler
+
+from protocol.errors import ErrorCode
+
+
+class DomainError(Exception):
+    """A refusal. `message` goes to the person as it is."""
+
+    status: ClassVar[int] = 400
+    code: ClassVar[ErrorCode] = ErrorCode.BAD_MESSAGE
+
+    def __init__(self, message: str, *, code: ErrorCode | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.wire_code = code or self.code
+
+
+class Invalid(DomainError):
+    status = 400
+
+
+class NotSignedIn(DomainError):
+    status = 401
+    code = ErrorCode.NOT_SIGNED_IN
+
+
+class NotAllowed(DomainError):
+    status = 403
+    code = ErrorCode.NOT_ALLOWED
+
+
+class NotFound(DomainError):
+    status = 404
+    code = ErrorCode.NOT_FOUND
+
+
+class Conflict(DomainError):
+    status = 409
+
+
+class DeviceOffline(Conflict):
+    code = ErrorCode.DEVICE_OFFLINE
+
+
+class DeviceBusy(Conflict):
+    code = ErrorCode.DEVICE_BUSY
+
+
+class TooMany(DomainError):
+    status = 429
+    code = ErrorCode.TOO_MANY
+
+
+class Unavailable(DomainError):
+    status = 503
+    code = ErrorCode.INTERNAL
+
+
+def api_exception_handler(exc: Exception, context: dict[str, Any]) -> Response | None:
+    """Django REST framework's hook."""
+    if isinstance(exc, DomainError):
+        return Response({"error": str(exc.wire_code), "error_description": exc.message}, status=exc.status)
+    return exception_handler(exc, context)

@@ -1,0 +1,16 @@
+"""Counting tries, in the shared cache so that every process counts together."""
+
+from django.core.cache import cache
+
+from common.errors import TooMany
+
+
+def limit_hit(key: str, *, most: int, per_s: int, message: str) -> None:
+    """Count one try. Raises TooMany once there were more than `most` in `per_s` seconds (fixed window)."""
+    cache.add(f"limit:{key}", 0, timeout=per_s)
+    try:
+        count = cache.incr(f"limit:{key}")
+    except ValueError:  # the window ended in between
+        return
+    if count > most:
+        raise TooMany(message)

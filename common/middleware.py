@@ -1,0 +1,24 @@
+"""Turns the error tree into pages."""
+
+from collections.abc import Callable
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from common.errors import DomainError
+
+
+class DomainErrorMiddleware:
+    """A DomainError that a view lets go becomes a page (or a fragment for htmx) that says it in words."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        if not isinstance(exception, DomainError):
+            return None
+        template = "common/_error.html" if request.headers.get("HX-Request") else "common/error.html"
+        return render(request, template, {"error": exception}, status=exception.status)

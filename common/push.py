@@ -1,0 +1,62 @@
+"""Sending a hint to sockets and workers. At most once: the row is the truth, readers re-read it on connect.
+
+Group names are made here and nowhere else.
+"""
+
+from uuid import UUID
+
+import structlog
+from asgiref.sync import async_to_sync
+from channels.layers import get_channel_layer
+from django.db import transaction
+
+from protocol.base import Message
+
+log = structlog.get_logger(__name__)
+
+# What a push looks like inside the channel layer. Consumers have a method push_message().
+EVENT_TYPE = "push.message"
+
+
+def group_household(public_id: UUID) -> str:
+    """Every signed-in browser of the household."""
+    return f"household.{public_id}"
+
+
+def group_device(public_id: UUID) -> str:
+    """The device's own socket."""
+    return f"device.{public_id}"
+
+
+def group_worker(worker_id: str) -> str:
+    """One media worker."""
+    return f"worker.{worker_id}"
+
+
+async def apush(group: str, message: Message) -> None:
+    """To a group. Never raises: whoever misses a hint reads the row later."""
+    try:
+        await get_channel_layer().group_send(group, {"type": EVENT_TYPE, "text": message.to_json()})
+    except OSError:
+        log.warning("push was lost: Redis is away", group=group)
+
+
+async def apush_channel(channel: str, message: Message) -> None:
+    """To one socket, as the answer to its request."""
+    try:
+        await get_channel_layer().send(channel, {"type": EVENT_TYPE, "text": message.to_json()})
+    except OSError:
+        log.warning("answer was lost: Redis is away")
+
+
+def push(group: str, message: Message) -> None:
+    async_to_sync(apush)(group, message)
+
+
+def push_channel(channel: str, message: Message) -> None:
+    async_to_sync(apush_channel)(channel, message)
+
+
+def push_on_commit(group: str, message: Message) -> None:
+    """The usual way: nobody hears of what a rollback undoes."""
+    transaction.on_commit(lambda: push(group, message))

@@ -1,0 +1,61 @@
+"""structlog for everything: one readable line for people, JSON with HUB_LOG_JSON=1."""
+
+import logging
+import logging.config
+import os
+from typing import Any
+
+import structlog
+
+_SHARED: list[Any] = [
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.add_logger_name,
+    structlog.processors.TimeStamper(fmt="%H:%M:%S"),
+]
+
+
+def configure(config: dict[str, Any]) -> None:
+    """Called by Django with settings.LOGGING."""
+    is_json = os.environ.get("HUB_LOG_JSON") == "1"
+    renderer: Any = (
+        structlog.processors.JSONRenderer() if is_json else structlog.dev.ConsoleRenderer(colors=False)
+    )
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *_SHARED,
+            structlog.processors.format_exc_info,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    logging.config.dictConfig(
+        {
+            "version": 1,
+            "disable_existing_loggers": False,
+            "formatters": {
+                "line": {
+                    "()": structlog.stdlib.ProcessorFormatter,
+                    "processor": renderer,
+                    "foreign_pre_chain": _SHARED,
+                },
+            },
+            "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+            "root": {"handlers": ["console"], "level": config.get("level", "INFO")},
+            # These write what people send each other, or one line per packet.
+            "loggers": {
+                name: {"level": "WARNING"}
+                for name in (
+                    "aioice",
+                    "aiortc",
+                    "daphne",
+                    "django_structlog",
+                    "faster_whisper",
+                    "httpx",
+                    "piper",
+                )
+            },
+        }
+    )

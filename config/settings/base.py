@@ -1,0 +1,223 @@
+"""Settings that every environment shares. Values that differ by installation come from the environment."""
+
+from urllib.parse import urlsplit
+
+from celery.schedules import schedule
+from csp.constants import NONCE, NONE, SELF
+
+from config.embedded import celery_broker_url, default_database_url, default_redis_url
+from config.env import BASE_DIR, data_dir, env, hub_url
+from config.secrets import secret_get
+
+DATA_DIR = data_dir()
+HUB_URL = hub_url()
+# Without one, links carry the address under which the hub was reached.
+IS_HUB_URL_SET = bool(env.str("HUB_URL", default=""))
+_HUB = urlsplit(HUB_URL)
+IS_HTTPS = _HUB.scheme == "https"
+HUB_VERSION = "0.1.0"
+
+SECRET_KEY = secret_get("SECRET_KEY")
+DEBUG = False
+# A hub at home is reached by several names: localhost, a LAN address, a name of the VPN.
+ALLOWED_HOSTS = [_HUB.hostname or "localhost", *env.list("HUB_EXTRA_HOSTS", default=[])]
+if env.bool("HUB_ALLOW_LAN_HOSTS", default=not IS_HTTPS):
+    ALLOWED_HOSTS = ["*"]
+CSRF_TRUSTED_ORIGINS = [HUB_URL]
+
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.usersessions",
+    "channels",
+    "csp",
+    "django_celery_beat",
+    "django_htmx",
+    "django_structlog",
+    "drf_spectacular",
+    "rest_framework",
+    "config",
+    "common",
+    "households",
+    "devices",
+    "calls",
+    "transcripts",
+    "announcements",
+    "signaling",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django_structlog.middlewares.RequestMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "allauth.usersessions.middleware.UserSessionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "households.middleware.HouseholdMiddleware",
+    "common.middleware.DomainErrorMiddleware",
+]
+ROOT_URLCONF = "config.urls"
+ASGI_APPLICATION = "config.asgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "households.context.household",
+            ],
+        },
+    },
+]
+
+# --- data ------------------------------------------------------------------------------------
+DATABASE_URL = env.str("DATABASE_URL", default=default_database_url(DATA_DIR))
+DATABASES = {"default": env.db_url_config(DATABASE_URL)}
+DATABASES["default"] |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+REDIS_URL = env.str("REDIS_URL", default=default_redis_url(DATA_DIR))
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
+CHANNEL_LAYERS = {
+    "default": {
+        # The pub/sub layer: consumers survive a restart of Redis with this one, and with no other.
+        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "CONFIG": {"hosts": [{"address": REDIS_URL}]},
+    },
+}
+RECORDINGS_ROOT = DATA_DIR / "recordings"
+CAPTURES_ROOT = DATA_DIR / "captures"
+CLIPS_ROOT = DATA_DIR / "clips"
+SPEECH_MODELS_ROOT = DATA_DIR / "speech-models"
+SPEECH_MODELS_CHOICE = env.str("HUB_SPEECH_MODELS", default="best")
+
+# --- people ----------------------------------------------------------------------------------
+AUTH_USER_MODEL = "households.User"
+AUTHENTICATION_BACKENDS = [
+    "django.contrib.auth.backends.ModelBackend",
+    "allauth.account.auth_backends.AuthenticationBackend",
+]
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "devices:home"
+ACCOUNT_ADAPTER = "households.adapter.AccountAdapter"
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
+ACCOUNT_SESSION_REMEMBER = True
+USERSESSIONS_TRACK_ACTIVITY = False
+EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
+SESSION_COOKIE_NAME = "hearthline_session"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = IS_HTTPS
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
+
+# --- pages -----------------------------------------------------------------------------------
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+STATIC_URL = "static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+WHITENOISE_USE_FINDERS = True
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin" if IS_HTTPS else None
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF, NONCE],
+        "style-src": [SELF, NONCE],
+        "img-src": [SELF, "data:", "blob:"],
+        "media-src": [SELF, "blob:"],
+        "font-src": [SELF],
+        "connect-src": [SELF, "ws:" if not IS_HTTPS else "wss:"],
+        "manifest-src": [SELF],
+        "worker-src": [SELF],
+        "form-action": [SELF],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+    },
+}
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+
+# --- API -------------------------------------------------------------------------------------
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "EXCEPTION_HANDLER": "common.errors.api_exception_handler",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Hearthline",
+    "DESCRIPTION": "The HTTP API of a Hearthline hub. Signaling is in asyncapi.yaml.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+}
+
+# --- tasks -----------------------------------------------------------------------------------
+CELERY_BROKER_URL = celery_broker_url(REDIS_URL)
+CELERY_TASK_DEFAULT_QUEUE = "default"
+CELERY_TASK_ROUTES = {
+    "transcripts.tasks.*": {"queue": "stt"},
+    "announcements.tasks.*": {"queue": "tts"},
+}
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_TASK_TIME_LIMIT = 3600
+CELERY_BEAT_SCHEDULE = {
+    "end forgotten calls": {"task": "calls.tasks.calls_sweep_task", "schedule": schedule(5.0)},
+    "notice devices that went away": {"task": "devices.tasks.presence_sweep_task", "schedule": schedule(5.0)},
+    "retry transcripts": {"task": "transcripts.tasks.transcripts_sweep_task", "schedule": schedule(10.0)},
+    "retry and expire announcements": {
+        "task": "announcements.tasks.announcements_sweep_task",
+        "schedule": schedule(10.0),
+    },
+}
+
+# --- calls -----------------------------------------------------------------------------------
+STUN_URLS = env.list("HUB_STUN_URLS", default=[])
+TURN_URLS = env.list("HUB_TURN_URLS", default=[])
+TURN_SECRET = secret_get("TURN_SECRET")
+# With 100 codes alive and 20^10 codes: under 2^-20 a day for a guesser.
+CLAIM_TRIES_PER_QUARTER_HOUR = 1000
+RING_TIMEOUT_S = 35
+CONNECT_TIMEOUT_S = 20
+DEVICE_SILENCE_S = 25
+
+LOGGING_CONFIG = "config.logs.configure"
+LOGGING = {"level": env.str("HUB_LOG_LEVEL", default="INFO")}

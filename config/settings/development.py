@@ -1,0 +1,5 @@
+"""What a developer runs: templates and static files change without a restart."""
+
+from config.settings.base import *  # noqa: F403
+
+DEBUG = True

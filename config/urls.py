@@ -1,0 +1,26 @@
+"""Every address of the hub."""
+
+from django.urls import include, path
+from drf_spectacular.views import SpectacularAPIView
+
+from announcements.api import clip_fetch
+from config.health import healthz, readyz
+from devices.api import AuthorizationCreateApi, TokenCreateApi
+
+api = [
+    path("devices/authorizations", AuthorizationCreateApi.as_view(), name="device-authorizations"),
+    path("devices/token", TokenCreateApi.as_view(), name="device-token"),
+    path("clips/<uuid:delivery_id>", clip_fetch, name="clip"),
+    path("schema", SpectacularAPIView.as_view(), name="schema"),
+]
+urlpatterns = [
+    path("healthz", healthz),
+    path("readyz", readyz),
+    path("api/v1/", include(api)),
+    path("accounts/", include("allauth.urls")),
+    path("", include("households.urls")),
+    path("", include("devices.urls")),
+    path("", include("calls.urls")),
+    path("", include("transcripts.urls")),
+    path("", include("announcements.urls")),
+]

@@ -1,0 +1,1 @@
+"""Devices, their rooms, their claim, their certificates, their presence."""

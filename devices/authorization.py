@@ -1,0 +1,231 @@
+"""Claiming: authorization (RFC 8628), then enrollment.
+
+1. authorization_start     the device asks; it gets codes and shows them
+2. authorization_find      a member brings the secret of the QR code or types the user code
+3. authorization_confirm   the member says yes: the device row is made
+4. authorization_poll      the device fetches its certificate, once
+"""
+
+import secrets
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+
+from common.clock import now
+from common.codes import secret_hash, secret_make
+from common.errors import Conflict, Invalid, NotFound
+from common.limits import limit_hit
+from devices.certificates import authority_get, certificate_sign, csr_check
+from devices.models import (
+    AuthorizationState,
+    Device,
+    DeviceAuthorization,
+    DeviceCertificate,
+    DevicePresence,
+    Room,
+)
+from households.access import need
+from households.models import Membership
+from households.roles import Permission
+from protocol.enrollment import (
+    USER_CODE_ALPHABET,
+    USER_CODE_LENGTH,
+    Authorization,
+    AuthorizationRequest,
+    Enrollment,
+)
+
+LIFE = timedelta(minutes=15)
+INTERVAL_S = 2
+TRIES = 5
+
+
+class PollProblem(Exception):
+    """RFC 8628 section 3.5: `error` is one of its four words."""
+
+    def __init__(self, error: str, description: str) -> None:
+        super().__init__(error)
+        self.error, self.description = error, description
+
+
+def authorization_start(*, request: AuthorizationRequest, base_url: str) -> Authorization:
+    """Raises Invalid for a bad CSR, Conflict for a key that is claimed already."""
+    csr = csr_check(request.csr_pem)
+    if _is_claimed(csr.fingerprint_sha256):
+        raise Conflict("This device belongs to a home already. Remove it there, or reset the device.")
+    device_code, secret = secret_make(32), secret_make(16)
+    user_code = "".join(secrets.choice(USER_CODE_ALPHABET) for _ in range(USER_CODE_LENGTH))
+    DeviceAuthorization.objects.create(
+        device_code_hash=secret_hash(device_code),
+        user_code_hash=secret_hash(user_code),
+        secret_hash=secret_hash(secret),
+        csr_pem=request.csr_pem,
+        fingerprint_sha256=csr.fingerprint_sha256,
+        model=request.model,
+        serial=request.serial,
+        capabilities=request.capabilities,
+        expires_at=now() + LIFE,
+        interval_s=INTERVAL_S,
+    )
+    return Authorization(
+        device_code=device_code,
+        user_code=user_code,
+        verification_uri=f"{base_url}/devices/add/",
+        verification_uri_complete=f"{base_url}/claim/#s={secret}&f={csr.fingerprint_sha256}",
+        expires_in=int(LIFE.total_seconds()),
+        interval=INTERVAL_S,
+    )
+
+
+def authorization_find(
+    *, membership: Membership, secret: str = "", user_code: str = "", fingerprint: str = ""
+) -> DeviceAuthorization:
+    """The waiting device behind a secret or a typed code. Raises NotFound, Conflict (used), Invalid, TooMany.
+
+    Only wrong codes count as tries, so that a page may look the same device up again.
+    """
+    need(membership, Permission.DEVICES_MANAGE)
+    rows = DeviceAuthorization.objects.all()
+    if secret:
+        row = rows.filter(secret_hash=secret_hash(secret)).first()
+    else:
+        row = rows.filter(user_code_hash=secret_hash(user_code_normalize(user_code))).last()
+    if row is None:
+        _count_wrong(membership)
+        raise NotFound("No device waits with this code. Check it, or let the device show a new one.")
+    if fingerprint and fingerprint.lower() != row.fingerprint_sha256:
+        raise Invalid("The key in this code is not the key of the device. Do not claim it; reset the device.")
+    if row.state != AuthorizationState.PENDING:
+        raise Conflict("This code was used already. Each code works once.")
+    if row.expires_at <= now():
+        raise NotFound("This code has expired. Let the device show a new one.")
+    return row
+
+
+def user_code_normalize(text: str) -> str:
+    """Forgiving of case, spaces and dashes. Raises Invalid when it cannot be a code."""
+    code = "".join(c for c in text.upper() if c.isalnum())
+    if len(code) != USER_CODE_LENGTH or any(c not in USER_CODE_ALPHABET for c in code):
+        raise Invalid(f"A code has {USER_CODE_LENGTH} letters, like BCDFG-HJKLM, and no vowels or digits.")
+    return code
+
+
+def authorization_confirm(
+    *,
+    membership: Membership,
+    authorization: DeviceAuthorization,
+    name: str,
+    room: Room | None,
+    is_auto_answer: bool,
+) -> Device:
+    """Claim the device. Of two people at once one wins; the other gets Conflict."""
+    need(membership, Permission.DEVICES_MANAGE)
+    if not name.strip():
+        raise Invalid("Give the device a name.")
+    with transaction.atomic():
+        pending = DeviceAuthorization.objects.filter(
+            pk=authorization.pk, state=AuthorizationState.PENDING, expires_at__gt=now()
+        )
+        if not pending.update(state=AuthorizationState.CONFIRMED):
+            raise Conflict("This device was claimed a moment ago, or its code has expired.")
+        device = _device_create(membership, authorization, name.strip()[:80], room, is_auto_answer)
+        DeviceAuthorization.objects.filter(pk=authorization.pk).update(device=device)
+    return device
+
+
+def authorization_deny(*, membership: Membership, authorization: DeviceAuthorization) -> None:
+    need(membership, Permission.DEVICES_MANAGE)
+    pending = DeviceAuthorization.objects.filter(pk=authorization.pk, state=AuthorizationState.PENDING)
+    pending.update(state=AuthorizationState.DENIED)
+
+
+def authorization_poll(*, device_code: str) -> Enrollment:
+    """The certificate, once a member has confirmed. Raises PollProblem.
+
+    Asking again after the certificate was given gives it again while the code lives: an answer may get lost.
+    """
+    row = DeviceAuthorization.objects.filter(device_code_hash=secret_hash(device_code)).first()
+    if row is None or (row.expires_at <= now() and row.state == AuthorizationState.PENDING):
+        raise PollProblem("expired_token", "The code has expired. Ask for a new one.")
+    last, row.polled_at = row.polled_at, now()
+    row.save(update_fields=["polled_at"])
+    if row.state == AuthorizationState.DENIED:
+        raise PollProblem("access_denied", "The claim was refused.")
+    if row.state == AuthorizationState.PENDING:
+        # A little grace: the network may bunch two polls together.
+        if last and row.polled_at - last < timedelta(seconds=row.interval_s * 0.5):
+            raise PollProblem("slow_down", "Ask less often.")
+        raise PollProblem("authorization_pending", "Nobody has claimed the device yet.")
+    return _enroll(row)
+
+
+def _enroll(row: DeviceAuthorization) -> Enrollment:
+    device = row.device
+    if device is None or device.revoked_at or row.expires_at + LIFE <= now():
+        raise PollProblem("expired_token", "The code has expired. Ask for a new one.")
+    with transaction.atomic():
+        Device.objects.select_for_update().get(pk=device.pk)
+        certificate = DeviceCertificate.objects.filter(device=device, revoked_at=None).first()
+        pem = certificate.certificate_pem if certificate else _certificate_issue(row, device)
+        DeviceAuthorization.objects.filter(pk=row.pk).update(state=AuthorizationState.ENROLLED)
+    return Enrollment(
+        device_id=device.public_id,
+        certificate_pem=pem,
+        ca_pem=authority_get().certificate_pem,
+        household_name=device.household.name,
+        device_name=device.name,
+    )
+
+
+def _certificate_issue(row: DeviceAuthorization, device: Device) -> str:
+    certificate = certificate_sign(request=csr_check(row.csr_pem), device_id=device.public_id)
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    issued = DeviceCertificate.objects.create(
+        device=device,
+        serial_number=f"{certificate.serial_number:x}",
+        certificate_pem=certificate.public_bytes(Encoding.PEM).decode(),
+        not_before=certificate.not_valid_before_utc,
+        not_after=certificate.not_valid_after_utc,
+    )
+    return issued.certificate_pem
+
+
+def _device_create(
+    membership: Membership, row: DeviceAuthorization, name: str, room: Room | None, is_auto_answer: bool
+) -> Device:
+    try:
+        with transaction.atomic():
+            device = Device.objects.create(
+                household=membership.household,
+                room=room,
+                name=name,
+                model=row.model,
+                serial=row.serial,
+                capabilities=row.capabilities,
+                fingerprint_sha256=row.fingerprint_sha256,
+                public_key_pem=csr_check(row.csr_pem).public_key_pem,
+                is_auto_answer=is_auto_answer,
+                claimed_by=membership.user,
+                claimed_at=now(),
+            )
+    except IntegrityError:
+        raise Conflict(
+            "This device belongs to a home already. Remove it there, or reset the device."
+        ) from None
+    DevicePresence.objects.create(device=device)
+    return device
+
+
+def _is_claimed(fingerprint_sha256: str) -> bool:
+    from django_scopes import scopes_disabled
+
+    with scopes_disabled():
+        return Device.objects.filter(fingerprint_sha256=fingerprint_sha256, revoked_at=None).exists()
+
+
+def _count_wrong(membership: Membership) -> None:
+    words = "Too many wrong codes. Wait 15 minutes and try again."
+    limit_hit(f"claim:{membership.user_id}", most=TRIES, per_s=900, message=words)
+    limit_hit("claim:all", most=settings.CLAIM_TRIES_PER_QUARTER_HOUR, per_s=900, message=words)

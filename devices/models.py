@@ -1,0 +1,103 @@
+"""Room, Device, DevicePresence, DeviceAuthorization, DeviceCertificate."""
+
+from django.db import models
+
+from common.models import BaseModel
+from households.models import HouseholdModel
+
+
+class Room(HouseholdModel):
+    name = models.CharField(max_length=80)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["household", "name"], name="room_once")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Device(HouseholdModel):
+    """The box, once it is claimed. `revoked_at` set: it belongs to nobody now, only history knows it."""
+
+    room = models.ForeignKey(Room, null=True, blank=True, on_delete=models.SET_NULL, related_name="devices")
+    name = models.CharField(max_length=80)
+    model = models.CharField(max_length=80)
+    serial = models.CharField(max_length=80)
+    capabilities = models.JSONField(default=list)
+    fingerprint_sha256 = models.CharField(max_length=64, db_index=True)
+    public_key_pem = models.TextField()
+    is_auto_answer = models.BooleanField(default=False)
+    claimed_by = models.ForeignKey(
+        "households.User", null=True, on_delete=models.SET_NULL, related_name="claimed_devices"
+    )
+    claimed_at = models.DateTimeField()
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["fingerprint_sha256"],
+                condition=models.Q(revoked_at=None),
+                name="device_key_claimed_once",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class DevicePresence(BaseModel):
+    """Written by every heartbeat, so it is kept apart from Device."""
+
+    device = models.OneToOneField(Device, on_delete=models.CASCADE, related_name="presence")
+    is_online = models.BooleanField(default=False)
+    channel_name = models.CharField(max_length=200, blank=True)  # the socket that holds the presence
+    last_seen_at = models.DateTimeField(null=True, blank=True)
+    agent_version = models.CharField(max_length=40, blank=True)
+
+    def __str__(self) -> str:
+        return f"presence of device {self.device_id}"
+
+
+class AuthorizationState(models.TextChoices):
+    PENDING = "pending"
+    CONFIRMED = "confirmed"
+    DENIED = "denied"
+    ENROLLED = "enrolled"  # the device has fetched its certificate
+
+
+class DeviceAuthorization(BaseModel):
+    """A device that waits to be claimed (RFC 8628). It belongs to no household until somebody confirms."""
+
+    state = models.CharField(
+        max_length=16, choices=AuthorizationState.choices, default=AuthorizationState.PENDING
+    )
+    device_code_hash = models.CharField(max_length=64, unique=True)
+    user_code_hash = models.CharField(max_length=64, db_index=True)
+    secret_hash = models.CharField(max_length=64, db_index=True)
+    csr_pem = models.TextField()
+    fingerprint_sha256 = models.CharField(max_length=64)
+    model = models.CharField(max_length=80)
+    serial = models.CharField(max_length=80)
+    capabilities = models.JSONField(default=list)
+    expires_at = models.DateTimeField()
+    polled_at = models.DateTimeField(null=True, blank=True)
+    interval_s = models.PositiveSmallIntegerField(default=2)
+    device = models.ForeignKey(
+        Device, null=True, blank=True, on_delete=models.CASCADE, related_name="authorizations"
+    )
+
+    def __str__(self) -> str:
+        return f"{self.model} {self.serial}"
+
+
+class DeviceCertificate(BaseModel):
+    device = models.ForeignKey(Device, on_delete=models.CASCADE, related_name="certificates")
+    serial_number = models.CharField(max_length=64, unique=True)
+    certificate_pem = models.TextField()
+    not_before = models.DateTimeField()
+    not_after = models.DateTimeField()
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return self.serial_number

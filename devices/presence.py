@@ -1,0 +1,52 @@
+"""Who is there. One socket holds a device's presence; a newer socket takes it over."""
+
+from datetime import timedelta
+
+from django.conf import settings
+
+from common.clock import now
+from common.push import group_household, push_on_commit
+from devices.models import Device, DevicePresence
+from protocol.messages import Presence
+
+
+def presence_connect(*, device: Device, channel_name: str, agent_version: str) -> None:
+    DevicePresence.objects.filter(device=device).update(
+        is_online=True, channel_name=channel_name, agent_version=agent_version, last_seen_at=now()
+    )
+    _tell(device, is_online=True)
+
+
+def presence_touch(*, device: Device, channel_name: str) -> bool:
+    """A heartbeat. False: the presence belongs to another socket now, or the sweep gave this one up."""
+    rows = DevicePresence.objects.filter(device=device, channel_name=channel_name, is_online=True)
+    return bool(rows.update(last_seen_at=now()))
+
+
+def presence_disconnect(*, device: Device, channel_name: str) -> None:
+    """Only the socket that holds the presence may end it."""
+    rows = DevicePresence.objects.filter(device=device, channel_name=channel_name)
+    if rows.update(is_online=False, channel_name="", last_seen_at=now()):
+        _tell(device, is_online=False)
+
+
+def presence_sweep() -> int:
+    """Devices that have been silent for too long are offline. Returns how many."""
+    limit = now() - timedelta(seconds=settings.DEVICE_SILENCE_S)
+    silent = DevicePresence.objects.filter(is_online=True, last_seen_at__lt=limit).select_related(
+        "device__household"
+    )
+    count = 0
+    for presence in silent:
+        held = DevicePresence.objects.filter(pk=presence.pk, is_online=True, last_seen_at__lt=limit)
+        if held.update(is_online=False, channel_name=""):
+            _tell(presence.device, is_online=False)
+            count += 1
+    return count
+
+
+def _tell(device: Device, *, is_online: bool) -> None:
+    push_on_commit(
+        group_household(device.household.public_id),
+        Presence(device_id=device.public_id, is_online=is_online, last_seen_at=now()),
+    )

@@ -1,0 +1,59 @@
+"""Reads."""
+
+from dataclasses import dataclass
+
+from django.db.models import QuerySet
+
+from devices.models import Device, DeviceCertificate, Room
+from households.models import Household
+
+
+@dataclass(frozen=True)
+class RoomCard:
+    """A room and its devices. `room` None: devices that stand in no room."""
+
+    room: Room | None
+    devices: list[Device]
+
+
+def device_list(household: Household) -> QuerySet[Device]:
+    """The claimed devices, by room and name, each with its presence."""
+    return (
+        Device.objects.filter(household=household, revoked_at=None)
+        .select_related("room", "presence")
+        .order_by("room__name", "name")
+    )
+
+
+def room_list(household: Household) -> QuerySet[Room]:
+    return Room.objects.filter(household=household).order_by("name")
+
+
+def room_cards(household: Household) -> list[RoomCard]:
+    """Rooms with at least one device, then the devices without a room."""
+    cards: dict[int | None, RoomCard] = {}
+    for device in device_list(household):
+        card = cards.setdefault(device.room_id, RoomCard(device.room, []))
+        card.devices.append(device)
+    return sorted(cards.values(), key=lambda card: (card.room is None, card.room.name if card.room else ""))
+
+
+def certificate_current(device: Device) -> DeviceCertificate | None:
+    return DeviceCertificate.objects.filter(device=device, revoked_at=None).order_by("-not_after").first()
+
+
+def fingerprint_groups(fingerprint_sha256: str) -> list[str]:
+    """The fingerprint in groups of four, for people to compare."""
+    return [fingerprint_sha256[i : i + 4] for i in range(0, len(fingerprint_sha256), 4)]
+
+
+@dataclass(frozen=True)
+class JoiningProgress:
+    """How far a device that was just claimed is."""
+
+    has_certificate: bool
+    is_online: bool
+
+
+def device_joining(device: Device) -> JoiningProgress:
+    return JoiningProgress(certificate_current(device) is not None, device.presence.is_online)

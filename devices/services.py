@@ -1,0 +1,38 @@
+"""Writes to devices and rooms."""
+
+from django.db import transaction
+
+from common.clock import now
+from common.errors import Invalid
+from common.push import group_device, push_on_commit
+from devices.models import Device, DeviceCertificate, DevicePresence, Room
+from households.models import Household
+from protocol.messages import Unclaimed
+
+
+def room_get_or_create(*, household: Household, name: str) -> Room:
+    """Raises Invalid for a name that is empty or too long."""
+    name = name.strip()
+    if not 0 < len(name) <= 80:
+        raise Invalid("A room needs a name of at most 80 letters.")
+    existing = Room.objects.filter(household=household, name__iexact=name).first()
+    return existing or Room.objects.get_or_create(household=household, name=name)[0]
+
+
+def device_update(*, device: Device, name: str, room: Room | None, is_auto_answer: bool) -> Device:
+    if not name.strip():
+        raise Invalid("Give the device a name.")
+    device.name, device.room, device.is_auto_answer = name.strip()[:80], room, is_auto_answer
+    device.save(update_fields=["name", "room", "is_auto_answer", "updated_at"])
+    return device
+
+
+def device_unclaim(*, device: Device) -> None:
+    """Revoked at once; the device wipes itself when it hears of it. History and recordings stay."""
+    with transaction.atomic():
+        Device.objects.filter(pk=device.pk, revoked_at=None).update(revoked_at=now())
+        DeviceCertificate.objects.filter(device=device, revoked_at=None).update(revoked_at=now())
+        DevicePresence.objects.filter(device=device).update(is_online=False, channel_name="")
+        push_on_commit(
+            group_device(device.public_id), Unclaimed(reason="The device was removed from its home.")
+        )

@@ -1,0 +1,20 @@
+"""What every template knows."""
+
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest
+
+from households.roles import PERMISSIONS, Role
+
+
+def household(request: HttpRequest) -> dict[str, Any]:
+    """`household`, `membership`, and `may` (the permissions of the member as a set of words)."""
+    membership = getattr(request, "membership", None)
+    may = {str(p) for p in PERMISSIONS[Role(membership.role)]} if membership else set()
+    return {
+        "household": membership.household if membership else None,
+        "membership": membership,
+        "may": may,
+        "hub_version": settings.HUB_VERSION,
+    }

@@ -1,0 +1,99 @@
+"""User, Household, Membership; and the two tokens that stand for a person."""
+
+from typing import Any, ClassVar
+
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.auth.models import PermissionsMixin
+from django.db import models
+from django_scopes import ScopedManager
+
+from common.models import BaseModel
+from households.roles import Role
+
+
+class UserManager(BaseUserManager["User"]):
+    def create_user(self, email: str, password: str | None = None, **extra: Any) -> "User":
+        user = self.model(email=self.normalize_email(email).lower(), **extra)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+
+class User(AbstractBaseUser, PermissionsMixin, BaseModel):
+    """A person. Signs in by e-mail address; belongs to households through memberships."""
+
+    email = models.EmailField(unique=True)
+    name = models.CharField(max_length=80)
+    is_active = models.BooleanField(default=True)
+    is_staff = models.BooleanField(default=False)
+
+    objects: ClassVar[UserManager] = UserManager()
+
+    USERNAME_FIELD = "email"
+    EMAIL_FIELD = "email"
+    REQUIRED_FIELDS = ["name"]
+
+    def __str__(self) -> str:
+        return self.name or self.email
+
+    def get_full_name(self) -> str:
+        return self.name
+
+
+class Household(BaseModel):
+    """The tenant: everything else belongs to exactly one."""
+
+    name = models.CharField(max_length=80)
+    time_zone = models.CharField(max_length=64, default="UTC")
+    language = models.CharField(max_length=16, default="en")
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class HouseholdModel(BaseModel):
+    """Base of every row that belongs to a household. Querying it outside a scope raises."""
+
+    household = models.ForeignKey(Household, on_delete=models.CASCADE, related_name="%(class)s_set")
+
+    objects = ScopedManager(household="household")
+
+    class Meta:
+        abstract = True
+
+
+class Membership(BaseModel):
+    """Not scoped: it is what tells which scope to open."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
+    household = models.ForeignKey(Household, on_delete=models.CASCADE, related_name="memberships")
+    role = models.CharField(max_length=16, choices=Role.choices, default=Role.ADULT)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user", "household"], name="membership_once")]
+
+    def __str__(self) -> str:
+        return f"{self.user} in {self.household}"
+
+
+class ApiToken(BaseModel):
+    """Lets a program in as its maker, in one household. Only the hash is kept. Not scoped: it opens the scope."""
+
+    membership = models.ForeignKey(Membership, on_delete=models.CASCADE, related_name="api_tokens")
+    name = models.CharField(max_length=80)
+    token_hash = models.CharField(max_length=64, unique=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class SetupToken(BaseModel):
+    """The one-time token that the console prints, so that a stranger on the network cannot become the owner."""
+
+    token_hash = models.CharField(max_length=64, unique=True)
+    used_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"set-up token {self.pk}"

@@ -1,0 +1,80 @@
+"""Writes: the first owner, API tokens, the household's own data."""
+
+from zoneinfo import available_timezones
+
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.db import transaction
+
+from common.clock import now
+from common.codes import secret_hash, secret_make
+from common.errors import Conflict, Invalid, NotAllowed, NotFound
+from common.limits import limit_hit
+from households.models import ApiToken, Household, Membership, SetupToken, User
+from households.roles import Role
+
+
+def owner_exists() -> bool:
+    return User.objects.filter(is_active=True).exists()
+
+
+def setup_token_make() -> str | None:
+    """A new set-up token for the console; the one before stops working. None once an owner exists."""
+    if owner_exists():
+        return None
+    token = secret_make(16)
+    with transaction.atomic():
+        SetupToken.objects.all().delete()
+        SetupToken.objects.create(token_hash=secret_hash(token))
+    return token
+
+
+def owner_create(
+    *, token: str, name: str, email: str, password: str, household_name: str, time_zone: str
+) -> Membership:
+    """The first visit. Raises NotAllowed for a wrong token, Conflict when an owner exists, Invalid for bad fields."""
+    limit_hit("setup", most=20, per_s=300, message="Too many tries. Wait five minutes and try again.")
+    if time_zone not in available_timezones():
+        raise Invalid("This time zone is not known.")
+    user = User(email=email.strip().lower(), name=name.strip())
+    try:
+        validate_password(password, user)
+    except ValidationError as error:
+        raise Invalid(" ".join(error.messages)) from None
+    with transaction.atomic():
+        setup = SetupToken.objects.select_for_update().filter(token_hash=secret_hash(token.strip())).first()
+        if owner_exists():
+            raise Conflict("This hub already has an owner. Sign in instead.")
+        if setup is None or setup.used_at:
+            raise NotAllowed(
+                "The set-up token is not right. It stands in the window in which the hub was started."
+            )
+        SetupToken.objects.filter(pk=setup.pk).update(used_at=now())
+        user.set_password(password)
+        user.save()
+        household = Household.objects.create(name=household_name.strip(), time_zone=time_zone)
+        return Membership.objects.create(user=user, household=household, role=Role.OWNER)
+
+
+def api_token_create(*, membership: Membership, name: str) -> tuple[ApiToken, str]:
+    """The row and the token itself, which is shown once and never again."""
+    token = f"hl_{secret_make(32)}"
+    row = ApiToken.objects.create(
+        membership=membership, name=name.strip()[:80] or "Token", token_hash=secret_hash(token)
+    )
+    return row, token
+
+
+def api_token_revoke(*, membership: Membership, public_id: str) -> None:
+    """Raises NotFound for a token that is not the member's own."""
+    changed = ApiToken.objects.filter(membership=membership, public_id=public_id, revoked_at=None)
+    if not changed.update(revoked_at=now()):
+        raise NotFound("There is no such token.")
+
+
+def household_update(*, household: Household, name: str, time_zone: str) -> Household:
+    if time_zone not in available_timezones():
+        raise Invalid("This time zone is not known.")
+    household.name, household.time_zone = name.strip(), time_zone
+    household.save(update_fields=["name", "time_zone", "updated_at"])
+    return household

@@ -1,0 +1,166 @@
+"""The worker's only door to Django: commands come in over the channel layer, news go to the services."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+from uuid import UUID
+
+import structlog
+from channels.db import database_sync_to_async
+from channels.layers import get_channel_layer
+from django.conf import settings
+from django.db import DatabaseError
+from django_scopes import scopes_disabled
+from redis.exceptions import RedisError
+
+from calls.models import CallParticipant, Recording
+from calls.placement import HEARTBEAT_S, worker_goodbye, worker_heartbeat
+from calls.recordings import recording_finalize, recording_start
+from calls.services import call_leg_joined, call_leg_left
+from common.push import apush_channel, group_worker
+from media.door import LegState, RecordingFile
+from protocol.errors import ErrorCode
+from protocol.messages import Error, WebrtcAnswer
+from protocol.worker import WorkerCommand, parse_command
+from transcripts.tasks import capture_transcribe_task
+
+log = structlog.get_logger(__name__)
+
+
+class HubLink:
+    """`async with HubLink(id) as link`: a lease in Redis, and the commands for this worker."""
+
+    def __init__(self, worker_id: str) -> None:
+        self.worker_id = worker_id
+        self.door = HubDoor()
+        self._leg_count = 0
+        self._beat: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> "HubLink":
+        self._layer = get_channel_layer()
+        self._channel: str = await self._layer.new_channel()
+        await self._layer.group_add(group_worker(self.worker_id), self._channel)
+        self._beat = asyncio.create_task(self._heartbeat(), name="heartbeat")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._beat is not None:
+            self._beat.cancel()
+        await self._layer.group_discard(group_worker(self.worker_id), self._channel)
+        try:
+            await asyncio.to_thread(worker_goodbye, worker_id=self.worker_id)
+        except RedisError:
+            log.warning("lease left to run out: Redis is away")
+
+    def report_load(self, leg_count: int) -> None:
+        self._leg_count = leg_count
+
+    async def commands(self) -> AsyncIterator[WorkerCommand]:
+        """Never ends; survives Redis going away."""
+        while True:
+            event = await self._layer.receive(self._channel)
+            yield parse_command(event["text"])
+
+    async def _heartbeat(self) -> None:
+        while True:
+            try:
+                await asyncio.to_thread(worker_heartbeat, worker_id=self.worker_id, leg_count=self._leg_count)
+            except RedisError:
+                log.warning("no heartbeat: Redis is away")
+            await asyncio.sleep(HEARTBEAT_S)
+
+
+class HubDoor:
+    """media.door.Door over Django. A database that is away loses the news; the sweeps put it right."""
+
+    async def answer(
+        self, *, reply_channel: str, request_id: str | None, call_id: UUID | None, sdp: str
+    ) -> None:
+        await apush_channel(reply_channel, WebrtcAnswer(sdp=sdp, call_id=call_id, reply_to=request_id))
+
+    async def error(
+        self, *, reply_channel: str, request_id: str | None, code: ErrorCode, message: str
+    ) -> None:
+        await apush_channel(reply_channel, Error(code=code, message=message, reply_to=request_id))
+
+    async def leg_state(
+        self,
+        *,
+        leg_id: UUID,
+        call_id: UUID | None,
+        participant_id: UUID | None,
+        state: LegState,
+        reason: str = "",
+    ) -> None:
+        if participant_id is None:
+            return
+        if state is LegState.CONNECTED:
+            await _tell(_leg_joined, participant_id)
+        elif state is LegState.CLOSED:
+            await _tell(_leg_left, participant_id, reason)
+
+    async def recording_started(self, *, call_id: UUID, participant_id: UUID, name: str) -> None:
+        await _tell(_recording_started, participant_id, name)
+
+    async def recording_finished(self, recording: RecordingFile) -> None:
+        await _tell(_recording_finished, recording)
+
+    async def capture_finished(
+        self, *, reply_channel: str, request_id: str | None, path: Path, duration_s: float
+    ) -> None:
+        task = capture_transcribe_task
+        try:
+            await asyncio.to_thread(task.delay, str(path), settings.LANGUAGE_CODE, reply_channel, request_id)
+        except OSError:
+            await self.error(
+                reply_channel=reply_channel,
+                request_id=request_id,
+                code=ErrorCode.INTERNAL,
+                message="The hub cannot write down speech right now. Try again in a moment.",
+            )
+
+
+async def _tell(function: Any, *args: Any) -> None:
+    try:
+        await database_sync_to_async(function)(*args)
+    except DatabaseError:
+        log.exception("the hub could not be told", what=function.__name__)
+
+
+def _participant(public_id: UUID) -> CallParticipant:
+    return CallParticipant.objects.select_related("call__device", "call__household", "household").get(
+        public_id=public_id
+    )
+
+
+@scopes_disabled()
+def _leg_joined(public_id: UUID) -> None:
+    call_leg_joined(leg=_participant(public_id))
+
+
+@scopes_disabled()
+def _leg_left(public_id: UUID, reason: str) -> None:
+    call_leg_left(leg=_participant(public_id), reason=reason)
+
+
+@scopes_disabled()
+def _recording_started(public_id: UUID, name: str) -> None:
+    recording_start(participant=_participant(public_id), name=name)
+
+
+@scopes_disabled()
+def _recording_finished(file: RecordingFile) -> None:
+    recording = Recording.objects.select_related("participant", "call", "household").get(
+        participant__public_id=file.participant_id
+    )
+    recording_finalize(
+        recording=recording,
+        started_at_s=file.started_at_s,
+        duration_s=file.duration_s,
+        size_bytes=file.size_bytes,
+        packets_lost=file.packets_lost,
+    )

@@ -1,0 +1,1 @@
+"""WebSockets: text to message, message to service, row to text."""

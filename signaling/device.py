@@ -1,0 +1,186 @@
+"""`/ws/device/`: a claimed device, proved by its key."""
+
+import secrets
+from collections.abc import Awaitable, Callable
+from typing import Any
+from uuid import UUID
+
+from django_scopes import scopes_disabled
+
+from announcements.services import deliveries_push_pending, delivery_progress
+from calls.access import access_device_leg
+from calls.ice import ice_servers
+from calls.models import CallParticipant
+from calls.selectors import call_live_for_device
+from calls.services import call_accept, call_decline, call_end, call_invitation, call_ring, call_state_message
+from common.push import group_device
+from devices.certificates import authority_get, signature_is_valid
+from devices.models import Device
+from devices.presence import presence_connect, presence_disconnect, presence_touch
+from protocol import messages as m
+from protocol.base import Message
+from protocol.errors import CloseCode, ErrorCode
+from protocol.identity import login_text
+from signaling.legs import leg_candidate, leg_offer
+from signaling.limits import DEVICE_IDLE_S
+from signaling.socket import HubSocket
+
+
+class DeviceConsumer(HubSocket):
+    """Challenge, proof, then calls and announcements."""
+
+    idle_s = DEVICE_IDLE_S
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.device: Device | None = None
+        self._nonce = secrets.token_urlsafe(32)
+
+    def parse(self, text: str) -> Message:
+        return m.parse_device(text)
+
+    async def connect(self) -> None:
+        await super().connect()
+        await self.reply(m.Challenge(nonce=self._nonce, hub_id=authority_get().hub_id))
+
+    async def handle(self, message: Message) -> None:
+        if isinstance(message, m.DeviceHello):
+            await self._hello(message)
+        elif self.device is None:
+            await self.refuse(ErrorCode.NOT_SIGNED_IN, "Say hello first.", message.id)
+        else:
+            await HANDLERS[type(message)](self, message)
+
+    async def heard(self) -> None:
+        if self.device is None:
+            return
+        if not await self.query(presence_touch, device=self.device, channel_name=self.channel_name):
+            # Another socket took over, the sweep gave this one up, or the device was removed.
+            await self.close(CloseCode.REPLACED)
+
+    async def left(self) -> None:
+        if self.device is not None:
+            await self.channel_layer.group_discard(group_device(self.device.public_id), self.channel_name)
+            await self.query(presence_disconnect, device=self.device, channel_name=self.channel_name)
+
+    async def push_message(self, event: dict[str, Any]) -> None:
+        await super().push_message(event)
+        if isinstance(m.parse_from_hub(event["text"], to_device=True), m.Unclaimed):
+            await self.close(CloseCode.REVOKED)
+
+    # --- hello -------------------------------------------------------------------------------
+
+    async def _hello(self, message: m.DeviceHello) -> None:
+        nonce, self._nonce = self._nonce, ""  # each nonce is good for one try
+        device = await self.query(_device_prove, message, nonce)
+        if device is None:
+            await self.refuse(ErrorCode.NOT_SIGNED_IN, "This device is not known here.", message.id)
+            await self.close(CloseCode.NOT_SIGNED_IN)
+            return
+        if device.revoked_at:
+            await self.reply(m.Unclaimed(reason="The device was removed from its home."), message)
+            await self.close(CloseCode.REVOKED)
+            return
+        await self._welcome(device, message)
+
+    async def _welcome(self, device: Device, message: m.DeviceHello) -> None:
+        self.device, self.household = device, device.household
+        await self.channel_layer.group_add(group_device(device.public_id), self.channel_name)
+        await self.query(
+            presence_connect,
+            device=device,
+            channel_name=self.channel_name,
+            agent_version=message.agent_version[:40],
+        )
+        ack = m.HelloAck(
+            household_id=device.household.public_id,
+            household_name=device.household.name,
+            voices=[],
+            ice_servers=ice_servers(device.public_id),
+            device_name=device.name,
+        )
+        await self.reply(ack, message)
+        if call := await self.query(call_live_for_device, device):
+            # A push may have been lost while the device was away: the row says what goes on.
+            is_new = call.state == m.CallState.CALLING
+            await self.reply(await self.query(call_invitation if is_new else call_state_message, call))
+        await self.query(deliveries_push_pending, device=device)
+
+    async def leg(self, call_id: UUID) -> CallParticipant:
+        leg: CallParticipant = await self.query(access_device_leg, device=self.device, call_id=call_id)
+        return leg
+
+
+def _device_prove(message: m.DeviceHello, nonce: str) -> Device | None:
+    """The device whose claimed key made the signature; also one that was revoked. None: no proof."""
+    with scopes_disabled():
+        device = Device.objects.select_related("household").filter(public_id=message.device_id).first()
+    if device is None or not nonce:
+        return None
+    text = login_text(nonce=nonce, hub_id=authority_get().hub_id, device_id=str(message.device_id))
+    is_proved = signature_is_valid(
+        public_key_pem=device.public_key_pem, signature=message.signature, text=text
+    )
+    return device if is_proved else None
+
+
+async def on_call_ringing(socket: DeviceConsumer, message: m.CallRinging) -> None:
+    leg = await socket.leg(message.call_id)
+    await socket.query(call_ring, call=leg.call)
+
+
+async def on_call_accept(socket: DeviceConsumer, message: m.CallAccept) -> None:
+    leg = await socket.leg(message.call_id)
+    await socket.query(call_accept, call=leg.call)
+
+
+async def on_call_decline(socket: DeviceConsumer, message: m.CallDecline) -> None:
+    leg = await socket.leg(message.call_id)
+    await socket.query(call_decline, call=leg.call, outcome=m.CallOutcome(message.reason))
+
+
+async def on_call_end(socket: DeviceConsumer, message: m.CallEnd) -> None:
+    leg = await socket.leg(message.call_id)
+    await socket.query(call_end, call=leg.call, by=leg)
+
+
+async def on_webrtc_offer(socket: DeviceConsumer, message: m.WebrtcOffer) -> None:
+    if message.call_id is None:
+        await socket.refuse(ErrorCode.BAD_MESSAGE, "A device makes offers for calls only.", message.id)
+        return
+    leg = await socket.leg(message.call_id)
+    await leg_offer(
+        message, leg=leg, leg_id=leg.public_id, worker_id=leg.call.worker_id, channel=socket.channel_name
+    )
+
+
+async def on_ice_candidate(socket: DeviceConsumer, message: m.IceCandidate) -> None:
+    if message.call_id is not None:
+        leg = await socket.leg(message.call_id)
+        await leg_candidate(message, leg_id=leg.public_id, worker_id=leg.call.worker_id)
+
+
+async def on_announce_progress(socket: DeviceConsumer, message: m.AnnounceProgress) -> None:
+    await socket.query(
+        delivery_progress,
+        device=socket.device,
+        public_id=message.delivery_id,
+        state=message.state,
+        reason=message.reason or "",
+    )
+
+
+async def on_stats(socket: DeviceConsumer, message: m.Stats) -> None:
+    await socket.leg(message.call_id)
+
+
+HANDLERS: dict[type[Message], Callable[[DeviceConsumer, Any], Awaitable[None]]] = {
+    m.CallRinging: on_call_ringing,
+    m.CallAccept: on_call_accept,
+    m.CallDecline: on_call_decline,
+    m.CallEnd: on_call_end,
+    m.WebrtcOffer: on_webrtc_offer,
+    m.IceCandidate: on_ice_candidate,
+    m.AnnounceProgress: on_announce_progress,
+    m.Stats: on_stats,
+}

@@ -1,0 +1,148 @@
+"""What each message of a browser does: find the object, call one service, answer."""
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from announcements.clips import clip_request
+from announcements.models import SpeechClip
+from announcements.speech import voice_list
+from announcements.tasks import clip_speak_task
+from calls.access import access_user_leg
+from calls.models import CallParticipant
+from calls.placement import worker_choose
+from calls.selectors import call_live_list
+from calls.services import call_end, call_start, call_state_message
+from common.errors import Conflict, NotFound
+from common.push import apush, group_worker
+from devices.access import access_device
+from households.access import need
+from households.models import Household, Membership
+from households.roles import Permission
+from protocol import messages as m
+from protocol.base import Message
+from protocol.errors import ErrorCode
+from protocol.worker import CaptureStart, CaptureStop, ToneStart, ToneStop
+from signaling.legs import leg_candidate, leg_offer
+
+if TYPE_CHECKING:
+    from signaling.browser import BrowserConsumer
+
+Handler = Callable[["BrowserConsumer", Any], Awaitable[None]]
+
+
+async def on_call_invite(socket: "BrowserConsumer", message: m.CallInvite) -> None:
+    def start(membership: Membership) -> m.CallStateMessage:
+        device = access_device(membership=membership, public_id=message.device_id, need=Permission.CALL)
+        return call_state_message(call_start(membership=membership, device=device))
+
+    await socket.reply(await socket.query(start, socket.membership), message)
+
+
+async def on_call_end(socket: "BrowserConsumer", message: m.CallEnd) -> None:
+    leg = await socket.query(access_user_leg, membership=socket.membership, call_id=message.call_id)
+    await socket.query(call_end, call=leg.call, by=leg)
+    await socket.reply(await socket.query(call_state_message, leg.call), message)
+
+
+async def on_call_answer(socket: "BrowserConsumer", message: m.CallAccept | m.CallDecline) -> None:
+    """Devices do not call people yet, so there is no call that a browser could accept."""
+    await socket.query(access_user_leg, membership=socket.membership, call_id=message.call_id)
+    raise Conflict("This call is not ringing here.", code=ErrorCode.CALL_ENDED)
+
+
+async def on_webrtc_offer(socket: "BrowserConsumer", message: m.WebrtcOffer) -> None:
+    leg, leg_id, worker_id = await _leg(socket, message.call_id, make=True)
+    await leg_offer(message, leg=leg, leg_id=leg_id, worker_id=worker_id, channel=socket.channel_name)
+
+
+async def on_ice_candidate(socket: "BrowserConsumer", message: m.IceCandidate) -> None:
+    _, leg_id, worker_id = await _leg(socket, message.call_id)
+    await leg_candidate(message, leg_id=leg_id, worker_id=worker_id)
+
+
+async def on_start(socket: "BrowserConsumer", message: m.Start) -> None:
+    voices = {voice.voice_id: voice for voice in await socket.query(voice_list)}
+    if message.voice_id not in voices:
+        raise NotFound("There is no such voice.")
+    _, leg_id, worker_id = await _leg(socket, None)
+    command = ToneStart(
+        leg_id=leg_id,
+        frequency_hz=voices[message.voice_id].tone_hz,
+        reply_channel=socket.channel_name,
+        request_id=message.id,
+    )
+    await apush(group_worker(worker_id), command)
+
+
+async def on_stop(socket: "BrowserConsumer", message: m.Stop) -> None:
+    _, leg_id, worker_id = await _leg(socket, None)
+    await apush(group_worker(worker_id), ToneStop(leg_id=leg_id))
+
+
+async def on_speak(socket: "BrowserConsumer", message: m.Speak) -> None:
+    _, leg_id, worker_id = await _leg(socket, message.call_id)
+
+    def speak(membership: Membership) -> None:
+        need(membership, Permission.CALL)
+        clip: SpeechClip = clip_request(
+            household=membership.household, text=message.text, voice_id=message.voice_id
+        )
+        clip_speak_task.delay(clip.pk, worker_id, str(leg_id), socket.channel_name, message.id)
+
+    await socket.query(speak, socket.membership)
+
+
+async def on_mic_start(socket: "BrowserConsumer", message: m.MicStart) -> None:
+    _, leg_id, worker_id = await _leg(socket, None)
+    command = CaptureStart(leg_id=leg_id, reply_channel=socket.channel_name, request_id=message.id)
+    await apush(group_worker(worker_id), command)
+
+
+async def on_mic_stop(socket: "BrowserConsumer", message: m.MicStop) -> None:
+    _, leg_id, worker_id = await _leg(socket, None)
+    command = CaptureStop(leg_id=leg_id, reply_channel=socket.channel_name, request_id=message.id)
+    await apush(group_worker(worker_id), command)
+
+
+async def on_stats(socket: "BrowserConsumer", message: m.Stats) -> None:
+    """Only for a call of one's own."""
+    await socket.query(access_user_leg, membership=socket.membership, call_id=message.call_id)
+
+
+def live_call_states(membership: Membership) -> list[m.CallStateMessage]:
+    """What a socket that connects has to know."""
+    household: Household = membership.household
+    return [call_state_message(call) for call in call_live_list(household)]
+
+
+async def _leg(
+    socket: "BrowserConsumer", call_id: UUID | None, *, make: bool = False
+) -> tuple[CallParticipant | None, UUID, str]:
+    """The participant (None for the client's own connection), its leg and its worker."""
+    if call_id is not None:
+        leg: CallParticipant = await socket.query(
+            access_user_leg, membership=socket.membership, call_id=call_id
+        )
+        return leg, leg.public_id, leg.call.worker_id
+    if make:
+        socket.leg_worker_id = await socket.query(worker_choose)
+    elif not socket.leg_worker_id:
+        raise Conflict("Send a webrtc_offer first.", code=ErrorCode.NO_CONNECTION)
+    return None, socket.leg_id, socket.leg_worker_id
+
+
+HANDLERS: dict[type[Message], Handler] = {
+    m.CallInvite: on_call_invite,
+    m.CallAccept: on_call_answer,
+    m.CallDecline: on_call_answer,
+    m.CallEnd: on_call_end,
+    m.WebrtcOffer: on_webrtc_offer,
+    m.IceCandidate: on_ice_candidate,
+    m.Start: on_start,
+    m.Stop: on_stop,
+    m.Speak: on_speak,
+    m.MicStart: on_mic_start,
+    m.MicStop: on_mic_stop,
+    m.Stats: on_stats,
+}

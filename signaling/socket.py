@@ -1,0 +1,130 @@
+"""What both sockets share: parsing, limits, errors on the wire, deadlines."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from channels.db import database_sync_to_async
+from channels.generic.websocket import AsyncWebsocketConsumer
+from django.db import DatabaseError
+from django_scopes import scope
+from redis.exceptions import RedisError
+
+from common.errors import DomainError
+from households.models import Household
+from protocol.base import Message, MessageError
+from protocol.errors import CloseCode, ErrorCode
+from protocol.messages import Error, Ping, Pong
+from signaling.limits import BAD_MESSAGES, BURST, HELLO_DEADLINE_S, RATE_PER_S, TokenBucket
+
+log = structlog.get_logger(__name__)
+
+
+class HubSocket(AsyncWebsocketConsumer):
+    """One socket. Subclasses say how to parse, who is there, and what each message does."""
+
+    idle_s: float
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.household: Household | None = None
+        self._bucket = TokenBucket(RATE_PER_S, BURST)
+        self._bad_count = 0
+        self._heard_at = time.monotonic()
+        self._watch: asyncio.Task[None] | None = None
+
+    def parse(self, text: str) -> Message:
+        raise NotImplementedError
+
+    async def handle(self, message: Message) -> None:
+        raise NotImplementedError
+
+    async def left(self) -> None:
+        """The socket is gone."""
+
+    # --- sending -----------------------------------------------------------------------------
+
+    async def reply(self, message: Message, to: Message | None = None) -> None:
+        if to is not None and to.id:
+            message = message.model_copy(update={"reply_to": to.id})
+        await self.send(text_data=message.to_json())
+
+    async def refuse(self, code: ErrorCode, words: str, reply_to: str | None = None) -> None:
+        await self.send(text_data=Error(code=code, message=words, reply_to=reply_to).to_json())
+
+    async def push_message(self, event: dict[str, Any]) -> None:
+        """From common.push."""
+        await self.send(text_data=event["text"])
+
+    # --- running -----------------------------------------------------------------------------
+
+    async def query(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Run a service in a thread, inside the household's scope."""
+
+        def run() -> Any:
+            if self.household is None:
+                return function(*args, **kwargs)
+            with scope(household=self.household):
+                return function(*args, **kwargs)
+
+        return await database_sync_to_async(run)()
+
+    async def connect(self) -> None:
+        await self.accept()
+        self._watch = asyncio.create_task(self._watch_silence(), name="socket silence")
+
+    async def disconnect(self, code: int) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+        await self.left()
+
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        self._heard_at = time.monotonic()
+        if not self._bucket.take():
+            await self._abuse(ErrorCode.TOO_MANY, "Too many messages. Send them more slowly.")
+            return
+        if text_data is None:
+            await self._abuse(ErrorCode.BAD_MESSAGE, "Messages are text, not bytes.")
+            return
+        try:
+            message = self.parse(text_data)
+        except MessageError as error:
+            await self._abuse(error.code, error.message, error.reply_to)
+            return
+        await self._handle_safely(message)
+
+    async def _handle_safely(self, message: Message) -> None:
+        try:
+            if isinstance(message, Ping):
+                await self.heard()
+                await self.reply(Pong(), message)
+            elif not isinstance(message, Pong):
+                await self.handle(message)
+        except DomainError as error:
+            await self.refuse(error.wire_code, error.message, message.id)
+        except (DatabaseError, RedisError, OSError):
+            log.exception("a message could not be handled", type=type(message).__name__)
+            await self.refuse(ErrorCode.INTERNAL, "The hub has a problem. Try again in a moment.", message.id)
+
+    async def heard(self) -> None:
+        """A heartbeat came."""
+
+    async def _abuse(self, code: ErrorCode, words: str, reply_to: str | None = None) -> None:
+        await self.refuse(code, words, reply_to)
+        self._bad_count += 1
+        if self._bad_count >= BAD_MESSAGES:
+            await self.close(CloseCode.TOO_BIG if code is ErrorCode.TOO_LARGE else CloseCode.POLICY)
+
+    async def _watch_silence(self) -> None:
+        await asyncio.sleep(HELLO_DEADLINE_S)
+        if self.household is None:
+            await self.refuse(ErrorCode.NOT_SIGNED_IN, "Nobody said hello.")
+            await self.close(CloseCode.NOT_SIGNED_IN)
+            return
+        left = self.idle_s
+        while left > 0:
+            await asyncio.sleep(left)
+            left = self._heard_at + self.idle_s - time.monotonic()
+        await self.close()

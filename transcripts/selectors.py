@@ -1,0 +1,90 @@
+"""Reads: the transcripts of a call as one conversation."""
+
+from dataclasses import dataclass
+
+from calls.models import Call, ParticipantRole, Recording
+from transcripts.models import Transcript, TranscriptSegment, TranscriptState
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """`start_s`, `end_s`: seconds of the listening copy."""
+
+    start_s: float
+    end_s: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What one participant said until another one spoke."""
+
+    speaker: str
+    is_caller: bool
+    sentences: list[Sentence]
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """`state`: of the transcript that is furthest from ready; `none` when nothing was recorded."""
+
+    state: str
+    reason: str
+    turns: list[Turn]
+    is_demo_model: bool
+    has_speech: bool
+
+    @property
+    def is_settled(self) -> bool:
+        return self.state in (TranscriptState.READY, TranscriptState.FAILED, "none")
+
+
+_WORST_FIRST = [
+    TranscriptState.FAILED,
+    TranscriptState.WAITING,
+    TranscriptState.QUEUED,
+    TranscriptState.RUNNING,
+    TranscriptState.READY,
+]
+
+
+def conversation_get(call: Call) -> Conversation:
+    """Merged by time. Who speaks is known from the recording, never guessed."""
+    transcripts = list(
+        Transcript.objects.filter(recording__call=call).select_related("recording__participant")
+    )
+    if not transcripts:
+        is_recorded = Recording.objects.filter(call=call).exists()
+        return Conversation(TranscriptState.QUEUED if is_recorded else "none", "", [], False, False)
+    worst = min(transcripts, key=lambda t: _WORST_FIRST.index(TranscriptState(t.state)))
+    turns = _turns(transcripts)
+    return Conversation(
+        state=worst.state,
+        reason=worst.reason,
+        turns=turns,
+        is_demo_model=any(t.is_demo_model for t in transcripts),
+        has_speech=bool(turns),
+    )
+
+
+def _turns(transcripts: list[Transcript]) -> list[Turn]:
+    starts = [t.recording.started_at for t in transcripts if t.recording.started_at]
+    first = min(starts) if starts else None
+    spoken: list[tuple[float, Transcript, TranscriptSegment]] = []
+    by_key = {t.pk: t for t in transcripts}
+    for segment in TranscriptSegment.objects.filter(transcript__in=transcripts):
+        transcript = by_key[segment.transcript_id]
+        begun = transcript.recording.started_at
+        offset = (begun - first).total_seconds() if begun and first else 0.0
+        spoken.append((segment.start_s + offset, transcript, segment))
+    spoken.sort(key=lambda item: (item[0], item[2].pk))
+    turns: list[Turn] = []
+    for start, transcript, segment in spoken:
+        participant = transcript.recording.participant
+        sentence = Sentence(start, start + segment.end_s - segment.start_s, segment.text)
+        is_caller = participant.role == ParticipantRole.CALLER
+        if turns and turns[-1].is_caller == is_caller and turns[-1].speaker == participant.display_name:
+            turns[-1].sentences.append(sentence)
+        else:
+            turns.append(Turn(participant.display_name, is_caller, [sentence]))
+    return turns
