@@ -1,0 +1,86 @@
+"""What people type about devices."""
+
+from typing import Any
+
+from django import forms
+
+from devices.models import Device, Room
+from devices.selectors import room_list
+from devices.services import room_get_or_create
+from households.models import Household
+
+OTHER_ROOM = "+"
+SUGGESTED_ROOMS = ("Kitchen", "Living room", "Bedroom", "Nursery", "Office", "Hall")
+
+
+class CodeForm(forms.Form):
+    """From the QR code, or typed. One of `secret` and `user_code` is enough."""
+
+    secret = forms.CharField(max_length=200, required=False, widget=forms.HiddenInput)
+    fingerprint = forms.CharField(max_length=64, required=False, widget=forms.HiddenInput)
+    user_code = forms.CharField(
+        max_length=40,
+        required=False,
+        label="Code on the device",
+        widget=forms.TextInput(
+            attrs={
+                "placeholder": "BCDFG-HJKLM",
+                "autocomplete": "off",
+                "autocapitalize": "characters",
+                "spellcheck": "false",
+                "inputmode": "text",
+                "class": "code-input",
+            }
+        ),
+    )
+
+    def codes(self) -> dict[str, str]:
+        """What devices.authorization.authorization_find() takes. Call after is_valid()."""
+        return {name: self.cleaned_data[name].strip() for name in ("secret", "user_code", "fingerprint")}
+
+
+class DeviceForm(forms.Form):
+    """Name, room and manners of a device. The rooms of the household come first, then usual ones."""
+
+    name = forms.CharField(max_length=80, label="Name", widget=forms.TextInput(attrs={"autocomplete": "off"}))
+    room_name = forms.CharField(max_length=80, required=False, widget=forms.HiddenInput)
+    other_room = forms.CharField(
+        max_length=80,
+        required=False,
+        label="Name of the room",
+        widget=forms.TextInput(attrs={"autocomplete": "off", "placeholder": "Attic"}),
+    )
+    is_auto_answer = forms.BooleanField(
+        required=False,
+        label="May answer calls by itself",
+        widget=forms.CheckboxInput(attrs={"role": "switch"}),
+    )
+
+    def __init__(self, *args: Any, household: Household, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.household = household
+        self.own_rooms = [room.name for room in room_list(household)]
+        taken = {name.lower() for name in self.own_rooms}
+        self.suggested_rooms = [name for name in SUGGESTED_ROOMS if name.lower() not in taken]
+        self.other_room_value = OTHER_ROOM
+
+    @staticmethod
+    def initial_of(device: Device) -> dict[str, Any]:
+        room_name = device.room.name if device.room else ""
+        return {"name": device.name, "room_name": room_name, "is_auto_answer": device.is_auto_answer}
+
+    def values(self) -> dict[str, Any]:
+        """Name, room (made where it is new) and manners. Call after is_valid(); raises Invalid."""
+        data = self.cleaned_data
+        return {"name": data.get("name", ""), "room": self._room(), "is_auto_answer": data["is_auto_answer"]}
+
+    def _room(self) -> Room | None:
+        chosen = self.cleaned_data["room_name"]
+        name = self.cleaned_data["other_room"] if chosen == OTHER_ROOM else chosen
+        return room_get_or_create(household=self.household, name=name) if name.strip() else None
+
+
+class ClaimForm(DeviceForm, CodeForm):
+    """The code again, so that nothing has to be remembered between the two pages."""
+
+    user_code = forms.CharField(max_length=40, required=False, widget=forms.HiddenInput)

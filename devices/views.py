@@ -1,0 +1,143 @@
+"""Home, the pages of a device, and the way to a new one."""
+
+from uuid import UUID
+
+from csp.constants import WASM_UNSAFE_EVAL
+from csp.decorators import csp_update
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from common.errors import DomainError, Invalid
+from devices.access import access_device
+from devices.authorization import authorization_confirm, authorization_find
+from devices.forms import ClaimForm, CodeForm, DeviceForm
+from devices.models import DeviceAuthorization
+from devices.selectors import certificate_current, device_joining, fingerprint_groups, room_cards
+from devices.services import device_unclaim, device_update
+from households.access import member_of, need
+from households.models import Membership
+from households.roles import Permission
+
+# The scanner's decoder is WebAssembly, on the pages that scan and on no other.
+_may_scan = csp_update({"script-src": [WASM_UNSAFE_EVAL]})
+
+
+@login_required
+@require_GET
+def home(request: HttpRequest) -> HttpResponse:
+    membership = member_of(request)
+    need(membership, Permission.DEVICES_SEE)
+    return render(request, "devices/home.html", {"cards": room_cards(membership.household)})
+
+
+@login_required
+@require_GET
+@_may_scan
+def add(request: HttpRequest) -> HttpResponse:
+    need(member_of(request), Permission.DEVICES_MANAGE)
+    return render(request, "devices/add.html", {"form": CodeForm()})
+
+
+@require_GET
+def claim(request: HttpRequest) -> HttpResponse:
+    """Where the QR code leads. The secret stands in the fragment, so only the page can read it."""
+    return render(request, "devices/claim.html", {"form": CodeForm()})
+
+
+@login_required
+@require_POST
+@_may_scan
+def lookup(request: HttpRequest) -> HttpResponse:
+    """Shows which device waits behind a code."""
+    membership, form = member_of(request), CodeForm(request.POST)
+    try:
+        authorization = _find(membership, form)
+    except DomainError as error:
+        return render(request, "devices/add.html", {"form": form, "error": error}, status=error.status)
+    initial = {**form.codes(), "name": authorization.model, "is_auto_answer": True}
+    claim_form = ClaimForm(household=membership.household, initial=initial)
+    return _confirm_page(request, claim_form, authorization)
+
+
+@login_required
+@require_POST
+def confirm(request: HttpRequest) -> HttpResponse:
+    membership = member_of(request)
+    form = ClaimForm(request.POST, household=membership.household)
+    authorization = _find(membership, form)
+    try:
+        device = authorization_confirm(membership=membership, authorization=authorization, **form.values())
+    except Invalid as error:
+        return _confirm_page(request, form, authorization, error)
+    return redirect("devices:joining", device.public_id)
+
+
+@login_required
+@require_GET
+def joining(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """The steps of a device that was just claimed. htmx asks for the steps alone."""
+    device = access_device(membership=member_of(request), public_id=public_id, need=Permission.DEVICES_MANAGE)
+    template = "devices/_joining_steps.html" if request.headers.get("HX-Request") else "devices/joining.html"
+    return render(request, template, {"device": device, "progress": device_joining(device)})
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def detail(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    membership = member_of(request)
+    needed = Permission.DEVICES_MANAGE if request.method == "POST" else Permission.DEVICES_SEE
+    device = access_device(membership=membership, public_id=public_id, need=needed)
+    form = DeviceForm(
+        request.POST or None, household=membership.household, initial=DeviceForm.initial_of(device)
+    )
+    if form.is_valid():
+        device_update(device=device, **form.values())
+        messages.success(request, "Saved.")
+        return redirect("devices:detail", public_id)
+    context = {"device": device, "form": form, "certificate": certificate_current(device)}
+    context["fingerprint"] = fingerprint_groups(device.fingerprint_sha256)
+    return render(request, "devices/detail.html", context, status=400 if form.is_bound else 200)
+
+
+@login_required
+@require_POST
+def remove(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    device = access_device(membership=member_of(request), public_id=public_id, need=Permission.DEVICES_MANAGE)
+    device_unclaim(device=device)
+    messages.success(request, f"{device.name} was removed. Its calls and recordings are still here.")
+    return redirect("devices:home")
+
+
+@login_required
+@require_GET
+def call(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """The call itself happens in static/js/pages/devices/call.js, over the socket."""
+    device = access_device(membership=member_of(request), public_id=public_id, need=Permission.CALL)
+    return render(request, "devices/call.html", {"device": device})
+
+
+def _find(membership: Membership, form: CodeForm | ClaimForm) -> DeviceAuthorization:
+    """Raises what authorization_find raises, and Invalid for a form without a code."""
+    form.is_valid()
+    codes = {name: form.cleaned_data.get(name, "") for name in ("secret", "user_code", "fingerprint")}
+    if not codes["secret"] and not codes["user_code"]:
+        raise Invalid("Type the code that the device shows, or scan it.")
+    return authorization_find(membership=membership, **codes)
+
+
+def _confirm_page(
+    request: HttpRequest,
+    form: ClaimForm,
+    authorization: DeviceAuthorization,
+    error: DomainError | None = None,
+) -> HttpResponse:
+    context = {
+        "form": form,
+        "authorization": authorization,
+        "fingerprint": fingerprint_groups(authorization.fingerprint_sha256),
+        "error": error,
+    }
+    return render(request, "devices/confirm.html", context, status=error.status if error else 200)

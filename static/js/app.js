@@ -1,0 +1,52 @@
+// On every page: times, messages, the theme, and the hub's socket where somebody is signed in.
+
+import { showPresence, wireStaleBar } from "./lib/live.js";
+import { hub } from "./lib/socket.js";
+import { wireThemeChoice } from "./lib/theme.js";
+import { showTimes } from "./lib/time.js";
+import { watch } from "./lib/toast.js";
+
+const REFRESH_TIMES_MS = 30_000;
+
+showTimes();
+setInterval(showTimes, REFRESH_TIMES_MS);
+document.body.addEventListener("htmx:afterSwap", (event) => showTimes(event.target));
+wireThemeChoice();
+for (const element of document.querySelectorAll(".toast")) watch(element, element.querySelector("button"));
+
+document.addEventListener("click", (event) => {
+  const opener = event.target.closest("[data-opens]");
+  if (opener) document.getElementById(opener.dataset.opens)?.showModal();
+  if (event.target.closest("[data-closes]")) event.target.closest("dialog")?.close();
+  if (event.target.closest('a[aria-disabled="true"]')) event.preventDefault();
+  const copier = event.target.closest("[data-copies]");
+  if (copier) copy(copier);
+});
+
+// A form that was sent once is not sent twice by an impatient thumb.
+document.addEventListener("submit", (event) => {
+  const button = event.submitter;
+  if (button?.dataset.busy && !event.defaultPrevented) {
+    setTimeout(() => {
+      button.setAttribute("disabled", "");
+      button.querySelector("span").textContent = button.dataset.busy;
+    });
+  }
+});
+addEventListener("pageshow", (event) => event.persisted && location.reload());
+
+async function copy(button) {
+  const source = document.getElementById(button.dataset.copies);
+  await navigator.clipboard.writeText(source.value ?? source.textContent.trim());
+  button.querySelector("span").textContent = "Copied";
+}
+
+if (document.body.dataset.signedIn === "true") {
+  wireStaleBar();
+  hub.addEventListener("presence", ({ detail }) => showPresence(detail));
+  hub.addEventListener("signed-out", () => location.reload());
+  for (const name of ["transcription", "announce_progress", "call_end", "call_state"]) {
+    hub.addEventListener(name, ({ detail }) => document.body.dispatchEvent(new CustomEvent(`hub:${name}`, { detail })));
+  }
+  hub.start();
+}

@@ -1,0 +1,220 @@
+// The call screen: what lib/call.js does, shown.
+
+import { CallSession, microphoneOpen, microphoneProblem } from "../../lib/call.js";
+import { setIcon } from "../../lib/icon.js";
+import "../../lib/level-meter.js";
+import { hub } from "../../lib/socket.js";
+import { clock } from "../../lib/time.js";
+import { RingbackTone } from "../../lib/tone.js";
+
+const WORDS = {
+  opening: "Opening the microphone…",
+  calling: "Calling…",
+  ringing: "Ringing…",
+  connecting: "Connecting…",
+  connected: "Connected",
+  reconnecting: "Reconnecting…",
+};
+const OUTCOMES = {
+  answered: "Call ended",
+  no_answer: "No answer",
+  declined: "The call was declined",
+  cancelled: "Call cancelled",
+  busy: "Busy with another call",
+  offline: "The device is offline",
+  failed: "The call could not be made",
+};
+const WITHOUT_ANSWER = ["no_answer", "declined", "busy", "offline"];
+
+class CallView extends HTMLElement {
+  #call = null;
+  #ringback = new RingbackTone();
+  #timer = 0;
+  #wakeLock = null;
+
+  connectedCallback() {
+    this.addEventListener("click", (event) => this.#act(event.target.closest("[data-act]")?.dataset.act));
+    addEventListener("beforeunload", (event) => this.#call && event.preventDefault());
+    addEventListener("pagehide", () => this.#call?.hangUp());
+    this.#begin();
+  }
+
+  // The Call button of another page leads here and means it; only a permission that is still open needs a word first.
+  async #begin() {
+    const asked = new URLSearchParams(location.search).has("start");
+    if (!navigator.mediaDevices?.getUserMedia) {
+      this.#refuse(microphoneProblem());
+      return;
+    }
+    const permission = await navigator.permissions?.query({ name: "microphone" }).catch(() => null);
+    if (permission?.state === "denied") this.#refuse(microphoneProblem({ name: "NotAllowedError" }));
+    else if (asked && permission?.state === "granted") this.#start();
+  }
+
+  #act(name) {
+    const acts = {
+      start: () => this.#start(),
+      again: () => this.#start(),
+      mute: () => this.#toggleMute(),
+      end: () => this.#call?.hangUp(),
+      output: () => this.#chooseOutput(),
+      hear: () => this.#part("sound").play().then(() => (this.#button("hear").hidden = true)),
+    };
+    acts[name]?.();
+  }
+
+  async #start() {
+    if (this.#call) return;
+    this.#show("opening");
+    let microphone;
+    try {
+      microphone = await microphoneOpen();
+    } catch (error) {
+      this.#refuse(microphoneProblem(error));
+      return;
+    }
+    const call = new CallSession(hub, this.dataset.device);
+    this.#call = call;
+    // Reloading an ended call must not call again.
+    history.replaceState(null, "", location.pathname);
+    this.#listen(call);
+    this.#part("meter-own").listen(microphone);
+    this.#keepAwake();
+    await call.start(microphone).catch(() => {});
+  }
+
+  #listen(call) {
+    call.addEventListener("state", ({ detail }) => this.#show(detail.state));
+    call.addEventListener("remote", ({ detail }) => this.#hear(detail));
+    call.addEventListener("ended", ({ detail }) => this.#ended(call, detail));
+    for (const track of call.microphone?.getAudioTracks() ?? []) track.addEventListener("ended", () => call.hangUp());
+    const media = navigator.mediaSession;
+    try {
+      media?.setActionHandler("hangup", () => call.hangUp());
+      media?.setActionHandler("togglemicrophone", () => this.#toggleMute());
+    } catch {
+      // An older browser that knows the session but not these keys.
+    }
+  }
+
+  async #hear(stream) {
+    const sound = this.#part("sound");
+    sound.srcObject = stream;
+    this.#part("meter-room").listen(stream);
+    await sound.play().catch(() => (this.#button("hear").hidden = false));
+    this.#offerOutputs();
+  }
+
+  #show(state) {
+    if (state === "ended") return;
+    this.dataset.state = state;
+    this.#part("status").textContent = WORDS[state];
+    this.#part("before").hidden = true;
+    this.#part("after").hidden = true;
+    this.#part("controls").hidden = state === "opening";
+    this.#part("leave").hidden = true;
+    const talking = state === "connected" || state === "reconnecting";
+    this.#part("meters").hidden = !talking;
+    this.#part("recording").hidden = !talking;
+    this.#part("status").classList.toggle("visually-hidden", state === "connected");
+    this.#part("timer").hidden = !talking;
+    if (state === "calling" || state === "ringing") this.#ringback.start();
+    else this.#ringback.stop();
+    if (talking) this.#tick();
+  }
+
+  #tick() {
+    clearInterval(this.#timer);
+    const draw = () => (this.#part("timer").textContent = clock((Date.now() - this.#call.connectedAt) / 1000));
+    draw();
+    this.#timer = setInterval(draw, 500);
+  }
+
+  #ended(call, { outcome, reason, durationS }) {
+    clearInterval(this.#timer);
+    this.#ringback.stop();
+    this.#part("meter-own").stop();
+    this.#part("meter-room").stop();
+    this.#wakeLock?.release().catch(() => {});
+    this.#call = null;
+    this.dataset.state = "ended";
+    const answered = outcome === "answered";
+    const words = answered && durationS ? `Call ended (${clock(durationS)})` : (OUTCOMES[outcome] ?? "Call ended");
+    const status = this.#part("status");
+    status.classList.remove("visually-hidden");
+    status.textContent = !answered && reason ? reason : words;
+    for (const name of ["timer", "meters", "recording", "controls", "before"]) this.#part(name).hidden = true;
+    this.#part("leave").hidden = false;
+    this.#part("after").hidden = false;
+    this.#part("note").hidden = !answered;
+    this.#part("history").hidden = !answered;
+    if (call.callId) this.#part("history").href = `${this.dataset.calls}${call.callId}/`;
+    this.#part("announce").hidden = !WITHOUT_ANSWER.includes(outcome);
+    this.#setMuted(false);
+    this.#part("after").querySelector(".btn:not([hidden])").focus();
+  }
+
+  #refuse(words) {
+    this.dataset.state = "idle";
+    this.#part("status").textContent = "Ready to call";
+    this.#part("reason").textContent = words;
+    this.#part("before").classList.add("refused");
+    this.#part("before").hidden = false;
+    this.#part("leave").hidden = false;
+    this.#part("controls").hidden = true;
+  }
+
+  #toggleMute() {
+    if (!this.#call) return;
+    this.#call.setMuted(!this.#call.isMuted);
+    this.#setMuted(this.#call.isMuted);
+  }
+
+  #setMuted(isMuted) {
+    const button = this.#button("mute");
+    button.setAttribute("aria-pressed", String(isMuted));
+    button.querySelector("[data-word]").textContent = isMuted ? "Muted" : "Mute";
+    setIcon(button.querySelector("svg"), isMuted ? "mic-off" : "mic");
+    navigator.mediaSession?.setMicrophoneActive?.(!isMuted)?.catch?.(() => {});
+  }
+
+  async #outputs() {
+    if (!("setSinkId" in HTMLMediaElement.prototype)) return [];
+    const devices = await navigator.mediaDevices.enumerateDevices();
+    return devices.filter((device) => device.kind === "audiooutput");
+  }
+
+  async #offerOutputs() {
+    this.#button("output").hidden = (await this.#outputs()).length < 2;
+  }
+
+  async #chooseOutput() {
+    const dialog = document.querySelector("#output-dialog");
+    const place = dialog.querySelector("[data-outputs]");
+    const sound = this.#part("sound");
+    const rows = (await this.#outputs()).map((device, i) => {
+      const label = document.createElement("label");
+      const input = Object.assign(document.createElement("input"), { type: "radio", name: "output" });
+      input.checked = (sound.sinkId || "default") === device.deviceId;
+      input.addEventListener("change", () => sound.setSinkId(device.deviceId));
+      label.append(input, device.label || `Speaker ${i + 1}`);
+      return label;
+    });
+    place.replaceChildren(...rows);
+    dialog.showModal();
+  }
+
+  async #keepAwake() {
+    this.#wakeLock = await navigator.wakeLock?.request("screen").catch(() => null);
+  }
+
+  #part(name) {
+    return this.querySelector(`[data-part="${name}"]`);
+  }
+
+  #button(name) {
+    return this.querySelector(`[data-act="${name}"]`);
+  }
+}
+
+customElements.define("call-view", CallView);
