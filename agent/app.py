@@ -1,0 +1,161 @@
+"""The device as a whole: claim, then be online, until it is unclaimed; then claim again."""
+
+import asyncio
+import fcntl
+import os
+from collections.abc import Coroutine
+from pathlib import Path
+
+import httpx
+import structlog
+
+from agent.announcer import Announcer
+from agent.audio import make_microphone, make_speaker
+from agent.background import Background
+from agent.calls import Phone
+from agent.config import AgentConfig
+from agent.enroll import Enroller
+from agent.errors import AgentError
+from agent.files import make_private_dir
+from agent.identity import Identity
+from agent.journal import Journal
+from agent.link import Link
+from agent.playout import Playout
+from agent.state import DeviceState
+from protocol.base import Message
+from protocol.messages import Announce, CallEnd, CallInvited, CallMoved, CallStateMessage, HelloAck
+
+log = structlog.get_logger(__name__)
+
+LOCK_FILE = "agent.lock"
+_HTTP_TIMEOUT_S = 15.0
+
+
+class DataDirLock:
+    """One agent per data directory: two would throw each other out of the hub for ever."""
+
+    def __init__(self, data_dir: Path) -> None:
+        make_private_dir(data_dir)
+        self._handle = os.open(data_dir / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._handle)
+            raise AgentError(f"Another agent is running with {data_dir}.") from None
+
+    def release(self) -> None:
+        os.close(self._handle)
+
+
+class Agent:
+    """`run` ends only by cancellation. The microphone is open during calls and at no other time."""
+
+    def __init__(self, config: AgentConfig) -> None:
+        self._config = config
+        self._lock = DataDirLock(config.data_dir)
+        self._http = httpx.AsyncClient(timeout=_HTTP_TIMEOUT_S, trust_env=False)
+        self._background = Background()
+        self.identity = Identity(config.data_dir)
+        self.state = DeviceState()
+        self.journal = Journal(config.data_dir)
+        self.playout = Playout(make_speaker(config.speaker))
+        self._enroller = Enroller(config=config, identity=self.identity, http=self._http)
+        self.link = Link(
+            config=config,
+            identity=self.identity,
+            on_message=self._on_message,
+            on_online=self._on_online,
+            on_offline=self._on_offline,
+        )
+        self.phone = Phone(
+            identity=self.identity,
+            link=self.link,
+            microphone=make_microphone(config.microphone),
+            playout=self.playout,
+            state=self.state,
+            background=self._background,
+            timings=config.timings,
+        )
+        self._announcer = Announcer(
+            hub_url=config.hub_url,
+            http=self._http,
+            journal=self.journal,
+            playout=self.playout,
+            state=self.state,
+            report=self.link.send,
+        )
+        self.online = asyncio.Event()
+
+    async def run(self) -> None:
+        try:
+            while True:
+                await self._enroller.claim()
+                announcer = self._background.start(self._announcer.run(), name="announcer")
+                await self.link.run()
+                announcer.cancel()
+                await self._forget_household()
+        finally:
+            await self.aclose()
+
+    async def _forget_household(self) -> None:
+        await self.phone.drop()
+        self._announcer.clear()
+        self.identity.wipe()
+        self.journal.clear()
+        log.info("This device has forgotten its household and can be claimed again.")
+
+    async def aclose(self) -> None:
+        """Hangs up, closes everything. Within Timings.stop_s."""
+        try:
+            async with asyncio.timeout(self._config.timings.stop_s):
+                await self.phone.hang_up()
+                await self.link.aclose()
+                await self.playout.aclose()
+                await self._background.aclose()
+                await self._http.aclose()
+        except TimeoutError:
+            log.warning("Not everything could be closed in time.")
+        finally:
+            self._lock.release()
+
+    async def press(self) -> None:
+        """What the Enter key does: answer; in a call, hang up; while unclaimed, show the code again."""
+        if not self.identity.is_claimed:
+            self._enroller.show()
+        elif self.state.has_call and self.phone.is_accepted:
+            await self.phone.hang_up()
+        else:
+            await self.phone.accept()
+
+    async def accept(self) -> None:
+        await self.phone.accept()
+
+    def _on_online(self, ack: HelloAck) -> None:
+        self.phone.ice_servers = ack.ice_servers
+        self.online.set()
+
+    def _on_offline(self) -> None:
+        self.online.clear()
+        log.warning("{device} is offline", device=self.identity.device_name)
+
+    def _on_message(self, message: Message) -> None:
+        work = self._work_for(message)
+        if work is None:
+            log.debug("nothing to do for this message", type=getattr(message, "type", ""))
+        else:
+            self._background.start(work, name=type(message).__name__)
+
+    def _work_for(self, message: Message) -> Coroutine[object, object, None] | None:
+        match message:
+            case CallInvited():
+                return self.phone.invited(message)
+            case CallStateMessage():
+                return self.phone.call_state(message)
+            case CallMoved():
+                return self.phone.moved(message)
+            case CallEnd():
+                return self.phone.ended(message)
+            case Announce():
+                return self._announcer.take(message)
+            case _:
+                return None

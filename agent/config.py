@@ -1,0 +1,103 @@
+"""What the command line asks for, and every time limit in one place."""
+
+import argparse
+import hashlib
+import socket
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from agent.errors import AgentError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timings:
+    """Seconds. Tests shorten them."""
+
+    backoff_base_s: float = 0.5
+    backoff_max_s: float = 15.0
+    refused_backoff_s: float = 60.0  # a foreign or refusing hub does not change its mind quickly
+    open_timeout_s: float = 10.0
+    ping_interval_s: float = 10.0
+    pong_timeout_s: float = 10.0
+    request_timeout_s: float = 10.0
+    connect_timeout_s: float = 15.0
+    ring_s: float = 35.0
+    media_silence_s: float = 5.0  # aiortc itself notices a dead path only after 24-36 s
+    media_lost_s: float = 120.0
+    stats_interval_s: float = 5.0
+    slow_down_s: float = 5.0  # RFC 8628 section 3.5
+    stop_s: float = 1.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgentConfig:
+    hub_url: str
+    data_dir: Path
+    model: str
+    serial: str
+    microphone: str = "default"
+    speaker: str = "default"
+    prints_json: bool = False
+    timings: Timings = field(default_factory=Timings)
+
+    @property
+    def socket_url(self) -> str:
+        return "ws" + self.hub_url.removeprefix("http") + "/ws/device/"
+
+
+def normalize_hub_url(text: str) -> str:
+    """`http(s)://host[:port][/path]` without a slash at its end. Raises AgentError in words."""
+    parts = urlsplit(text if "://" in text else f"http://{text}")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise AgentError(f"{text!r} is not the address of a hub. It looks like http://192.168.1.10:8000")
+    return f"{parts.scheme}://{parts.netloc}{parts.path}".rstrip("/")
+
+
+def default_serial() -> str:
+    """The board's serial number, else a number that stays the same on this machine."""
+    for place in ("/proc/device-tree/serial-number", "/sys/firmware/devicetree/base/serial-number"):
+        try:
+            serial = Path(place).read_text(encoding="ascii").strip("\0 \n")
+        except (OSError, UnicodeDecodeError):
+            continue
+        if serial:
+            return serial[:80]
+    try:
+        seed = Path("/etc/machine-id").read_text(encoding="ascii")
+    except OSError:
+        seed = socket.gethostname()
+    return "HL-" + hashlib.sha256(f"hearthline {seed}".encode()).hexdigest()[:12].upper()
+
+
+def make_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m agent", description="Hearthline on a device.")
+    parser.add_argument("command", nargs="?", choices=["run", "reset"], default="run")
+    parser.add_argument("--hub", help="address of the hub; a claimed device remembers it")
+    parser.add_argument("--data-dir", type=Path, required=True, help="key, certificate and journal live here")
+    parser.add_argument("--model", default="Hearthline speaker")
+    parser.add_argument("--serial", default=None, help="default: the board's own")
+    parser.add_argument("--microphone", default="default", help="default, a name, null, or file:PATH[?loop]")
+    parser.add_argument("--speaker", default="default", help="default, a name, null, or file:PATH")
+    parser.add_argument(
+        "--once-claimed-json", action="store_true", help="print claim link and claim as JSON lines on stdout"
+    )
+    parser.add_argument("--verbose", action="store_true")
+    parser.add_argument("--yes", action="store_true", help="reset without asking")
+    return parser
+
+
+def config_from(arguments: argparse.Namespace, *, remembered_hub_url: str | None) -> AgentConfig:
+    """Raises AgentError where no hub is known."""
+    hub = arguments.hub or remembered_hub_url
+    if not hub:
+        raise AgentError("Which hub? Start with --hub http://ADDRESS:8000")
+    return AgentConfig(
+        hub_url=normalize_hub_url(hub),
+        data_dir=arguments.data_dir,
+        model=arguments.model[:80],
+        serial=(arguments.serial or default_serial())[:80],
+        microphone=arguments.microphone,
+        speaker=arguments.speaker,
+        prints_json=arguments.once_claimed_json,
+    )

@@ -1,0 +1,177 @@
+"""The device's key, which never leaves it, and what the hub gave it for that key."""
+
+import base64
+import hashlib
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID
+
+import structlog
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from agent.errors import EnrollmentRefusedError
+from agent.files import make_private_dir, remove, write_atomically
+from protocol.enrollment import Enrollment
+from protocol.identity import login_text
+
+log = structlog.get_logger(__name__)
+
+KEY_FILE = "key.pem"
+ENROLLMENT_FILE = "enrollment.json"
+
+
+class StoredEnrollment(BaseModel):
+    """What is kept of a claim."""
+
+    model_config = ConfigDict(frozen=True)
+
+    hub_url: str
+    enrolled_at: datetime
+    enrollment: Enrollment
+
+
+def spki_sha256(public_key: ec.EllipticCurvePublicKey) -> str:
+    """SHA-256 (hex) of the SubjectPublicKeyInfo in DER (RFC 5280 section 4.1.2.7)."""
+    der = public_key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return hashlib.sha256(der).hexdigest()
+
+
+class Identity:
+    """The data directory's key and enrollment. At most one of these per directory."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.data_dir = data_dir
+        make_private_dir(data_dir)
+        self._key = self._load_key() or self._make_key()
+        self.stored = self._load_enrollment()
+
+    # --- the key ---------------------------------------------------------------------------
+
+    @property
+    def private_key(self) -> ec.EllipticCurvePrivateKey:
+        return self._key
+
+    @property
+    def fingerprint_sha256(self) -> str:
+        return spki_sha256(self._key.public_key())
+
+    def csr_pem(self, serial: str) -> str:
+        """PKCS #10 request (RFC 2986) with the serial as common name."""
+        # An X.509 common name has at most 64 characters (RFC 5280 appendix A.1).
+        subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, serial[:64])])
+        request = (
+            x509.CertificateSigningRequestBuilder().subject_name(subject).sign(self._key, hashes.SHA256())
+        )
+        return request.public_bytes(serialization.Encoding.PEM).decode("ascii")
+
+    def sign_login(self, *, nonce: str, hub_id: str, device_id: str) -> str:
+        """Base64 of the DER ECDSA signature that `hello` carries."""
+        text = login_text(nonce=nonce, hub_id=hub_id, device_id=device_id)
+        return base64.b64encode(self._key.sign(text, ec.ECDSA(hashes.SHA256()))).decode("ascii")
+
+    def _load_key(self) -> ec.EllipticCurvePrivateKey | None:
+        path = self.data_dir / KEY_FILE
+        try:
+            key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+        except FileNotFoundError:
+            return None
+        except ValueError:
+            log.warning("The key file is damaged. This device makes a new key and must be claimed again.")
+            return None
+        return key if isinstance(key, ec.EllipticCurvePrivateKey) else None
+
+    def _make_key(self) -> ec.EllipticCurvePrivateKey:
+        key = ec.generate_private_key(ec.SECP256R1())
+        pem = key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        write_atomically(self.data_dir / KEY_FILE, pem)
+        return key
+
+    # --- the enrollment ---------------------------------------------------------------------
+
+    @property
+    def is_claimed(self) -> bool:
+        return self.stored is not None
+
+    @property
+    def device_id(self) -> UUID:
+        return self._enrollment.device_id
+
+    @property
+    def device_name(self) -> str:
+        return self._enrollment.device_name
+
+    @property
+    def certificate(self) -> x509.Certificate:
+        return x509.load_pem_x509_certificate(self._enrollment.certificate_pem.encode())
+
+    @property
+    def hub_id(self) -> str:
+        """What a challenge of our own hub says: the fingerprint of the pinned CA's key."""
+        ca = x509.load_pem_x509_certificate(self._enrollment.ca_pem.encode())
+        return spki_sha256(_ec_key(ca))
+
+    @property
+    def _enrollment(self) -> Enrollment:
+        if self.stored is None:
+            raise EnrollmentRefusedError("This device is not claimed.")
+        return self.stored.enrollment
+
+    def enroll(self, *, hub_url: str, enrollment: Enrollment) -> None:
+        """Keeps it for good. Raises EnrollmentRefusedError when it is not for this key."""
+        self._check(enrollment)
+        stored = StoredEnrollment(hub_url=hub_url, enrolled_at=datetime.now(UTC), enrollment=enrollment)
+        write_atomically(self.data_dir / ENROLLMENT_FILE, stored.model_dump_json(indent=2).encode())
+        self.stored = stored
+
+    def wipe(self) -> None:
+        """Forgets the household and makes a new key, so that the old certificate is of no use to anybody."""
+        # The key goes first: an enrollment without its key is dropped at the next start.
+        remove(self.data_dir / KEY_FILE)
+        remove(self.data_dir / ENROLLMENT_FILE)
+        self.stored = None
+        self._key = self._make_key()
+
+    def _load_enrollment(self) -> StoredEnrollment | None:
+        path = self.data_dir / ENROLLMENT_FILE
+        try:
+            stored = StoredEnrollment.model_validate_json(path.read_bytes())
+            self._check(stored.enrollment)
+        except FileNotFoundError:
+            return None
+        except (ValidationError, EnrollmentRefusedError):
+            log.warning("The stored claim does not fit this device's key. It must be claimed again.")
+            remove(path)
+            return None
+        return stored
+
+    def _check(self, enrollment: Enrollment) -> None:
+        try:
+            certificate = x509.load_pem_x509_certificate(enrollment.certificate_pem.encode())
+            ca = x509.load_pem_x509_certificate(enrollment.ca_pem.encode())
+            certificate.verify_directly_issued_by(ca)
+        except (ValueError, TypeError, InvalidSignature):
+            raise EnrollmentRefusedError("The hub sent a certificate that its own CA did not sign.") from None
+        _ec_key(ca)
+        if spki_sha256(_ec_key(certificate)) != self.fingerprint_sha256:
+            raise EnrollmentRefusedError("The hub sent a certificate for another device's key.")
+
+
+def _ec_key(certificate: x509.Certificate) -> ec.EllipticCurvePublicKey:
+    key = certificate.public_key()
+    if not isinstance(key, ec.EllipticCurvePublicKey):
+        raise EnrollmentRefusedError("The hub sent a certificate with a key that is not an EC key.")
+    return key
+
+
+def remembered_hub_url(data_dir: Path) -> str | None:
+    """The hub that this directory's claim belongs to, without touching anything."""
+    try:
+        return StoredEnrollment.model_validate_json((data_dir / ENROLLMENT_FILE).read_bytes()).hub_url
+    except (OSError, ValidationError):
+        return None

@@ -1,0 +1,238 @@
+"""The WebSocket to the hub: proof of the key, requests with answers, and coming back by itself."""
+
+import asyncio
+import contextlib
+import time
+import uuid
+from collections.abc import Callable
+from enum import Enum, auto
+
+import structlog
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
+
+from agent import __version__
+from agent.backoff import Backoff
+from agent.config import AgentConfig
+from agent.errors import AgentError, OfflineError, RequestRefusedError
+from agent.identity import Identity
+from protocol.base import MAX_MESSAGE_BYTES, Message, MessageError
+from protocol.errors import CloseCode, ErrorCode
+from protocol.messages import Challenge, DeviceHello, Error, HelloAck, Ping, Pong, Unclaimed, parse_from_hub
+
+log = structlog.get_logger(__name__)
+
+
+class _Ending(Enum):
+    LOST = auto()
+    REFUSED = auto()  # asking again soon would change nothing
+    UNCLAIMED = auto()
+
+
+class _HubRefusedError(AgentError):
+    """This is not our hub, or it does not want this device."""
+
+
+class Link:
+    """`run` returns when the device was unclaimed; until then it connects again and again."""
+
+    def __init__(
+        self,
+        *,
+        config: AgentConfig,
+        identity: Identity,
+        on_message: Callable[[Message], None],
+        on_online: Callable[[HelloAck], None],
+        on_offline: Callable[[], None],
+    ) -> None:
+        self._config, self._identity, self._timings = config, identity, config.timings
+        self._on_message, self._on_online, self._on_offline = on_message, on_online, on_offline
+        self._socket: ClientConnection | None = None
+        self._waiting: dict[str, asyncio.Future[Message]] = {}
+        self._is_online = False
+        self._last_problem = ""
+        self._heard_at = 0.0
+
+    @property
+    def is_online(self) -> bool:
+        return self._is_online
+
+    async def run(self) -> None:
+        backoff = Backoff(base_s=self._timings.backoff_base_s, max_s=self._timings.backoff_max_s)
+        while True:
+            ending = await self._connect_once(backoff)
+            if ending is _Ending.UNCLAIMED:
+                return
+            wait_s = self._timings.refused_backoff_s if ending is _Ending.REFUSED else backoff.next_s()
+            log.debug("connecting again", wait_s=round(wait_s, 2))
+            await asyncio.sleep(wait_s)
+
+    async def send(self, message: Message) -> bool:
+        """False when offline: the hub reads the truth again when this device is back."""
+        if self._socket is None or not self._is_online:
+            return False
+        try:
+            await self._socket.send(message.to_json())
+        except ConnectionClosed:
+            return False
+        return True
+
+    async def request(self, message: Message) -> Message:
+        """The answer to `message`. Raises OfflineError, TimeoutError, RequestRefusedError."""
+        request_id = uuid.uuid4().hex
+        answer = asyncio.get_running_loop().create_future()
+        self._waiting[request_id] = answer
+        try:
+            if not await self.send(message.model_copy(update={"id": request_id})):
+                raise OfflineError("The hub cannot be reached just now.")
+            return await asyncio.wait_for(answer, self._timings.request_timeout_s)
+        finally:
+            del self._waiting[request_id]
+
+    # --- one connection ---------------------------------------------------------------------
+
+    async def _connect_once(self, backoff: Backoff) -> _Ending:
+        try:
+            async with connect(
+                self._config.socket_url,
+                max_size=MAX_MESSAGE_BYTES,
+                open_timeout=self._timings.open_timeout_s,
+                close_timeout=1,
+                ping_interval=None,  # the protocol's own `ping` also tells that the hub's handlers live
+                compression=None,
+                proxy=None,
+            ) as socket:
+                return await self._converse(socket, backoff)
+        except (OSError, InvalidHandshake, InvalidURI, TimeoutError, ConnectionClosed, MessageError) as error:
+            self._tell("The hub at {hub} cannot be reached: {reason}", str(error) or type(error).__name__)
+            return _Ending.LOST
+        except _HubRefusedError as error:
+            self._tell("{reason}", str(error))
+            return _Ending.REFUSED
+        finally:
+            self._go_offline()
+
+    async def _converse(self, socket: ClientConnection, backoff: Backoff) -> _Ending:
+        pinger: asyncio.Task[None] | None = None
+        try:
+            async with asyncio.timeout(self._timings.open_timeout_s):
+                first = await self._log_in(socket)
+            if isinstance(first, HelloAck):
+                backoff.reset()
+                self._go_online(socket, first)
+                pinger = asyncio.create_task(self._keep_alive(socket), name="pinger")
+                first = await self._read(socket)
+            log.info("This device was removed from its household.", reason=first.reason)
+            return _Ending.UNCLAIMED
+        except ConnectionClosed as closed:
+            return self._why_closed(closed)
+        finally:
+            if pinger is not None:
+                pinger.cancel()
+                await asyncio.gather(pinger, return_exceptions=True)
+
+    async def _log_in(self, socket: ClientConnection) -> HelloAck | Unclaimed:
+        """Raises _HubRefusedError for a hub that is not the one that claimed this device."""
+        challenge = parse_from_hub(_text(await socket.recv()), to_device=True)
+        if not isinstance(challenge, Challenge):
+            raise _HubRefusedError("The hub did not begin with a challenge. Is it a Hearthline hub?")
+        if challenge.hub_id != self._identity.hub_id:
+            raise _HubRefusedError(
+                "Another hub answers at this address than the one that claimed this device. "
+                "It gets nothing. To give the device to it, reset the device first."
+            )
+        device_id = self._identity.device_id
+        signature = self._identity.sign_login(
+            nonce=challenge.nonce, hub_id=challenge.hub_id, device_id=str(device_id)
+        )
+        hello = DeviceHello(device_id=device_id, signature=signature, agent_version=__version__)
+        await socket.send(hello.to_json())
+        while True:
+            answer = parse_from_hub(_text(await socket.recv()), to_device=True)
+            if isinstance(answer, HelloAck | Unclaimed):
+                return answer
+            if isinstance(answer, Error):
+                raise _HubRefusedError(f"The hub does not let this device in: {answer.message}")
+
+    async def _read(self, socket: ClientConnection) -> Unclaimed:
+        """Until the device is unclaimed. Raises ConnectionClosed."""
+        while True:
+            text = await socket.recv()
+            self._heard_at = time.monotonic()
+            try:
+                message = parse_from_hub(_text(text), to_device=True)
+            except MessageError as error:
+                # A newer hub may know more words than this agent.
+                log.warning("The hub said something that this device does not know.", reason=error.message)
+                continue
+            if isinstance(message, Unclaimed):
+                return message
+            await self._take(socket, message)
+
+    async def _take(self, socket: ClientConnection, message: Message) -> None:
+        waiting = self._waiting.get(message.reply_to or "")
+        if waiting is not None and not waiting.done():
+            if isinstance(message, Error):
+                waiting.set_exception(RequestRefusedError(message.code, message.message))
+            else:
+                waiting.set_result(message)
+        elif isinstance(message, Ping):
+            await socket.send(Pong(reply_to=message.id).to_json())
+        elif isinstance(message, Error):
+            log.warning("The hub says: {reason}", reason=message.message, code=message.code)
+        elif not isinstance(message, Pong):
+            self._on_message(message)
+
+    async def _keep_alive(self, socket: ClientConnection) -> None:
+        while True:
+            asked_at = time.monotonic()
+            await self.send(Ping(id=uuid.uuid4().hex))
+            await asyncio.sleep(self._timings.pong_timeout_s)
+            if self._heard_at < asked_at:
+                log.warning("The hub does not answer. Connecting again.")
+                # A close handshake would wait for the peer that is gone.
+                socket.transport.abort()
+                return
+            await asyncio.sleep(max(0.0, asked_at + self._timings.ping_interval_s - time.monotonic()))
+
+    def _why_closed(self, closed: ConnectionClosed) -> _Ending:
+        code = closed.rcvd.code if closed.rcvd is not None else None
+        if code in (CloseCode.REVOKED, CloseCode.NOT_SIGNED_IN, CloseCode.POLICY):
+            self._tell("The hub does not let this device in (code {reason}).", str(code))
+            return _Ending.REFUSED
+        if code == CloseCode.REPLACED:
+            self._tell("Another program is connected as this device.", str(code))
+            return _Ending.REFUSED
+        self._tell("The connection to {hub} is lost: {reason}", str(closed))
+        return _Ending.LOST
+
+    def _go_online(self, socket: ClientConnection, ack: HelloAck) -> None:
+        self._socket, self._is_online, self._last_problem = socket, True, ""
+        log.info("{device} is online", device=ack.device_name or self._identity.device_name)
+        self._on_online(ack)
+
+    def _go_offline(self) -> None:
+        was_online, self._socket, self._is_online = self._is_online, None, False
+        for waiting in self._waiting.values():
+            if not waiting.done():
+                waiting.set_exception(OfflineError("The connection to the hub was lost."))
+        if was_online:
+            self._on_offline()
+
+    def _tell(self, sentence: str, reason: str) -> None:
+        """The same trouble is told once, not every few seconds for a night."""
+        level = log.debug if self._last_problem == sentence + reason else log.warning
+        self._last_problem = sentence + reason
+        level(sentence, hub=self._config.hub_url, reason=reason)
+
+    async def aclose(self) -> None:
+        socket = self._socket
+        if socket is not None:
+            with contextlib.suppress(ConnectionClosed, TimeoutError):
+                await asyncio.wait_for(socket.close(), 0.5)
+
+
+def _text(data: str | bytes) -> str:
+    if isinstance(data, bytes):
+        raise MessageError(ErrorCode.BAD_MESSAGE, "A message is text, not bytes.")
+    return data

@@ -1,0 +1,366 @@
+"""A hub for the agent's tests: the true protocol over real HTTP, WebSocket and WebRTC on loopback."""
+
+import asyncio
+import base64
+import contextlib
+import hashlib
+import json
+import secrets
+from collections import deque
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from types import TracebackType
+from typing import Self, TypeVar, cast
+from uuid import UUID, uuid4
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from pydantic import BaseModel
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+
+from protocol.base import Message
+from protocol.enrollment import Authorization, AuthorizationRequest, Enrollment, EnrollmentError, TokenRequest
+from protocol.errors import CloseCode, ErrorCode
+from protocol.identity import login_text
+from protocol.messages import (
+    Announce,
+    CallInvited,
+    Challenge,
+    DeviceHello,
+    Error,
+    HelloAck,
+    Ping,
+    Pong,
+    WebrtcAnswer,
+    WebrtcOffer,
+    parse_device,
+)
+from tests.fakes.leg import FakeLeg
+
+MessageT = TypeVar("MessageT", bound=Message)
+CODE = "BCDFGHJKLM"
+
+
+class FakeHub:
+    """One household, one device. `async with FakeHub() as hub` listens on `hub.url`."""
+
+    def __init__(self, *, port: int = 0) -> None:
+        self.ca_key = ec.generate_private_key(ec.SECP256R1())
+        self.ca = _certificate("Fake CA", self.ca_key.public_key(), self.ca_key, "Fake CA")
+        self.device_id = uuid4()
+        self.device_key: ec.EllipticCurvePublicKey | None = None
+        self.token_answers: deque[str] = deque()  # RFC 8628 error words; when empty: enrolled
+        self.enrollment_changes: dict[str, str] = {}
+        self.fingerprint_in_link: str | None = None
+        self.shown_hub_id: str | None = None
+        self.answers_pings = True
+        self.refuses_offers: deque[ErrorCode] = deque()
+        self.first_words: list[Message] = []  # sent after every hello_ack
+        self.authorizations: list[AuthorizationRequest] = []
+        self.token_times: list[float] = []
+        self.clips: dict[str, bytes] = {}
+        self.clip_fetches: list[str] = []
+        self.messages: list[Message] = []
+        self.hellos: list[DeviceHello] = []
+        self.legs: list[FakeLeg] = []
+        self.tone_hz = 700.0
+        self._socket: ServerConnection | None = None
+        self._changed = asyncio.Condition()
+        self._port = port
+        self._front: asyncio.Server | None = None
+        self._sockets: Server | None = None
+        self._pipes: set[asyncio.Task[None]] = set()
+        self._writers: set[asyncio.StreamWriter] = set()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._port}"
+
+    @property
+    def hub_id(self) -> str:
+        return spki_sha256(self.ca_key.public_key())
+
+    @property
+    def is_online(self) -> bool:
+        return self._socket is not None
+
+    async def __aenter__(self) -> Self:
+        self._sockets = await serve(self._converse, "127.0.0.1", 0, ping_interval=None)
+        await self.listen()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop_listening()
+        if self._sockets is not None:
+            self._sockets.close()
+            await self._sockets.wait_closed()
+        for leg in self.legs:
+            await leg.close()
+
+    async def listen(self) -> None:
+        self._front = await asyncio.start_server(self._serve, "127.0.0.1", self._port)
+        self._port = self._front.sockets[0].getsockname()[1]
+
+    async def stop_listening(self) -> None:
+        """Like a pulled cable: no close handshake."""
+        if self._front is not None:
+            self._front.close()
+            self._front = None
+        await self.cut()
+
+    async def cut(self) -> None:
+        for writer in self._writers:
+            writer.transport.abort()
+        await asyncio.gather(*self._pipes, return_exceptions=True)
+        await self.until(lambda: not self.is_online)
+
+    # --- what a test asks and says ------------------------------------------------------------
+
+    async def until(self, condition: Callable[[], bool], *, timeout_s: float = 15.0) -> None:
+        async with asyncio.timeout(timeout_s), self._changed:
+            await self._changed.wait_for(condition)
+
+    async def online(self, *, count: int = 1) -> None:
+        await self.until(lambda: self.is_online and len(self.hellos) >= count)
+
+    async def received(self, kind: type[MessageT], *, count: int = 1, timeout_s: float = 15.0) -> MessageT:
+        """The `count`th message of this kind, waiting for it."""
+        await self.until(lambda: len(self.all(kind)) >= count, timeout_s=timeout_s)
+        return self.all(kind)[count - 1]
+
+    def all(self, kind: type[MessageT]) -> list[MessageT]:
+        return [message for message in self.messages if isinstance(message, kind)]
+
+    async def send(self, message: Message) -> None:
+        if self._socket is None:
+            raise RuntimeError("The device is not online.")
+        await self._socket.send(message.to_json())
+
+    async def send_text(self, text: str) -> None:
+        if self._socket is None:
+            raise RuntimeError("The device is not online.")
+        await self._socket.send(text)
+
+    async def close_socket(self, code: int) -> None:
+        if self._socket is not None:
+            await self._socket.close(code)
+
+    async def call(self, *, auto_answer: bool = True, caller: str = "Anna") -> UUID:
+        call_id = uuid4()
+        await self.send(CallInvited(call_id=call_id, caller_name=caller, auto_answer=auto_answer))
+        return call_id
+
+    def make_announcement(self, clip: bytes, *, sha256: str | None = None) -> Announce:
+        path = f"/clips/{secrets.token_hex(8)}.wav"
+        self.clips[path] = clip
+        return Announce(
+            delivery_id=uuid4(),
+            text="Dinner is ready",
+            clip_url=path,
+            clip_sha256=sha256 or hashlib.sha256(clip).hexdigest(),
+            expires_at=datetime.now(UTC) + timedelta(minutes=5),
+        )
+
+    async def leg(self, number: int = 1) -> FakeLeg:
+        """The `number`th peer connection that the agent asked for, connected."""
+        await self.until(lambda: len(self.legs) >= number)
+        await self.legs[number - 1].connected()
+        return self.legs[number - 1]
+
+    # --- HTTP ---------------------------------------------------------------------------------
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = cast("asyncio.Task[None]", asyncio.current_task())
+        self._pipes.add(task)
+        self._writers.add(writer)
+        try:
+            with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+                await self._serve_one(reader, writer)
+        finally:
+            writer.close()
+            self._writers.discard(writer)
+            self._pipes.discard(task)
+
+    async def _serve_one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        method, path, _ = head.split(b"\r\n", 1)[0].decode().split(" ")
+        if b"upgrade: websocket" in head.lower():
+            await self._pipe(head, reader, writer)
+            return
+        fields = (line.split(b":", 1) for line in head.split(b"\r\n")[1:] if b":" in line)
+        headers = {name.strip().lower(): value.strip() for name, value in fields}
+        body = await reader.readexactly(int(headers.get(b"content-length", b"0")))
+        status, content = self._answer(method, path, body)
+        writer.write(
+            f"HTTP/1.1 {status} X\r\nContent-Length: {len(content)}\r\nConnection: close\r\n\r\n".encode()
+            + content
+        )
+        await writer.drain()
+
+    def _answer(self, method: str, path: str, body: bytes) -> tuple[int, bytes]:
+        if (method, path) == ("POST", "/api/v1/devices/authorizations"):
+            return 200, _json(self._authorize(AuthorizationRequest.model_validate_json(body)))
+        if (method, path) == ("POST", "/api/v1/devices/token"):
+            return self._token(TokenRequest.model_validate_json(body))
+        if method == "GET" and path in self.clips:
+            self.clip_fetches.append(path)
+            return 200, self.clips[path]
+        return 404, b"{}"
+
+    def _authorize(self, request: AuthorizationRequest) -> Authorization:
+        self.authorizations.append(request)
+        csr = x509.load_pem_x509_csr(request.csr_pem.encode())
+        if not csr.is_signature_valid:
+            raise ValueError("bad CSR")
+        self.device_key = cast(ec.EllipticCurvePublicKey, csr.public_key())
+        fingerprint = self.fingerprint_in_link or spki_sha256(self.device_key)
+        link = f"{self.url}/claim#s={secrets.token_urlsafe(16)}&f={fingerprint}"
+        return Authorization(
+            device_code=f"device-code-{len(self.authorizations)}",
+            user_code=CODE,
+            verification_uri=f"{self.url}/claim",
+            verification_uri_complete=link,
+            expires_in=600,
+            interval=0,
+        )
+
+    def _token(self, request: TokenRequest) -> tuple[int, bytes]:
+        self.token_times.append(asyncio.get_running_loop().time())
+        if self.token_answers:
+            word = self.token_answers.popleft()
+            if word.isdigit():
+                return int(word), b"<html>Bad gateway</html>"
+            return 400, _json(EnrollmentError(error=word, error_description=f"It is {word}."))
+        if request.device_code != f"device-code-{len(self.authorizations)}" or self.device_key is None:
+            return 400, _json(EnrollmentError(error="expired_token", error_description="Too late."))
+        certificate = _certificate("device", self.device_key, self.ca_key, "Fake CA")
+        enrollment = Enrollment(
+            device_id=self.device_id,
+            certificate_pem=_pem(certificate),
+            ca_pem=_pem(self.ca),
+            household_name="Anna's home",
+            device_name="Kitchen speaker",
+        )
+        return 200, _json(enrollment.model_copy(update=self.enrollment_changes))
+
+    async def _pipe(self, head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._sockets is None:
+            raise RuntimeError("not started")
+        port = next(iter(self._sockets.sockets)).getsockname()[1]
+        up_reader, up_writer = await asyncio.open_connection("127.0.0.1", port)
+        up_writer.write(head)
+        try:
+            await asyncio.gather(_copy(reader, up_writer), _copy(up_reader, writer))
+        finally:
+            up_writer.close()
+
+    # --- WebSocket ----------------------------------------------------------------------------
+
+    async def _converse(self, socket: ServerConnection) -> None:
+        try:
+            await self._log_in(socket)
+            async for text in socket:
+                await self._take(socket, str(text))
+        except ConnectionClosed:
+            pass
+        finally:
+            if self._socket is socket:
+                self._socket = None
+                await self._tell_waiters()
+
+    async def _log_in(self, socket: ServerConnection) -> None:
+        nonce = secrets.token_hex(16)
+        await socket.send(Challenge(nonce=nonce, hub_id=self.shown_hub_id or self.hub_id).to_json())
+        hello = parse_device(str(await socket.recv()))
+        if not isinstance(hello, DeviceHello) or not self._is_genuine(hello, nonce):
+            await socket.send(Error(code=ErrorCode.NOT_SIGNED_IN, message="Who are you?").to_json())
+            await socket.close(CloseCode.NOT_SIGNED_IN)
+            return
+        ack = HelloAck(
+            household_id=uuid4(),
+            household_name="Anna's home",
+            voices=[],
+            ice_servers=[],
+            device_name="Kitchen speaker",
+        )
+        await socket.send(ack.to_json())
+        for message in self.first_words:
+            await socket.send(message.to_json())
+        self.hellos.append(hello)
+        self._socket = socket
+        await self._tell_waiters()
+
+    def _is_genuine(self, hello: DeviceHello, nonce: str) -> bool:
+        if self.device_key is None:
+            return False
+        text = login_text(nonce=nonce, hub_id=self.hub_id, device_id=str(hello.device_id))
+        try:
+            self.device_key.verify(base64.b64decode(hello.signature), text, ec.ECDSA(hashes.SHA256()))
+        except InvalidSignature:
+            return False
+        return hello.device_id == self.device_id
+
+    async def _take(self, socket: ServerConnection, text: str) -> None:
+        message = parse_device(text)
+        self.messages.append(message)
+        if isinstance(message, Ping) and self.answers_pings:
+            await socket.send(Pong(reply_to=message.id).to_json())
+        elif isinstance(message, WebrtcOffer):
+            await self._answer_offer(socket, message)
+        await self._tell_waiters()
+
+    async def _answer_offer(self, socket: ServerConnection, offer: WebrtcOffer) -> None:
+        if self.refuses_offers:
+            error = Error(reply_to=offer.id, code=self.refuses_offers.popleft(), message="Not now.")
+            await socket.send(error.to_json())
+            return
+        leg = FakeLeg(tone_hz=self.tone_hz)
+        answer = WebrtcAnswer(reply_to=offer.id, call_id=offer.call_id, sdp=await leg.answer(offer.sdp))
+        self.legs.append(leg)
+        await socket.send(answer.to_json())
+
+    async def _tell_waiters(self) -> None:
+        async with self._changed:
+            self._changed.notify_all()
+
+
+def spki_sha256(key: ec.EllipticCurvePublicKey) -> str:
+    der = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return hashlib.sha256(der).hexdigest()
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(ConnectionError):
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+    writer.close()
+
+
+def _certificate(
+    name: str, key: ec.EllipticCurvePublicKey, issuer_key: ec.EllipticCurvePrivateKey, issuer: str
+) -> x509.Certificate:
+    now = datetime.now(UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)]))
+        .issuer_name(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, issuer)]))
+        .public_key(key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=30))
+        .sign(issuer_key, hashes.SHA256())
+    )
+
+
+def _pem(certificate: x509.Certificate) -> str:
+    return certificate.public_bytes(serialization.Encoding.PEM).decode()
+
+
+def _json(model: BaseModel) -> bytes:
+    return json.dumps(model.model_dump(mode="json")).encode()
