@@ -10,6 +10,7 @@ import os
 import re
 import stat
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -36,7 +37,7 @@ class EmbeddedServers:
     lock: IO[str] | None = field(default=None, repr=False)
 
     def stop(self) -> None:
-        """Stop both cleanly, at most 4 s each; free the data folder. May be called twice."""
+        """Stop both cleanly, at most 3 s each; free the data folder. May be called twice."""
         for server in (self.valkey, self.postgres):
             if server is not None:
                 server.stop()
@@ -51,30 +52,32 @@ def embedded_start(
     durable: bool = True,
     database_given: str = "",
     redis_given: str = "",
-    log_fd: int | None = None,
+    log: Callable[[str], int] | None = None,
+    lock: IO[str] | None = None,
 ) -> EmbeddedServers:
     """Start what was not given, wait until it answers, and say where it is.
 
     `database_given` and `redis_given` default to the environment's DATABASE_URL and REDIS_URL.
-    `durable=False` trades safety for speed, for tests. Servers write to `log_fd`, else to files in
-    `data_dir`/log.    Must be called from the main thread (see config.processes). Raises EmbeddedError.
+    `durable=False` trades safety for speed, for tests. The server NAME writes to the file descriptor
+    log(NAME), else to a file in `data_dir`/log. `lock` is what data_dir_lock gave, if the caller has it already.
+    Must be called from the main thread (see config.processes). Raises EmbeddedError.
     """
     servers = EmbeddedServers(
         database_url=database_given or given("DATABASE_URL"),
         redis_url=redis_given or given("REDIS_URL"),
     )
-    servers.lock = data_dir_lock(data_dir)
+    servers.lock = lock or data_dir_lock(data_dir)
     sockets = socket_dir(data_dir)
     try:
         if not servers.redis_url:
             servers.valkey = ValkeyServer(
                 data_dir / "valkey", socket_dir=private_dir(sockets), durable=durable
             )
-            servers.valkey.start(log_fd=log_fd)
+            servers.valkey.start(log_fd=log("valkey") if log else None)
             servers.redis_url = servers.valkey.url
         if not servers.database_url:
             servers.postgres = PostgresServer(data_dir / "postgresql", socket_dir=sockets, durable=durable)
-            servers.postgres.start(log_fd=log_fd)
+            servers.postgres.start(log_fd=log("postgres") if log else None)
             servers.database_url = servers.postgres.url
     except BaseException:
         servers.stop()

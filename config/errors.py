@@ -1,5 +1,13 @@
-"""What can go wrong before the hub runs."""
+"""What can go wrong before the hub runs.
+
+StartError
+└── EmbeddedError
+"""
 
 
-class EmbeddedError(Exception):
-    """A private server cannot run; the text says why and what to do."""
+class StartError(Exception):
+    """The hub cannot start; the text says why and what to do."""
+
+
+class EmbeddedError(StartError):
+    """A private server cannot run."""

@@ -14,10 +14,10 @@ import psutil
 import psycopg
 
 from config.errors import EmbeddedError
-from config.processes import before_exec, stop_all
+from config.processes import before_exec, stop
 
 START_WITHIN_S = 60.0
-STOP_WITHIN_S = 4.0
+STOP_WITHIN_S = 3.0
 VERSION = 18  # of the cluster on disk; another one needs pg_upgrade
 SUPERUSER = "postgres"
 # Not a superuser: those pass row-level security unseen. It may create databases, for the tests.
@@ -54,6 +54,7 @@ def binaries_dir() -> Path:
 class PostgresServer:
     """One server process on one cluster."""
 
+    name = "postgres"
     stop_signal = signal.SIGINT  # "fast": ends sessions, writes a checkpoint (postgres(1))
 
     def __init__(self, data_dir: Path, *, socket_dir: Path, durable: bool = True) -> None:
@@ -155,10 +156,14 @@ class PostgresServer:
             ):
                 connection.execute(f"CREATE DATABASE {DATABASE} OWNER {ROLE}")
 
+    def ended(self) -> int | None:
+        """Its exit status once it has ended, minus the signal's number where one ended it."""
+        return None if self.process is None else self.process.poll()
+
     def stop(self) -> None:
-        """At most 4 s. May be called twice."""
+        """At most 3 s. May be called twice."""
         if self.process is not None:
-            stop_all([self.process], stop_signal=self.stop_signal, within_s=STOP_WITHIN_S)
+            stop(self.process, stop_signal=self.stop_signal, within_s=STOP_WITHIN_S)
 
 
 class Owner:

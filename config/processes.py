@@ -9,10 +9,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 PR_SET_PDEATHSIG = 1
+# Loaded here, since between fork and exec another thread's lock could be held for ever.
+_LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def die_with_parent(death_signal: signal.Signals = signal.SIGKILL) -> None:
@@ -22,8 +23,7 @@ def die_with_parent(death_signal: signal.Signals = signal.SIGKILL) -> None:
     """
     if not sys.platform.startswith("linux"):
         return
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(PR_SET_PDEATHSIG, int(death_signal), 0, 0, 0) != 0:
+    if _LIBC.prctl(PR_SET_PDEATHSIG, int(death_signal), 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) was refused")
 
 
@@ -39,17 +39,13 @@ def before_exec(death_signal: signal.Signals = signal.SIGKILL) -> Callable[[], N
     return tie
 
 
-def stop_all(
-    processes: Iterable[subprocess.Popen[bytes]], *, stop_signal: signal.Signals, within_s: float
-) -> None:
-    """Send `stop_signal` to all, wait at most `within_s` for all together, then kill what is left."""
-    alive = [process for process in processes if process.poll() is None]
-    for process in alive:
-        process.send_signal(stop_signal)
-    deadline_s = time.monotonic() + within_s
-    for process in alive:
-        try:
-            process.wait(timeout=max(0.0, deadline_s - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+def stop(process: subprocess.Popen[bytes], *, stop_signal: signal.Signals, within_s: float) -> None:
+    """Send `stop_signal`, wait at most `within_s`, then kill. A process that has ended is left alone."""
+    if process.poll() is not None:
+        return
+    process.send_signal(stop_signal)
+    try:
+        process.wait(timeout=within_s)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

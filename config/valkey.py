@@ -12,10 +12,10 @@ from pathlib import Path
 import redis
 
 from config.errors import EmbeddedError
-from config.processes import before_exec, stop_all
+from config.processes import before_exec, stop
 
 START_WITHIN_S = 30.0
-STOP_WITHIN_S = 4.0
+STOP_WITHIN_S = 3.0
 SOCKET_NAME = "valkey.sock"
 
 
@@ -45,6 +45,7 @@ def valkey_binary() -> Path:
 class ValkeyServer:
     """One server process on one data folder."""
 
+    name = "valkey"
     stop_signal = signal.SIGTERM
 
     def __init__(self, data_dir: Path, *, socket_dir: Path, durable: bool = True) -> None:
@@ -107,7 +108,11 @@ class ValkeyServer:
         except redis.RedisError:  # BusyLoadingError while it reads the append-only file
             return False
 
+    def ended(self) -> int | None:
+        """Its exit status once it has ended, minus the signal's number where one ended it."""
+        return None if self.process is None else self.process.poll()
+
     def stop(self) -> None:
-        """At most 4 s. May be called twice."""
+        """At most 3 s. May be called twice."""
         if self.process is not None:
-            stop_all([self.process], stop_signal=self.stop_signal, within_s=STOP_WITHIN_S)
+            stop(self.process, stop_signal=self.stop_signal, within_s=STOP_WITHIN_S)

@@ -1,0 +1,44 @@
+"""What the console says once the hub is ready."""
+
+import socket
+from collections.abc import Iterable
+
+RULE = "=" * 78
+
+
+def banner(*, url: str, lan_url: str | None, setup_url: str | None, notes: Iterable[str] = ()) -> str:
+    """One address, big and clear; below it what else a person needs now."""
+    lines = ["", RULE, "", "   Hearthline is ready", ""]
+    if setup_url is None:
+        lines += [f"   >>>  {url}", ""]
+    else:
+        lines += ["   Make the owner account and the household here:", "", f"   >>>  {setup_url}", ""]
+        lines += ["   The link works once, and a new one appears at each start until there is an owner.", ""]
+    if lan_url:
+        lines += [f"   Devices in this network reach the hub at {lan_url}", ""]
+    for note in notes:
+        lines += [f"   {line}" for line in note.splitlines()]
+        lines.append("")
+    lines += ["   Ctrl-C stops everything.", RULE, ""]
+    return "\n".join(lines)
+
+
+def speech_note(demo_models: Iterable[str], suggested: Iterable[str]) -> str | None:
+    """How to get better speech, while only the shipped models are here; None when there is nothing to say."""
+    in_use = list(demo_models)
+    if not in_use:
+        return None
+    lines = [f"Speech is in demo quality ({', '.join(in_use)}). For real use, download better models:"]
+    lines += [f"  .venv/bin/python manage.py speech_models download {model_id}" for model_id in suggested]
+    return "\n".join(lines)
+
+
+def lan_address() -> str | None:
+    """The address of this machine in its own network; None without one. Sends nothing."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # TEST-NET-1, RFC 5737: connect(2) on UDP only chooses a route
+        except OSError:
+            return None
+        address: str = probe.getsockname()[0]
+    return None if address.startswith("127.") else address

@@ -1,0 +1,158 @@
+"""The whole hub in one terminal: private servers, tables, static files, processes, and the address to open."""
+
+import asyncio
+import os
+import socket
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.conf import settings
+from django.core.management import call_command
+from django.db import OperationalError, connections
+
+from config.banner import banner, lan_address, speech_note
+from config.embedded import EmbeddedServers, data_dir_lock, embedded_start, given
+from config.errors import StartError
+from config.log_lines import LogLines
+from config.programs import Program, demo_device, hub_programs
+from config.readiness import answers_ok
+from config.static_files import static_files_collect
+from config.supervisor import Supervisor
+
+READY_WITHIN_S = 120.0
+LOOK_EVERY_S = 0.1
+PORT_LAST = 65535
+
+
+@dataclass(frozen=True, kw_only=True)
+class HubOptions:
+    host: str = "0.0.0.0"  # noqa: S104 - speakers in the house must reach it
+    port: int = 8000
+    has_demo_device: bool = False
+    ends_when_ready: bool = False
+
+
+def hub_run(options: HubOptions) -> None:
+    """Start everything, and return when a signal has ended it. Raises StartError."""
+    began_s = time.monotonic()
+    os.umask(0o077)
+    log = LogLines()
+    lock = data_dir_lock(settings.DATA_DIR)
+    port_check(options.host, options.port)
+    log.say("hub", f"starting; data lies in {settings.DATA_DIR}")
+    servers = embedded_start(settings.DATA_DIR, lock=lock, log=log.descriptor)
+    try:
+        prepare()
+        text = banner_text(options)
+        supervisor = Supervisor(environment=child_environment(servers), log=log)
+        asyncio.run(_supervise(supervisor, servers, options, text, began_s))
+        log.say("hub", "stopped")
+    except OperationalError as error:
+        raise StartError(f"The database does not answer: {error}") from error
+    finally:
+        servers.stop()
+
+
+def port_check(host: str, port: int) -> None:
+    """Raises StartError with a free port to take instead."""
+    if port_is_free(host, port):
+        return
+    other = next((number for number in range(port + 1, PORT_LAST + 1) if port_is_free(host, number)), None)
+    hint = f" Choose another one: ./start --port {other}" if other else ""
+    raise StartError(f"Port {port} is taken by another program.{hint}")
+
+
+def port_is_free(host: str, port: int) -> bool:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(
+            socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
+        )  # a port in TIME_WAIT is free for a server
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            if isinstance(error, PermissionError):
+                raise StartError(f"Port {port} is for programs of root. Choose one above 1023.") from error
+            return False
+    return True
+
+
+def prepare() -> None:
+    """Tables and static files as this version of the code wants them."""
+    call_command("migrate", interactive=False, verbosity=0)
+    static_files_collect()
+
+
+def child_environment(servers: EmbeddedServers) -> dict[str, str]:
+    return dict(os.environ) | {
+        "DATABASE_URL": servers.database_url,
+        "REDIS_URL": servers.redis_url,
+        "HUB_DATA_DIR": str(settings.DATA_DIR),
+    }
+
+
+def programs_of(options: HubOptions) -> list[Program]:
+    programs = hub_programs(host=options.host, port=options.port)
+    if options.has_demo_device:
+        folder: Path = settings.DATA_DIR / "demo-device"
+        programs.append(demo_device(hub_url=f"http://localhost:{options.port}", data_dir=folder))
+    return programs
+
+
+def banner_text(options: HubOptions) -> str:
+    """Makes a new set-up token while there is no owner."""
+    from households.services import setup_token_make
+
+    url = given("HUB_URL").rstrip("/") or f"http://localhost:{options.port}"
+    token = setup_token_make()
+    connections.close_all()
+    is_open = options.host not in ("127.0.0.1", "::1", "localhost")
+    lan = lan_address() if is_open else None
+    return banner(
+        url=url,
+        setup_url=f"{url}/setup/?token={token}" if token else None,
+        lan_url=f"http://{lan}:{options.port}" if lan and not given("HUB_URL") else None,
+        notes=[note for note in (speech_models_note(),) if note],
+    )
+
+
+def speech_models_note() -> str | None:
+    """What the first start offers while only the shipped models speak and listen."""
+    from common import speech_models
+    from common.speech_models.catalogue import suggested
+
+    in_use = [speech_models.chosen(kind) for kind in speech_models.Kind if speech_models.installed(kind)]
+    return speech_note(
+        [model.id for model in in_use if model.is_demo],
+        [model.id for model in suggested(settings.LANGUAGE_CODE)],
+    )
+
+
+async def _supervise(
+    supervisor: Supervisor, servers: EmbeddedServers, options: HubOptions, text: str, began_s: float
+) -> None:
+    async def when_started() -> None:
+        if await _ready(options):
+            supervisor.log.plain(text)
+            supervisor.log.say("hub", f"ready after {time.monotonic() - began_s:.1f} s")
+        else:
+            supervisor.log.say("hub", f"the web server is not ready after {READY_WITHIN_S:.0f} s; see above")
+        if options.ends_when_ready:
+            supervisor.stop()
+
+    own = [server for server in (servers.postgres, servers.valkey) if server is not None]
+    try:
+        await supervisor.run(programs_of(options), servers=own, when_started=when_started)
+    finally:
+        servers.stop()
+        supervisor.log.close()
+
+
+async def _ready(options: HubOptions) -> bool:
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(options.host, options.host)  # noqa: S104
+    deadline_s = time.monotonic() + READY_WITHIN_S
+    while time.monotonic() < deadline_s:
+        if await answers_ok(host, options.port, "/healthz"):
+            return True
+        await asyncio.sleep(LOOK_EVERY_S)
+    return False

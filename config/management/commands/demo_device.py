@@ -1,0 +1,38 @@
+"""`manage.py demo_device`: a simulated device whose microphone hears a person who says the same sentences again.
+
+`up --demo` starts it. It makes the person's words once, with the voice of this hub, and then becomes the agent.
+"""
+
+import os
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from config.programs import demo_agent
+
+WORDS = "Hello from the demo speaker. The kettle is on in the kitchen. Come down when you are ready."
+
+
+class Command(BaseCommand):
+    help = "Run a simulated device against this hub."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--hub", required=True)
+        parser.add_argument("--data-dir", type=Path, required=True)
+
+    def handle(self, *, hub: str, data_dir: Path, **options: Any) -> None:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        microphone = data_dir / "microphone.wav"
+        if not microphone.exists():
+            self.make_clip(microphone)
+        program = demo_agent(hub_url=hub, data_dir=data_dir, microphone=microphone)
+        os.execve(program.command[0], program.command, program.environment_from(os.environ))
+
+    def make_clip(self, path: Path) -> None:
+        from announcements.speech import clip_write
+
+        partial = path.with_name("part.wav")
+        clip_write(WORDS, None, partial)
+        partial.rename(path)

@@ -1,0 +1,97 @@
+"""The command lines of the hub's processes. `docker/entrypoint` runs the same ones; a test compares them."""
+
+import signal
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from config.env import BASE_DIR
+
+# What only the hub's own processes may see.
+HUB_ONLY_PREFIXES = ("HUB_", "DATABASE_URL", "REDIS_URL", "DJANGO_")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Program:
+    """One process that the supervisor keeps running."""
+
+    name: str
+    command: tuple[str, ...]
+    stop_signal: signal.Signals = signal.SIGTERM
+    sees_secrets: bool = True
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def environment_from(self, base: Mapping[str, str]) -> dict[str, str]:
+        """`base`, less the hub's own settings where this program is none of the hub's."""
+        kept = {
+            name: value
+            for name, value in base.items()
+            if self.sees_secrets or not name.startswith(HUB_ONLY_PREFIXES)
+        }
+        return kept | {"PYTHONUNBUFFERED": "1"} | dict(self.environment)
+
+
+def _python(*words: str) -> tuple[str, ...]:
+    return (sys.executable, *words)
+
+
+def _celery(*words: str) -> tuple[str, ...]:
+    return _python("-m", "celery", "-A", "config", *words)
+
+
+def _worker(name: str, queues: str) -> tuple[str, ...]:
+    return _celery(
+        "worker", "--hostname", f"{name}@%h", "--queues", queues, "--concurrency", "1",
+        "--loglevel", "WARNING", "--without-gossip", "--without-mingle",
+    )  # fmt: skip
+
+
+def web(host: str, port: int) -> Program:
+    return Program(
+        name="web",
+        command=_python("-m", "daphne", "-b", host, "-p", str(port), "-v", "0", "config.asgi:application"),
+    )
+
+
+def hub_programs(*, host: str, port: int) -> list[Program]:
+    """web, media, two task workers and beat.
+
+    Long transcripts must not delay an announcement, so `stt` has a worker of its own.
+    """
+    return [
+        web(host, port),
+        Program(name="media", command=_python("-m", "media")),
+        Program(name="speech", command=_worker("speech", "tts,default")),
+        Program(name="words", command=_worker("words", "stt")),
+        Program(
+            name="beat",
+            command=_celery(
+                "beat", "--loglevel", "WARNING", "--pidfile=",
+                "--scheduler", "django_celery_beat.schedulers:DatabaseScheduler",
+            ),
+        ),
+    ]  # fmt: skip
+
+
+def demo_device(*, hub_url: str, data_dir: Path) -> Program:
+    """A simulated device: `manage.py demo_device` makes its voice and then becomes `python -m agent`."""
+    return Program(
+        name="device",
+        command=_python(
+            str(BASE_DIR / "manage.py"), "demo_device", "--hub", hub_url, "--data-dir", str(data_dir)
+        ),
+    )
+
+
+def demo_agent(*, hub_url: str, data_dir: Path, microphone: Path) -> Program:
+    """It says the clip `microphone` over and over, and writes what it hears to a file."""
+    return Program(
+        name="device",
+        command=_python(
+            "-m", "agent", "--hub", hub_url, "--data-dir", str(data_dir), "--model", "Demo speaker",
+            "--serial", "DEMO-1", "--microphone", f"file:{microphone}?loop",
+            "--speaker", f"file:{data_dir / 'speaker.wav'}",
+        ),
+        sees_secrets=False,
+    )  # fmt: skip

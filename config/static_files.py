@@ -1,0 +1,29 @@
+"""Static files with their names hashed and compressed, made again only when one of them changed."""
+
+import hashlib
+from pathlib import Path
+
+from django.conf import settings
+from django.contrib.staticfiles.finders import get_finders
+from django.core.management import call_command
+
+
+def static_files_collect() -> bool:
+    """Run collectstatic where it is due; whether it was."""
+    stamp: Path = settings.STATIC_ROOT / ".stamp"
+    wanted = static_files_digest()
+    if stamp.exists() and stamp.read_text() == wanted:
+        return False
+    call_command("collectstatic", interactive=False, verbosity=0, clear=True)
+    stamp.write_text(wanted)
+    return True
+
+
+def static_files_digest() -> str:
+    """Of the names, sizes and times of all static files, and of how they are stored."""
+    digest = hashlib.sha256(repr(settings.STORAGES["staticfiles"]).encode())
+    for finder in get_finders():
+        for name, storage in finder.list([]):
+            status = Path(storage.path(name)).stat()
+            digest.update(f"{name}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+    return digest.hexdigest()

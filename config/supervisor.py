@@ -1,0 +1,174 @@
+"""Keeps the hub's processes running, with one log, and ends all of them when it ends.
+
+Every child is the leader of its own session, so Ctrl-C in the terminal reaches only the supervisor, and a whole
+family can be killed at once. Every child dies with the supervisor (config.processes).
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from asyncio.subprocess import Process
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Protocol
+
+from config.env import BASE_DIR
+from config.log_lines import LogLines
+from config.processes import before_exec
+from config.programs import Program
+
+BACKOFF_FIRST_S = 0.5
+BACKOFF_MOST_S = 30.0
+STEADY_AFTER_S = 30.0  # a child that ran this long starts again without a delay that had grown
+STOP_WITHIN_S = 5.0  # with the 4 s of the servers this keeps the end below 10 s
+SERVER_LOOK_EVERY_S = 0.5
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Server(Protocol):
+    """A private server of config.embedded."""
+
+    @property
+    def name(self) -> str: ...
+
+    def ended(self) -> int | None: ...
+
+    def spawn(self, *, log_fd: int | None = None) -> None: ...
+
+
+class Backoff:
+    """Seconds to wait before the next start: doubling, until one run was long enough."""
+
+    def __init__(self) -> None:
+        self._next_s = BACKOFF_FIRST_S
+
+    def after(self, ran_for_s: float) -> float:
+        if ran_for_s >= STEADY_AFTER_S:
+            self._next_s = BACKOFF_FIRST_S
+        delay_s, self._next_s = self._next_s, min(BACKOFF_MOST_S, self._next_s * 2)
+        return delay_s
+
+
+class Supervisor:
+    """`run` returns when `stop` was called or a signal came, and every child has ended."""
+
+    def __init__(self, *, environment: Mapping[str, str], log: LogLines) -> None:
+        self.environment = environment
+        self.log = log
+        self.stopping = asyncio.Event()
+        self.children: dict[str, Process] = {}
+
+    def stop(self) -> None:
+        """Ask for the end; the second time, end at once."""
+        if self.stopping.is_set():
+            self._signal_all(signal.SIGKILL)
+            return
+        self.log.say("hub", "stopping ...")
+        self.stopping.set()
+
+    async def run(
+        self,
+        programs: Iterable[Program],
+        *,
+        servers: Iterable[Server] = (),
+        when_started: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        """Keep `programs` and `servers` running; `when_started` runs beside them."""
+        loop = asyncio.get_running_loop()
+        self.log.follow(loop)
+        for number in SIGNALS:
+            loop.add_signal_handler(number, self.stop)
+        jobs = [asyncio.create_task(self._keep(program), name=program.name) for program in programs]
+        jobs += [asyncio.create_task(self._keep_server(server), name=server.name) for server in servers]
+        if when_started is not None:
+            jobs.append(asyncio.create_task(self._beside(when_started), name="when started"))
+        try:
+            await self.stopping.wait()
+        finally:
+            await self._end_children()
+            for job in jobs:
+                job.cancel()
+            await asyncio.gather(*jobs, return_exceptions=True)
+            for number in SIGNALS:
+                loop.remove_signal_handler(number)
+
+    async def _beside(self, work: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await work()
+        except Exception as error:
+            self.log.say("hub", f"{type(error).__name__}: {error}")
+            self.stopping.set()
+
+    async def _keep(self, program: Program) -> None:
+        backoff = Backoff()
+        output = self.log.descriptor(program.name)
+        while not self.stopping.is_set():
+            started_s = time.monotonic()
+            child = await asyncio.create_subprocess_exec(
+                *program.command,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                cwd=BASE_DIR,
+                env=program.environment_from(self.environment),
+                start_new_session=True,
+                preexec_fn=before_exec(),
+            )
+            self.children[program.name] = child
+            status = await child.wait()
+            if self.stopping.is_set():
+                return
+            _kill_family(child.pid)
+            del self.children[program.name]
+            await self._wait_before_restart(program.name, status, backoff.after(time.monotonic() - started_s))
+
+    async def _keep_server(self, server: Server) -> None:
+        backoff = Backoff()
+        started_s = time.monotonic()
+        while not self.stopping.is_set():
+            await asyncio.sleep(SERVER_LOOK_EVERY_S)
+            if (status := server.ended()) is not None:
+                await self._wait_before_restart(
+                    server.name, status, backoff.after(time.monotonic() - started_s)
+                )
+                if not self.stopping.is_set():
+                    started_s = time.monotonic()
+                    server.spawn(log_fd=self.log.descriptor(server.name))
+
+    async def _wait_before_restart(self, name: str, status: int, delay_s: float) -> None:
+        if self.stopping.is_set():
+            return
+        self.log.say("hub", f"{name} ended ({_meaning(status)}); it starts again in {delay_s:g} s")
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.stopping.wait(), delay_s)
+
+    async def _end_children(self) -> None:
+        """SIGTERM to each child, then SIGKILL to what is left of its family."""
+        alive = [child for child in self.children.values() if child.returncode is None]
+        self._signal_all(signal.SIGTERM)
+        if alive:
+            await asyncio.wait([asyncio.create_task(child.wait()) for child in alive], timeout=STOP_WITHIN_S)
+        for child in self.children.values():
+            _kill_family(child.pid)
+        await asyncio.gather(*(child.wait() for child in alive))
+
+    def _signal_all(self, number: signal.Signals) -> None:
+        for child in self.children.values():
+            if child.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    child.send_signal(number)
+
+
+def _kill_family(pid: int) -> None:
+    """SIGKILL to the process group that `pid` leads; its number stays taken while any member lives."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
+
+
+def _meaning(status: int) -> str:
+    if status >= 0:
+        return f"exit status {status}"
+    with contextlib.suppress(ValueError):
+        return f"killed by {signal.Signals(-status).name}"
+    return f"killed by signal {-status}"
