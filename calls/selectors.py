@@ -1,11 +1,17 @@
 """Reads."""
 
+from dataclasses import dataclass
+from datetime import timedelta
+
 from django.db.models import Exists, OuterRef, QuerySet
 
-from calls.models import Call, ListeningCopy, Recording
+from calls.models import Call, ListeningCopy, Recording, RecordingState
 from calls.state import LIVE_STATES
+from common.clock import now
 from devices.models import Device
 from households.models import Household
+
+FRESH = timedelta(seconds=15)
 
 
 def call_list(household: Household) -> QuerySet[Call]:
@@ -32,3 +38,27 @@ def call_live_for_device(device: Device) -> Call | None:
         .select_related("device", "household", "started_by")
         .first()
     )
+
+
+@dataclass(frozen=True)
+class CallSound:
+    """What there is to hear of a call. `state`: live, preparing, ready, or none."""
+
+    state: str
+    copy: ListeningCopy | None
+
+    @property
+    def is_settled(self) -> bool:
+        return self.state in ("ready", "none")
+
+
+def call_sound(call: Call) -> CallSound:
+    if call.is_live:
+        return CallSound("live", None)
+    copy = listening_copy_get(call)
+    if copy is not None:
+        return CallSound("ready", copy)
+    # The worker may still be closing its files right after the end.
+    is_fresh = call.connected_at is not None and call.ended_at is not None and now() - call.ended_at < FRESH
+    is_recorded = Recording.objects.filter(call=call).exclude(state=RecordingState.LOST).exists()
+    return CallSound("preparing" if is_recorded or is_fresh else "none", None)

@@ -88,3 +88,9 @@ def _turns(transcripts: list[Transcript]) -> list[Turn]:
         else:
             turns.append(Turn(participant.display_name, is_caller, [sentence]))
     return turns
+
+
+def transcript_stuck_list(call: Call) -> list[Transcript]:
+    """Those that wait for somebody: failed, or without a model."""
+    states = [TranscriptState.FAILED, TranscriptState.WAITING]
+    return list(Transcript.objects.filter(recording__call=call, state__in=states))

@@ -1,0 +1,106 @@
+"""Writing announcements, hearing them first, and what became of them."""
+
+from uuid import UUID
+
+from django.contrib.auth.decorators import login_required
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_POST, require_safe
+
+from announcements.access import access_announcement, access_clip
+from announcements.clips import clip_path, clip_request
+from announcements.forms import AnnounceForm
+from announcements.models import ClipState
+from announcements.selectors import announcement_list
+from announcements.services import announcement_send
+from announcements.tasks import clip_make_task
+from common.errors import DomainError, Invalid, NotFound
+from common.ranges import file_response
+from common.tasks import delay_on_commit
+from households.access import member_of, need
+from households.roles import Permission
+
+PAGE_SIZE = 20
+
+
+@login_required
+@require_GET
+def compose(request: HttpRequest) -> HttpResponse:
+    membership = member_of(request)
+    need(membership, Permission.ANNOUNCE)
+    initial = {
+        "text": request.GET.get("text", ""),
+        "devices": request.GET.getlist("device"),
+        "everywhere": "everywhere" in request.GET,
+    }
+    return _compose_page(request, AnnounceForm(initial=initial, household=membership.household))
+
+
+@login_required
+@require_POST
+def send(request: HttpRequest) -> HttpResponse:
+    membership = member_of(request)
+    form = AnnounceForm(request.POST, household=membership.household)
+    try:
+        if not form.is_valid():
+            raise Invalid("One of the chosen devices is no longer there. Choose again.")
+        announcement = announcement_send(
+            membership=membership,
+            text=form.cleaned_data["text"],
+            devices=form.chosen_devices(),
+            voice_id=form.voice(),
+        )
+    except Invalid as error:
+        return _compose_page(request, form, error)
+    return redirect("announcements:detail", announcement.public_id)
+
+
+@login_required
+@require_POST
+def preview(request: HttpRequest) -> HttpResponse:
+    """Listen first: the clip is asked for here and made by a task; `clip` is asked until it is there."""
+    membership = member_of(request)
+    need(membership, Permission.ANNOUNCE)
+    form = AnnounceForm(request.POST, household=membership.household)
+    form.is_valid()
+    row = clip_request(
+        household=membership.household, text=form.cleaned_data.get("text", ""), voice_id=form.voice()
+    )
+    if row.state != ClipState.READY:
+        delay_on_commit(clip_make_task, row.pk)
+    return render(request, "announcements/_preview.html", {"clip": row})
+
+
+@login_required
+@require_GET
+def clip(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    row = access_clip(membership=member_of(request), public_id=public_id)
+    return render(request, "announcements/_preview.html", {"clip": row})
+
+
+@login_required
+@require_safe
+def clip_audio(request: HttpRequest, public_id: UUID) -> HttpResponseBase:
+    row = access_clip(membership=member_of(request), public_id=public_id)
+    if not (path := clip_path(row)).exists():
+        raise NotFound("This clip is not made yet.")
+    return file_response(request, path, "audio/wav")
+
+
+@login_required
+@require_GET
+def detail(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """htmx asks for the deliveries alone."""
+    announcement = access_announcement(membership=member_of(request), public_id=public_id)
+    is_part = request.headers.get("HX-Request")
+    template = "announcements/_deliveries.html" if is_part else "announcements/detail.html"
+    return render(request, template, {"announcement": announcement})
+
+
+def _compose_page(request: HttpRequest, form: AnnounceForm, error: DomainError | None = None) -> HttpResponse:
+    rows = announcement_list(member_of(request).household)
+    page = Paginator(rows, PAGE_SIZE).get_page(request.GET.get("page"))
+    context = {"form": form, "page": page, "error": error}
+    return render(request, "announcements/compose.html", context, status=error.status if error else 200)

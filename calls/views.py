@@ -1,0 +1,54 @@
+"""The history, one call, and its sound."""
+
+from uuid import UUID
+
+from django.contrib.auth.decorators import login_required
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import render
+from django.views.decorators.http import require_GET, require_safe
+
+from calls.access import access_call
+from calls.recordings import recording_path
+from calls.selectors import call_list, call_sound, listening_copy_get
+from common.errors import NotFound
+from common.ranges import file_response
+from households.access import member_of, need
+from households.roles import Permission
+
+PAGE_SIZE = 50
+
+
+@login_required
+@require_GET
+def history(request: HttpRequest) -> HttpResponse:
+    membership = member_of(request)
+    need(membership, Permission.CALLS_SEE)
+    page = Paginator(call_list(membership.household), PAGE_SIZE).get_page(request.GET.get("page"))
+    return render(request, "calls/list.html", {"page": page})
+
+
+@login_required
+@require_GET
+def detail(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    call = access_call(membership=member_of(request), public_id=public_id, need=Permission.CALLS_SEE)
+    return render(request, "calls/detail.html", {"call": call, "sound": call_sound(call)})
+
+
+@login_required
+@require_GET
+def player(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """The upper part of the page, which asks for itself until the recording is there."""
+    call = access_call(membership=member_of(request), public_id=public_id, need=Permission.CALLS_SEE)
+    return render(request, "calls/_player.html", {"call": call, "sound": call_sound(call)})
+
+
+@login_required
+@require_safe
+def audio(request: HttpRequest, public_id: UUID) -> HttpResponseBase:
+    call = access_call(membership=member_of(request), public_id=public_id, need=Permission.RECORDINGS_HEAR)
+    copy = listening_copy_get(call)
+    if copy is None or not (path := recording_path(copy.name)).exists():
+        raise NotFound("This call has no recording.")
+    return file_response(request, path, "audio/mp4")

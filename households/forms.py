@@ -1,0 +1,52 @@
+"""What people type about themselves and their household."""
+
+from zoneinfo import available_timezones
+
+from django import forms
+
+
+def time_zone_choices() -> list[tuple[str, str]]:
+    """Every zone of the database but its relics, with spaces for people."""
+    zones = sorted(zone for zone in available_timezones() if "/" in zone and not zone.startswith("Etc/"))
+    return [("UTC", "UTC"), *((zone, zone.replace("_", " ")) for zone in zones)]
+
+
+class HouseholdForm(forms.Form):
+    household_name = forms.CharField(
+        max_length=80,
+        label="Name of your home",
+        widget=forms.TextInput(attrs={"placeholder": "Maple Street", "autocomplete": "off"}),
+    )
+    time_zone = forms.ChoiceField(choices=time_zone_choices, label="Time zone", initial="UTC")
+
+
+class SetupForm(HouseholdForm):
+    field_order = ("token", "name", "email", "password", "household_name", "time_zone")
+
+    token = forms.CharField(
+        max_length=100,
+        label="Set-up token",
+        help_text="It stands in the window in which the hub was started.",
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false", "autocapitalize": "off"}),
+    )
+    name = forms.CharField(
+        max_length=80, label="Your name", widget=forms.TextInput(attrs={"autocomplete": "name"})
+    )
+    email = forms.EmailField(
+        label="E-mail address", widget=forms.EmailInput(attrs={"autocomplete": "username email"})
+    )
+    password = forms.CharField(
+        max_length=200,
+        label="Password",
+        strip=False,
+        help_text="At least ten characters. A short sentence is easy to remember.",
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+    )
+
+
+class TokenForm(forms.Form):
+    name = forms.CharField(
+        max_length=80,
+        label="What is it for?",
+        widget=forms.TextInput(attrs={"placeholder": "Wall tablet", "autocomplete": "off"}),
+    )

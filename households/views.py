@@ -1,0 +1,88 @@
+"""The first visit, and the settings of a person and of a household."""
+
+from uuid import UUID
+
+from django.contrib import messages
+from django.contrib.auth import login
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods, require_POST
+
+from common.errors import DomainError
+from households.access import member_of, need
+from households.forms import HouseholdForm, SetupForm, TokenForm
+from households.models import Membership
+from households.roles import Permission
+from households.selectors import api_token_list
+from households.services import (
+    api_token_create,
+    api_token_revoke,
+    household_update,
+    owner_create,
+    owner_exists,
+)
+
+_BACKEND = "django.contrib.auth.backends.ModelBackend"
+
+
+@require_http_methods(["GET", "POST"])
+def setup(request: HttpRequest) -> HttpResponse:
+    """The owner's account and the household, guarded by the token that the console printed."""
+    if owner_exists():
+        return redirect("devices:home")
+    form = SetupForm(request.POST or None, initial={"token": request.GET.get("token", "")})
+    error = None
+    if form.is_valid():
+        try:
+            membership = owner_create(**form.cleaned_data)
+        except DomainError as problem:
+            error = problem
+        else:
+            login(request, membership.user, backend=_BACKEND)
+            return redirect("devices:home")
+    context = {"form": form, "error": error}
+    return render(request, "households/setup.html", context, status=400 if form.is_bound else 200)
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def settings(request: HttpRequest) -> HttpResponse:
+    membership = member_of(request)
+    household = membership.household
+    initial = {"household_name": household.name, "time_zone": household.time_zone}
+    form = HouseholdForm(request.POST or None, initial=initial)
+    if form.is_bound:
+        need(membership, Permission.HOUSEHOLD_MANAGE)
+    if form.is_valid():
+        values = form.cleaned_data
+        household_update(household=household, name=values["household_name"], time_zone=values["time_zone"])
+        messages.success(request, "Saved.")
+        return redirect("households:settings")
+    context = {"form": form, **_tokens(membership)}
+    return render(request, "households/settings.html", context, status=400 if form.is_bound else 200)
+
+
+@login_required
+@require_POST
+def token_create(request: HttpRequest) -> HttpResponse:
+    """Answers with the list and, this one time, the token itself."""
+    membership, form = member_of(request), TokenForm(request.POST)
+    context = _tokens(membership)
+    if form.is_valid():
+        _, context["new_token"] = api_token_create(membership=membership, name=form.cleaned_data["name"])
+    else:
+        context["token_form"] = form
+    return render(request, "households/_tokens.html", context)
+
+
+@login_required
+@require_POST
+def token_revoke(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    membership = member_of(request)
+    api_token_revoke(membership=membership, public_id=str(public_id))
+    return render(request, "households/_tokens.html", _tokens(membership))
+
+
+def _tokens(membership: Membership) -> dict[str, object]:
+    return {"tokens": api_token_list(membership), "token_form": TokenForm(), "new_token": ""}
