@@ -31,14 +31,22 @@ class RecordingFile:
 class Door(Protocol):
     """Every method may be awaited from the worker's loop; none may block it, none raises."""
 
-    async def answer(self, *, reply_channel: str, request_id: str | None, call_id: UUID | None, sdp: str) -> None: ...
+    async def answer(
+        self, *, reply_channel: str, request_id: str | None, call_id: UUID | None, sdp: str
+    ) -> None: ...
 
     async def error(
         self, *, reply_channel: str, request_id: str | None, code: ErrorCode, message: str
     ) -> None: ...
 
     async def leg_state(
-        self, *, leg_id: UUID, call_id: UUID | None, participant_id: UUID | None, state: LegState, reason: str = ""
+        self,
+        *,
+        leg_id: UUID,
+        call_id: UUID | None,
+        participant_id: UUID | None,
+        state: LegState,
+        reason: str = "",
     ) -> None: ...
 
     async def recording_started(self, *, call_id: UUID, participant_id: UUID, name: str) -> None: ...

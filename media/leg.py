@@ -1,0 +1,209 @@
+"""One leg: a participant's peer connection, or two of them while one takes the other's place."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Protocol
+from uuid import UUID
+
+from media.door import LegState
+from media.opus import OpusDecoder, Samples
+from media.peer import Peer
+from media.recorder import Recorder
+from media.stats import LegStats
+from media.supervise import Supervisor
+from media.timeline import MicPacket, signed16
+from media.tracks import OutgoingTrack
+from protocol.messages import IceServer
+
+_RTCP_LEAD_S: Final = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """How long a leg may be silent. Without microphone packets a connection is known by its RTCP alone,
+    which a browser sends every five seconds (RFC 3550 section 6.2)."""
+
+    lost_after_s: float = 2.0
+    quiet_after_s: float = 8.0
+    closed_after_s: float = 30.0
+
+
+class LegEvents(Protocol):
+    """Who is told about a leg. All calls come on the loop and must not wait."""
+
+    def leg_changed(self, leg: "Leg", state: LegState, reason: str) -> None: ...
+
+    def leg_gone(self, leg: "Leg", reason: str) -> None: ...
+
+    def leg_spoke(self, leg: "Leg", packet: MicPacket) -> None: ...
+
+
+class Leg:
+    """Knows its connections, its state, what it hears and where its microphone is kept."""
+
+    def __init__(
+        self,
+        *,
+        leg_id: UUID,
+        call_id: UUID | None,
+        participant_id: UUID | None,
+        events: LegEvents,
+        tasks: Supervisor,
+        limits: Limits,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.leg_id, self.call_id, self.participant_id = leg_id, call_id, participant_id
+        self._events, self._tasks, self._limits, self._clock = events, tasks, limits, clock
+        self._peer: Peer | None = None
+        self._next_peer: Peer | None = None
+        self._decoder: OpusDecoder | None = None
+        self._decoded: tuple[tuple[int, int], int] | None = None
+        self._packets_seen = 0
+        self._alive_at_s = clock()
+        self._opened_at_s = clock()
+        self.track = OutgoingTrack(self, tasks)
+        self.recording: Recorder | None = None
+        self.capture: Recorder | None = None
+        self.state: LegState | None = None
+        self.closed = False
+
+    # Connections
+
+    async def answer(self, sdp: str, ice_servers: list[IceServer]) -> str:
+        """Answer an offer with a new peer connection. Raises BadSdpError; then the old connection stays."""
+        peer = Peer(
+            ice_servers=ice_servers,
+            tasks=self._tasks,
+            on_packet=self._packet_came,
+            on_state=self._state_changed,
+        )
+        try:
+            answer = await peer.answer(sdp)
+        except BaseException:
+            await peer.aclose()
+            raise
+        if self.closed:
+            await peer.aclose()
+            return answer
+        if self._peer is None:
+            self._peer = peer
+            self._alive_at_s = self._clock()
+        else:
+            replaced, self._next_peer = self._next_peer, peer
+            self._let_go(replaced)
+        return answer
+
+    def add_candidate(self, text: str | None, *, mid: str | None, index: int | None) -> None:
+        """For the newest offer. Raises BadSdpError."""
+        peer = self._next_peer or self._peer
+        if peer is not None:
+            peer.add_candidate(text, mid=mid, index=index)
+
+    def forward(self, packet: MicPacket) -> None:
+        for peer in (self._peer, self._next_peer):
+            if peer is not None:
+                peer.forward(packet)
+
+    def send(self, payload: bytes, *, now_s: float, samples: int) -> None:
+        for peer in (self._peer, self._next_peer):
+            if peer is not None:
+                peer.send(payload, now_s=now_s, samples=samples)
+
+    def decode(self, packet: MicPacket) -> Samples | None:
+        """Samples for a mix; None for a packet that came after a later one."""
+        last, self._decoded = self._decoded, (packet.source, packet.sequence_number)
+        if last is not None and last[0] == packet.source and signed16(packet.sequence_number - last[1]) <= 0:
+            self._decoded = last
+            return None
+        self._decoder = self._decoder or OpusDecoder()
+        return self._decoder.decode(packet.payload)
+
+    def stats(self) -> LegStats:
+        return self._peer.stats() if self._peer is not None else LegStats()
+
+    # State
+
+    def check(self, now_s: float) -> None:
+        """Look at the time of the last packet; called several times a second."""
+        if self.closed or self._peer is None:
+            return
+        silent_s = now_s - self._last_sign(self._peer, now_s)
+        if self.state is None:
+            if now_s - self._opened_at_s > self._limits.closed_after_s:
+                self._events.leg_gone(self, "no audio arrived")
+        elif silent_s > self._limits.closed_after_s:
+            self._events.leg_gone(self, "no packets arrived any more")
+        elif silent_s > self._allowed_s(self._peer):
+            self._change(LegState.LOST)
+        elif self.state is LegState.LOST:
+            self._change(LegState.CONNECTED)
+        for recorder in (self.recording, self.capture):
+            if recorder is not None:
+                recorder.tick(now_s)
+
+    async def aclose(self) -> None:
+        """Close the connections. Recordings are the session's, a capture the worker's."""
+        self.closed = True
+        self.track.close()
+        for peer in (self._peer, self._next_peer):
+            if peer is not None:
+                await peer.aclose()
+
+    def _last_sign(self, peer: Peer, now_s: float) -> float:
+        count = peer.packets_received
+        if count != self._packets_seen:
+            self._packets_seen, self._alive_at_s = count, now_s
+        return max(self._alive_at_s, peer.last_rtp_at_s or 0.0)
+
+    def _allowed_s(self, peer: Peer) -> float:
+        speaks = self._alive_at_s - (peer.last_rtp_at_s or 0.0) < _RTCP_LEAD_S
+        return self._limits.lost_after_s if speaks else self._limits.quiet_after_s
+
+    def _packet_came(self, peer: Peer, packet: MicPacket) -> None:
+        if self.closed:
+            return
+        if peer is self._next_peer:
+            self._promote()
+        elif peer is not self._peer:
+            return
+        if self.state is None:
+            self._change(LegState.CONNECTED)
+        if self.recording is not None:
+            self.recording.push(packet)
+        if self.capture is not None:
+            self.capture.push(packet)
+        self._events.leg_spoke(self, packet)
+
+    def _state_changed(self, peer: Peer, state: str) -> None:
+        if self.closed:
+            return
+        if state == "connected" and not peer.has_microphone:
+            if peer is self._next_peer:
+                self._promote()
+            if self.state is None:
+                self._change(LegState.CONNECTED)
+        elif state in ("failed", "closed"):
+            self._peer_ended(peer, state)
+
+    def _peer_ended(self, peer: Peer, state: str) -> None:
+        if peer is self._next_peer:
+            self._next_peer = None
+            self._let_go(peer)
+        elif peer is self._peer and self._next_peer is None:
+            reason = "no way through the network" if state == "failed" else "the other side hung up"
+            self._events.leg_gone(self, reason)
+
+    def _promote(self) -> None:
+        replaced, self._peer, self._next_peer = self._peer, self._next_peer, None
+        self._packets_seen = 0
+        self._let_go(replaced)
+
+    def _let_go(self, peer: Peer | None) -> None:
+        if peer is not None:
+            self._tasks.spawn(peer.aclose(), name="close_peer")
+
+    def _change(self, state: LegState) -> None:
+        if state is not self.state:
+            self.state = state
+            self._events.leg_changed(self, state, "")

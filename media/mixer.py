@@ -1,0 +1,51 @@
+"""Pure arithmetic on samples: mix, soft clip, gain."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from media.opus import Samples
+from protocol.audio import FRAME_SAMPLES
+
+Floats = npt.NDArray[np.float32]
+Key = TypeVar("Key")
+
+FULL_SCALE: Final = 32767.0
+KNEE: Final = 0.7  # below this level nothing changes; above it the curve bends towards full scale
+
+
+def silence() -> Samples:
+    """One frame, shape (960,)."""
+    return np.zeros(FRAME_SAMPLES, dtype=np.int16)
+
+
+def soft_clip(samples: Floats) -> Floats:
+    """Same shape, every value in [-1, 1]; linear up to KNEE, then a smooth, monotonic bend."""
+    level = np.abs(samples)
+    bent = KNEE + (1 - KNEE) * np.tanh((level - KNEE) / (1 - KNEE))
+    return np.where(level <= KNEE, samples, np.sign(samples) * bent).astype(np.float32)
+
+
+def mix(frames: Sequence[Samples]) -> Samples:
+    """The sum of frames of shape (960,). One frame below the knee comes out unchanged; none gives silence."""
+    if not frames:
+        return silence()
+    total = np.zeros(frames[0].shape, dtype=np.float32)
+    for frame in frames:
+        total += frame
+    clipped: Samples = np.rint(soft_clip(total / np.float32(FULL_SCALE)) * FULL_SCALE).astype(np.int16)
+    return clipped
+
+
+def mix_minus(frames: Mapping[Key, Samples], own: Key) -> Samples:
+    """What the participant `own` hears: everybody else."""
+    return mix([frame for key, frame in frames.items() if key != own])
+
+
+def gain(samples: Samples, gain_db: float) -> Samples:
+    """Louder or softer, clipped at full scale."""
+    scaled = samples.astype(np.float32) * np.float32(10 ** (gain_db / 20))
+    clipped: Samples = np.clip(np.rint(scaled), -FULL_SCALE, FULL_SCALE).astype(np.int16)
+    return clipped

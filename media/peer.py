@@ -1,0 +1,172 @@
+"""One peer connection: answers one offer, hands over microphone packets, sends what it is given."""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import structlog
+from aiortc import (
+    RTCCertificate,
+    RTCConfiguration,
+    RTCIceServer,
+    RTCPeerConnection,
+    RTCRtpReceiver,
+    RTCSessionDescription,
+)
+
+from media import guard
+from media.rtp import PacketReceiver, PacketSender, take_over
+from media.sdp import MAX_CANDIDATES, AudioOffer, BadSdpError, read_candidate, read_offer, write_answer
+from media.stats import LegStats, leg_stats
+from media.supervise import Supervisor
+from media.timeline import MicPacket
+from protocol.messages import IceServer
+
+log = structlog.get_logger(__name__)
+
+_RENEW_BEFORE: Final = timedelta(days=7)
+_CAPABILITIES: Final = RTCRtpReceiver.getCapabilities("audio")
+_OPUS: Final = (
+    [codec for codec in _CAPABILITIES.codecs if codec.mimeType == "audio/opus"] if _CAPABILITIES else []
+)
+
+
+class _SharedCertificate:
+    """One certificate for all connections of the process; each answer still has its own ICE password."""
+
+    def __init__(self) -> None:
+        self._certificate: RTCCertificate | None = None
+
+    def get(self) -> RTCCertificate:
+        certificate = self._certificate
+        if certificate is None or certificate.expires - datetime.now(tz=UTC) < _RENEW_BEFORE:
+            certificate = self._certificate = RTCCertificate.generateCertificate()
+        return certificate
+
+
+_CERTIFICATE = _SharedCertificate()
+
+
+class PeerConnection(RTCPeerConnection):
+    """aiortc's, with the certificate of the process. aiortc has no parameter for it."""
+
+    def __init__(self, configuration: RTCConfiguration) -> None:
+        super().__init__(configuration)
+        self._RTCPeerConnection__certificates = [_CERTIFICATE.get()]
+
+
+class Peer:
+    """Answers an offer once. `on_packet` gets every Opus packet of its microphone, from the loop's thread.
+
+    `on_state` is called with aiortc's connection state: connecting, connected, failed, closed.
+    """
+
+    def __init__(
+        self,
+        *,
+        ice_servers: list[IceServer],
+        tasks: Supervisor,
+        on_packet: Callable[["Peer", MicPacket], None],
+        on_state: Callable[["Peer", str], None],
+    ) -> None:
+        guard.install()
+        self._tasks = tasks
+        self._on_packet = on_packet
+        self._on_state = on_state
+        self._connection = PeerConnection(RTCConfiguration(iceServers=_ice_servers(ice_servers)))
+        self._connection.on("connectionstatechange", self._state_changed)
+        transceiver = self._connection.addTransceiver("audio", direction="sendrecv")
+        transceiver.setCodecPreferences(_OPUS)
+        self._receiver: PacketReceiver
+        self._sender: PacketSender
+        self._receiver, self._sender = take_over(transceiver, self._packet_came)
+        self._offer: AudioOffer | None = None
+        self._candidate_count = 0
+        self._closed = False
+        self.created_at_s = time.monotonic()
+        self.last_rtp_at_s: float | None = None
+
+    @property
+    def state(self) -> str:
+        return str(self._connection.connectionState)
+
+    @property
+    def has_microphone(self) -> bool:
+        """False where the other side only listens."""
+        return self._offer is None or not {"a=recvonly", "a=inactive"} & set(self._offer.sdp.splitlines())
+
+    @property
+    def packets_received(self) -> int:
+        """All that came over the secured connection, RTCP too."""
+        transport: Any = self._receiver.transport
+        return int(transport._RTCDtlsTransport__rx_packets)
+
+    async def answer(self, sdp: str) -> str:
+        """The answer to a complete or a trickling offer. Raises BadSdpError.
+
+        May take seconds where a STUN or TURN server does not reply.
+        """
+        offer = read_offer(sdp)
+        try:
+            await self._connection.setRemoteDescription(RTCSessionDescription(sdp=offer.sdp, type="offer"))
+            await self._connection.setLocalDescription(await self._connection.createAnswer())
+        except Exception as error:
+            # aiortc's parser ends in exceptions of any kind; their texts may quote the description.
+            log.warning("offer_refused", error=type(error).__name__)
+            raise BadSdpError("The session description cannot be used.") from None
+        self._offer = offer
+        for candidate in offer.candidates:
+            self.add_candidate(candidate, mid=offer.mid, index=None)
+        if offer.candidates_complete:
+            self.add_candidate(None, mid=None, index=None)
+        return write_answer(offer, self._connection.localDescription.sdp)
+
+    def add_candidate(self, text: str | None, *, mid: str | None, index: int | None) -> None:
+        """A trickled candidate; None ends them. Raises BadSdpError. Those of refused sections are ignored."""
+        offer = self._offer
+        if offer is None or self._closed:
+            return
+        if text is None or text == "":
+            if mid is None or mid in offer.mids:
+                self._tasks.spawn(self._connection.addIceCandidate(None), name="ice_candidates_end")
+            return
+        if not (mid in offer.mids if mid is not None else index == offer.audio_index or len(offer.mids) > 1):
+            return
+        candidate = read_candidate(text)
+        self._candidate_count += 1
+        if self._candidate_count > MAX_CANDIDATES:
+            raise BadSdpError(f"A connection may offer at most {MAX_CANDIDATES} network addresses.")
+        candidate.sdpMid, candidate.sdpMLineIndex = offer.mid, None
+        self._tasks.spawn(self._connection.addIceCandidate(candidate), name="ice_candidate")
+
+    def forward(self, packet: MicPacket) -> None:
+        self._sender.forward_packet(packet)
+
+    def send(self, payload: bytes, *, now_s: float, samples: int) -> None:
+        self._sender.send_packet(payload, now_s=now_s, samples=samples)
+
+    def stats(self) -> LegStats:
+        return leg_stats(self._receiver, self._sender)
+
+    async def aclose(self) -> None:
+        self._closed = True
+        await self._connection.close()
+
+    def _packet_came(self, packet: MicPacket) -> None:
+        self.last_rtp_at_s = packet.arrival_s
+        if not self._closed:
+            self._on_packet(self, packet)
+
+    def _state_changed(self) -> None:
+        if not self._closed:
+            self._on_state(self, self.state)
+
+
+def _ice_servers(servers: list[IceServer]) -> list[Any]:
+    """aiortc knows stun:, turn: and turns: URLs and ends in a ValueError on others."""
+    return [
+        RTCIceServer(urls=urls, username=server.username, credential=server.credential)
+        for server in servers
+        if (urls := [url for url in server.urls if url.startswith(("stun:", "turn:", "turns:"))])
+    ]

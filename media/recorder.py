@@ -1,0 +1,256 @@
+"""One voice to one Ogg Opus file, from the packets as they come. Nothing is decoded.
+
+The loop only collects packets; order, time, pages and the disk are the business of one thread.
+"""
+
+import asyncio
+import os
+import queue
+import secrets
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TypeVar
+
+import structlog
+
+from media.ogg import PRE_SKIP_SAMPLES, OggOpusWriter
+from media.opus import packet_samples, silence_packets
+from media.supervise import log_failure
+from media.timeline import MicPacket, Reorderer, WallLine
+from protocol.audio import SAMPLE_RATE_HZ
+
+log = structlog.get_logger(__name__)
+ResultT = TypeVar("ResultT")
+
+FLUSH_S: Final = 0.5
+MAX_BATCH: Final = 200  # packets, four seconds of one voice
+MAX_JOBS: Final = 512
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinishedFile:
+    path: Path
+    duration_s: float
+    size_bytes: int
+    packets_lost: int
+
+
+class FileThread:
+    """Runs short jobs one after the other in one thread, so that a slow disk never holds up the loop."""
+
+    def __init__(self) -> None:
+        self._jobs: queue.Queue[Callable[[], None] | None] = queue.Queue(maxsize=MAX_JOBS)
+        self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
+        self._thread.start()
+
+    def submit(self, job: Callable[[], None]) -> bool:
+        """False: the queue is full and the job was not taken."""
+        try:
+            self._jobs.put_nowait(job)
+        except queue.Full:
+            return False
+        return True
+
+    async def call(self, job: Callable[[], ResultT]) -> ResultT:
+        """Run a job after those before it and wait for its result. Raises what the job raises."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[ResultT] = loop.create_future()
+
+        def run() -> None:
+            try:
+                result = job()
+            except Exception as error:
+                loop.call_soon_threadsafe(_fail, future, error)
+            else:
+                loop.call_soon_threadsafe(_fulfil, future, result)
+
+        await asyncio.to_thread(self._jobs.put, run)
+        return await future
+
+    def close(self) -> None:
+        """Finish the jobs that are queued and end the thread; may wait for the disk, so not on the loop."""
+        self._jobs.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            try:
+                job()
+            except Exception as error:
+                log_failure("recorder_job_failed", error)
+
+
+def _fulfil(future: "asyncio.Future[ResultT]", result: ResultT) -> None:
+    if not future.done():
+        future.set_result(result)
+
+
+def _fail(future: "asyncio.Future[ResultT]", error: Exception) -> None:
+    if not future.done():
+        future.set_exception(error)
+
+
+class VoiceFile:
+    """The file itself: `PATH.part` while it grows, PATH once it is finished. Used by one thread.
+
+    Sample 0 is the moment `started_at_s` (monotonic). Every method raises OSError as the disk does.
+    """
+
+    def __init__(self, path: Path, *, started_at_s: float) -> None:
+        self._path = path
+        self._part = path.with_name(path.name + ".part")
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._file = os.open(self._part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        self._started_at_s = started_at_s
+        self._order = Reorderer()
+        self._line = WallLine(started_at_s=started_at_s)
+        self._size_bytes = 0
+        self._ogg = OggOpusWriter(self._write, serial=secrets.randbits(32))
+        self.packets_dropped = 0
+
+    def write(self, packets: list[MicPacket]) -> None:
+        """Add packets and put all that is in order on disk."""
+        for packet in packets:
+            for ordered in self._order.push(packet):
+                self._add(ordered)
+        self._ogg.flush()
+
+    def finish(self, *, ended_at_s: float) -> FinishedFile:
+        """Fill with silence up to the end, close and rename."""
+        try:
+            for packet in self._order.flush():
+                self._add(packet)
+            end = round((ended_at_s - self._started_at_s) * SAMPLE_RATE_HZ)
+            self._fill(end + PRE_SKIP_SAMPLES)
+            self._ogg.close()
+        finally:
+            os.close(self._file)
+        self._part.rename(self._path)
+        return FinishedFile(
+            path=self._path,
+            duration_s=max(0, self._ogg.samples - PRE_SKIP_SAMPLES) / SAMPLE_RATE_HZ,
+            size_bytes=self._size_bytes,
+            packets_lost=self._order.lost,
+        )
+
+    def discard(self) -> None:
+        os.close(self._file)
+        self._part.unlink(missing_ok=True)
+
+    def _add(self, packet: MicPacket) -> None:
+        try:
+            samples = packet_samples(packet.payload)
+        except ValueError:
+            self.packets_dropped += 1
+            return
+        gap = self._line.place(packet) - self._ogg.samples
+        if gap <= -samples // 2:
+            self.packets_dropped += 1
+            return
+        self._fill(self._ogg.samples + gap)
+        self._ogg.packet(packet.payload, samples)
+
+    def _fill(self, position: int) -> None:
+        missing = position - self._ogg.samples
+        for payload in silence_packets(max(0, missing)):
+            self._ogg.packet(payload, packet_samples(payload))
+
+    def _write(self, page: bytes) -> None:
+        view = memoryview(page)
+        while view:
+            view = view[os.write(self._file, view) :]
+        self._size_bytes += len(page)
+
+
+class Recorder:
+    """The loop's side of a file. `push` and `tick` are cheap; `finish` waits for the disk."""
+
+    def __init__(
+        self, thread: FileThread, path: Path, *, started_at_s: float, max_s: float | None = None
+    ) -> None:
+        self._thread = thread
+        self._started_at_s = started_at_s
+        self._max_s = max_s
+        self._batch: list[MicPacket] = []
+        self._flushed_at_s = started_at_s
+        self._file: VoiceFile | None = None
+        self.path = path
+        self.packets_dropped = 0
+        self._submit(lambda: self._open(path))
+
+    def push(self, packet: MicPacket) -> None:
+        if self._max_s is not None and packet.arrival_s - self._started_at_s > self._max_s:
+            return
+        if len(self._batch) >= MAX_BATCH:
+            self.packets_dropped += 1
+            return
+        self._batch.append(packet)
+        self.tick(packet.arrival_s)
+
+    def tick(self, now_s: float) -> None:
+        """Hand over what was collected, every half second."""
+        if self._batch and now_s - self._flushed_at_s >= FLUSH_S:
+            self._flushed_at_s = now_s
+            batch, self._batch = self._batch, []
+            if not self._submit(lambda: self._append(batch)):
+                self.packets_dropped += len(batch)
+
+    async def finish(self, *, ended_at_s: float) -> FinishedFile | None:
+        """The finished file, or None where the disk refused it."""
+        batch, self._batch = self._batch, []
+        if self._max_s is not None:
+            ended_at_s = min(ended_at_s, self._started_at_s + self._max_s)
+        return await self._thread.call(lambda: self._finish(batch, ended_at_s))
+
+    async def discard(self) -> None:
+        await self._thread.call(self._discard)
+
+    def _submit(self, job: Callable[[], None]) -> bool:
+        return self._thread.submit(job)
+
+    def _open(self, path: Path) -> None:
+        try:
+            self._file = VoiceFile(path, started_at_s=self._started_at_s)
+        except OSError as error:
+            log.error("recording_not_opened", errno=error.errno)
+
+    def _append(self, batch: list[MicPacket]) -> None:
+        if self._file is None:
+            self.packets_dropped += len(batch)
+            return
+        try:
+            self._file.write(batch)
+        except OSError as error:
+            self.packets_dropped += len(batch)
+            log.error("recording_not_written", errno=error.errno)
+
+    def _finish(self, batch: list[MicPacket], ended_at_s: float) -> FinishedFile | None:
+        file, self._file = self._file, None
+        if file is None:
+            return None
+        try:
+            file.write(batch)
+            return file.finish(ended_at_s=ended_at_s)
+        except OSError as error:
+            log.error("recording_not_finished", errno=error.errno)
+            return None
+
+    def _discard(self) -> None:
+        file, self._file = self._file, None
+        if file is not None:
+            file.discard()
+
+
+def free_path(root: Path, name: str) -> Path | None:
+    """The path of a new file under `root`, with -2, -3 … where the name is taken; None for one outside it."""
+    root = root.resolve()
+    path = (root / name).resolve()
+    if not path.is_relative_to(root) or path == root:
+        return None
+    candidate, number = path, 1
+    while candidate.exists() or candidate.with_name(candidate.name + ".part").exists():
+        number += 1
+        candidate = path.with_name(f"{path.stem}-{number}{path.suffix}")
+    return candidate

@@ -1,0 +1,130 @@
+"""One call: its legs hear each other, and each participant's voice goes to a file of its own."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+import structlog
+
+from media.door import RecordingFile
+from media.leg import Leg
+from media.opus import Samples
+from media.recorder import FileThread, Recorder, free_path
+from media.timeline import MicPacket
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StartedRecording:
+    leg_id: UUID
+    participant_id: UUID
+    name: str
+    recorder: Recorder
+
+
+class CallSession:
+    """Legs join and leave. All files of the call begin at the moment when the second leg was heard."""
+
+    def __init__(self, call_id: UUID, *, recordings_root: Path, files: FileThread) -> None:
+        self.call_id = call_id
+        self._root = recordings_root
+        self._files = files
+        self._legs: dict[UUID, Leg] = {}
+        self._names: dict[UUID, str] = {}
+        self._recordings: dict[UUID, StartedRecording] = {}
+        self._started_at_s: float | None = None  # monotonic
+        self._started_at_unix_s = 0.0
+
+    @property
+    def legs(self) -> list[Leg]:
+        return list(self._legs.values())
+
+    def join(self, leg: Leg, *, recording_name: str | None) -> list[StartedRecording]:
+        """Add a leg, and record it at once where the call is being recorded already."""
+        self._legs[leg.leg_id] = leg
+        if recording_name is not None and leg.participant_id is not None:
+            self._names[leg.leg_id] = recording_name
+        self._set_voices()
+        return self._record()
+
+    def leave(self, leg: Leg) -> None:
+        self._legs.pop(leg.leg_id, None)
+        leg.recording = None
+        self._set_voices()
+
+    def heard(self) -> list[StartedRecording]:
+        """A leg was heard for the first time. With the second one the recordings begin; returns the new ones."""
+        heard = [leg for leg in self._legs.values() if leg.state is not None]
+        if self._started_at_s is None and len(heard) >= 2:
+            self._started_at_s, self._started_at_unix_s = time.monotonic(), time.time()
+        return self._record()
+
+    def route(self, leg: Leg, packet: MicPacket) -> None:
+        """Pass what `leg` said to the others: as it is, or decoded once for those who hear a mix."""
+        samples: Samples | None = None
+        decoded = False
+        for other in self._legs.values():
+            if other is leg:
+                continue
+            if not other.track.mixing:
+                other.track.forward(packet)
+                continue
+            if not decoded:
+                samples, decoded = leg.decode(packet), True
+            if samples is not None:
+                other.track.feed(leg.leg_id, samples)
+
+    async def finish(self) -> list[RecordingFile]:
+        """Close all files, with one common end, and say what they are."""
+        recordings, self._recordings = list(self._recordings.values()), {}
+        for leg in self._legs.values():
+            leg.recording = None
+        ended_at_s = time.monotonic()
+        files = [await self._finish(recording, ended_at_s) for recording in recordings]
+        return [file for file in files if file is not None]
+
+    async def _finish(self, recording: StartedRecording, ended_at_s: float) -> RecordingFile | None:
+        finished = await recording.recorder.finish(ended_at_s=ended_at_s)
+        if finished is None:
+            return None
+        return RecordingFile(
+            call_id=self.call_id,
+            participant_id=recording.participant_id,
+            name=recording.name,
+            started_at_s=self._started_at_unix_s,
+            duration_s=finished.duration_s,
+            size_bytes=finished.size_bytes,
+            packets_lost=finished.packets_lost,
+        )
+
+    def _record(self) -> list[StartedRecording]:
+        if self._started_at_s is None:
+            return []
+        started = [self._start(leg, self._started_at_s) for leg in self._legs.values()]
+        return [recording for recording in started if recording is not None]
+
+    def _start(self, leg: Leg, started_at_s: float) -> StartedRecording | None:
+        """The recording of a leg, when it is new. A leg that comes back goes on in its own file."""
+        if (known := self._recordings.get(leg.leg_id)) is not None:
+            leg.recording = known.recorder
+            return None
+        name, participant_id = self._names.get(leg.leg_id), leg.participant_id
+        if name is None or participant_id is None:
+            return None
+        path = free_path(self._root, name)
+        if path is None:
+            log.error("recording_outside_root", leg_id=str(leg.leg_id))
+            return None
+        leg.recording = Recorder(self._files, path, started_at_s=started_at_s)
+        relative = path.relative_to(self._root.resolve()).as_posix()
+        recording = StartedRecording(
+            leg_id=leg.leg_id, participant_id=participant_id, name=relative, recorder=leg.recording
+        )
+        self._recordings[leg.leg_id] = recording
+        return recording
+
+    def _set_voices(self) -> None:
+        for leg in self._legs.values():
+            leg.track.set_voices(other for other in self._legs if other != leg.leg_id)

@@ -1,0 +1,348 @@
+"""The worker: takes the hub's commands, holds the legs and calls, and tells the hub what happens."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Final
+from uuid import UUID, uuid4
+
+import structlog
+
+from media.door import Door, LegState
+from media.leg import Leg, Limits
+from media.outbox import Outbox
+from media.player import ClipError, ClipPlayer
+from media.recorder import FileThread, Recorder, free_path
+from media.sdp import BadSdpError
+from media.session import CallSession, StartedRecording
+from media.stats import LegStats
+from media.supervise import Supervisor, log_failure
+from media.timeline import MicPacket
+from protocol.errors import ErrorCode
+from protocol.worker import (
+    CallClose,
+    CaptureStart,
+    CaptureStop,
+    LegCandidate,
+    LegClose,
+    LegOffer,
+    PlayClip,
+    ToneStart,
+    ToneStop,
+    WorkerCommand,
+)
+
+log = structlog.get_logger(__name__)
+
+CHECK_S: Final = 0.25
+MAX_CAPTURE_S: Final = 300.0
+MAX_WAITING: Final = 64  # commands of one leg
+
+_NO_CONNECTION: Final = "There is no connection. Connect first."
+_ANSWERABLE = LegOffer | ToneStart | PlayClip | CaptureStart | CaptureStop
+
+
+class MediaWorker:
+    """All legs of one process. `handle` returns at once; the commands of one leg run in their order.
+
+    `aclose` finishes every recording, also after a drain that ran out of time.
+    """
+
+    def __init__(
+        self, door: Door, *, recordings_root: Path, captures_root: Path, limits: Limits | None = None
+    ) -> None:
+        self._door = door
+        self._recordings_root = recordings_root
+        self._captures_root = captures_root
+        self._limits = limits or Limits()
+        self._legs: dict[UUID, Leg] = {}
+        self._sessions: dict[UUID, CallSession] = {}
+        self._queues: dict[UUID, int] = {}
+        self._locks: dict[UUID, asyncio.Lock] = {}
+        self._files = FileThread()
+        self._tasks = Supervisor("media")
+        self._outbox = Outbox(self._tasks)
+        self._endings: set[asyncio.Task[None]] = set()
+        self._empty = asyncio.Event()
+        self._empty.set()
+        self._draining = False
+        self._closing: asyncio.Task[None] | None = None
+        self._tasks.spawn(self._watch(), name="watch")
+
+    @property
+    def leg_count(self) -> int:
+        return len(self._legs)
+
+    def stats(self) -> dict[UUID, LegStats]:
+        return {leg_id: leg.stats() for leg_id, leg in self._legs.items()}
+
+    async def handle(self, command: WorkerCommand) -> None:
+        """Take a command. Never raises and does not wait for it."""
+        key = command.call_id if isinstance(command, CallClose) else command.leg_id
+        if self._queues.get(key, 0) >= MAX_WAITING:
+            log.warning("command_dropped", command=command.type, key=str(key))
+            return
+        self._queues[key] = self._queues.get(key, 0) + 1
+        if self._tasks.spawn(self._in_turn(key, command), name=command.type) is None:
+            self._release(key)
+
+    async def drain(self, timeout_s: float) -> None:
+        """Take no new legs and wait until the present ones have gone, at most `timeout_s`."""
+        self._draining = True
+        try:
+            await asyncio.wait_for(self._empty.wait(), timeout_s)
+        except TimeoutError:
+            log.warning("drain_timed_out", leg_count=self.leg_count)
+
+    async def aclose(self) -> None:
+        """Close all legs and finish all files. The second caller waits for the first."""
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._close(), name="media.close")
+        await asyncio.shield(self._closing)
+
+    # Commands
+
+    async def _in_turn(self, key: UUID, command: WorkerCommand) -> None:
+        try:
+            async with self._locks.setdefault(key, asyncio.Lock()):
+                await self._run(command)
+        except Exception as error:
+            log_failure("command_failed", error, command=command.type, key=str(key))
+            if isinstance(command, _ANSWERABLE):
+                self._refuse(command, ErrorCode.INTERNAL, "The media worker could not do this. Try again.")
+        finally:
+            self._release(key)
+
+    def _release(self, key: UUID) -> None:
+        self._queues[key] -= 1
+        if not self._queues[key]:
+            del self._queues[key]
+            self._locks.pop(key, None)
+
+    async def _run(self, command: WorkerCommand) -> None:
+        match command:
+            case LegOffer():
+                await self._offer(command)
+            case CallClose():
+                await self._close_call(command.call_id)
+            case _:
+                leg = self._legs.get(command.leg_id)
+                if leg is not None:
+                    await self._run_for_leg(leg, command)
+                elif isinstance(command, _ANSWERABLE):
+                    self._refuse(command, ErrorCode.NO_CONNECTION, _NO_CONNECTION)
+
+    async def _run_for_leg(self, leg: Leg, command: WorkerCommand) -> None:
+        match command:
+            case LegCandidate():
+                self._candidate(leg, command)
+            case LegClose():
+                await self._end_leg(leg, "closed")
+            case ToneStart():
+                leg.track.start_tone(frequency_hz=command.frequency_hz)
+            case ToneStop():
+                leg.track.stop_tone()
+            case PlayClip():
+                await self._play(leg, command)
+            case CaptureStart():
+                await self._capture_start(leg)
+            case CaptureStop():
+                await self._capture_stop(leg, command)
+
+    async def _offer(self, command: LegOffer) -> None:
+        if self._draining:
+            self._refuse(command, ErrorCode.NO_WORKER, "The media worker is stopping. Connect again.")
+            return
+        leg = self._legs.get(command.leg_id)
+        is_new = leg is None
+        leg = leg or self._make_leg(command)
+        try:
+            answer = await leg.answer(command.sdp, command.ice_servers)
+        except BadSdpError as error:
+            if is_new:
+                await self._end_leg(leg, "bad offer", tell=False)
+            self._refuse(command, ErrorCode.BAD_SDP, str(error))
+            return
+        if not leg.closed:
+            self._outbox.put(
+                lambda: self._door.answer(
+                    reply_channel=command.reply_channel,
+                    request_id=command.request_id,
+                    call_id=command.call_id,
+                    sdp=answer,
+                )
+            )
+
+    def _make_leg(self, command: LegOffer) -> Leg:
+        leg = Leg(
+            leg_id=command.leg_id,
+            call_id=command.call_id,
+            participant_id=command.participant_id,
+            events=self,
+            tasks=self._tasks,
+            limits=self._limits,
+        )
+        self._legs[leg.leg_id] = leg
+        self._empty.clear()
+        if command.call_id is not None:
+            session = self._sessions.get(command.call_id) or CallSession(
+                command.call_id, recordings_root=self._recordings_root, files=self._files
+            )
+            self._sessions[command.call_id] = session
+            self._tell_started(session, session.join(leg, recording_name=command.recording_name))
+        return leg
+
+    def _candidate(self, leg: Leg, command: LegCandidate) -> None:
+        try:
+            leg.add_candidate(command.candidate, mid=command.sdp_mid, index=command.sdp_m_line_index)
+        except BadSdpError:
+            log.warning("candidate_refused", leg_id=str(leg.leg_id))
+
+    async def _play(self, leg: Leg, command: PlayClip) -> None:
+        session = self._session(leg)
+        for listener in session.legs if session is not None else [leg]:
+            try:
+                clip = await ClipPlayer.open(Path(command.clip_path))
+            except ClipError as error:
+                self._refuse(command, ErrorCode.INTERNAL, str(error))
+                return
+            if listener.closed or not listener.track.play(clip):
+                clip.close()
+                if not listener.closed:
+                    self._refuse(
+                        command, ErrorCode.BUFFER_FULL, "Too many announcements wait in this connection."
+                    )
+
+    async def _capture_start(self, leg: Leg) -> None:
+        previous, leg.capture = leg.capture, None
+        if previous is not None:
+            await previous.discard()
+        path = free_path(self._captures_root, f"{leg.leg_id}-{uuid4().hex[:8]}.opus")
+        if path is not None and not leg.closed:
+            leg.capture = Recorder(self._files, path, started_at_s=time.monotonic(), max_s=MAX_CAPTURE_S)
+
+    async def _capture_stop(self, leg: Leg, command: CaptureStop) -> None:
+        capture, leg.capture = leg.capture, None
+        if capture is None:
+            self._refuse(command, ErrorCode.NO_CONNECTION, "The microphone was not started.")
+            return
+        finished = await capture.finish(ended_at_s=time.monotonic())
+        if finished is None:
+            self._refuse(command, ErrorCode.INTERNAL, "What was said could not be kept. Try again.")
+            return
+        self._outbox.put(
+            lambda: self._door.capture_finished(
+                reply_channel=command.reply_channel,
+                request_id=command.request_id,
+                path=finished.path,
+                duration_s=finished.duration_s,
+            )
+        )
+
+    # What legs tell (LegEvents)
+
+    def leg_changed(self, leg: Leg, state: LegState, reason: str) -> None:
+        self._tell_state(leg, state, reason)
+        if (session := self._session(leg)) is not None:
+            self._tell_started(session, session.heard())
+
+    def leg_gone(self, leg: Leg, reason: str) -> None:
+        if not leg.closed:
+            self._begin_ending(self._end_leg(leg, reason))
+
+    def leg_spoke(self, leg: Leg, packet: MicPacket) -> None:
+        if (session := self._session(leg)) is not None:
+            session.route(leg, packet)
+
+    # Endings
+
+    def _begin_ending(self, ending: Awaitable[None]) -> None:
+        async def run() -> None:
+            await ending
+
+        if (task := self._tasks.spawn(run(), name="end_leg")) is not None:
+            self._endings.add(task)
+            task.add_done_callback(self._endings.discard)
+
+    async def _end_leg(self, leg: Leg, reason: str, *, tell: bool = True) -> None:
+        if leg.closed:
+            return
+        leg.closed = True
+        if self._legs.get(leg.leg_id) is leg:
+            del self._legs[leg.leg_id]
+        if not self._legs:
+            self._empty.set()
+        session = self._session(leg)
+        if session is not None:
+            session.leave(leg)
+        if tell:
+            self._tell_state(leg, LegState.CLOSED, reason)
+        capture, leg.capture = leg.capture, None
+        if capture is not None:
+            await capture.discard()
+        await leg.aclose()
+        if session is not None and not session.legs:
+            await self._finish(session)
+
+    async def _close_call(self, call_id: UUID) -> None:
+        session = self._sessions.get(call_id)
+        if session is None:
+            return
+        await asyncio.gather(*(self._end_leg(leg, "the call ended") for leg in session.legs))
+        await self._finish(session)
+
+    async def _finish(self, session: CallSession) -> None:
+        if self._sessions.get(session.call_id) is session and not session.legs:
+            del self._sessions[session.call_id]
+        for recording in await session.finish():
+            self._outbox.put(lambda recording=recording: self._door.recording_finished(recording))  # type: ignore[misc]
+
+    async def _close(self) -> None:
+        self._draining = True
+        for session in list(self._sessions.values()):
+            await self._close_call(session.call_id)
+        for leg in list(self._legs.values()):
+            await self._end_leg(leg, "the media worker stops")
+        if self._endings:
+            await asyncio.wait(set(self._endings))
+        await self._outbox.flush()
+        await self._tasks.aclose()
+        await asyncio.to_thread(self._files.close)
+
+    # Telling
+
+    def _session(self, leg: Leg) -> CallSession | None:
+        return self._sessions.get(leg.call_id) if leg.call_id is not None else None
+
+    def _tell_state(self, leg: Leg, state: LegState, reason: str) -> None:
+        self._outbox.put(
+            lambda: self._door.leg_state(
+                leg_id=leg.leg_id,
+                call_id=leg.call_id,
+                participant_id=leg.participant_id,
+                state=state,
+                reason=reason,
+            )
+        )
+
+    def _tell_started(self, session: CallSession, recordings: list[StartedRecording]) -> None:
+        for recording in recordings:
+            self._outbox.put(
+                lambda recording=recording: self._door.recording_started(  # type: ignore[misc]
+                    call_id=session.call_id, participant_id=recording.participant_id, name=recording.name
+                )
+            )
+
+    def _refuse(self, command: _ANSWERABLE, code: ErrorCode, message: str) -> None:
+        call: Callable[[], Awaitable[None]] = lambda: self._door.error(  # noqa: E731
+            reply_channel=command.reply_channel, request_id=command.request_id, code=code, message=message
+        )
+        self._outbox.put(call)
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(CHECK_S)
+            now_s = time.monotonic()
+            for leg in list(self._legs.values()):
+                leg.check(now_s)

@@ -1,0 +1,92 @@
+"""A door that remembers what the worker told, and lets a test wait for it."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from media.door import LegState, RecordingFile
+from protocol.errors import ErrorCode
+
+
+@dataclass(frozen=True)
+class Told:
+    """One call of the door: its method's name and its arguments."""
+
+    name: str
+    values: dict[str, Any]
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self.values[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+
+@dataclass
+class FakeDoor:
+    told: list[Told] = field(default_factory=list)
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def _tell(self, name: str, **values: Any) -> None:
+        self.told.append(Told(name, values))
+        self._changed.set()
+
+    async def answer(
+        self, *, reply_channel: str, request_id: str | None, call_id: UUID | None, sdp: str
+    ) -> None:
+        self._tell("answer", reply_channel=reply_channel, request_id=request_id, call_id=call_id, sdp=sdp)
+
+    async def error(
+        self, *, reply_channel: str, request_id: str | None, code: ErrorCode, message: str
+    ) -> None:
+        self._tell("error", reply_channel=reply_channel, request_id=request_id, code=code, message=message)
+
+    async def leg_state(
+        self,
+        *,
+        leg_id: UUID,
+        call_id: UUID | None,
+        participant_id: UUID | None,
+        state: LegState,
+        reason: str = "",
+    ) -> None:
+        values = {"leg_id": leg_id, "call_id": call_id, "participant_id": participant_id}
+        self._tell("leg_state", **values, state=state, reason=reason)
+
+    async def recording_started(self, *, call_id: UUID, participant_id: UUID, name: str) -> None:
+        self._tell("recording_started", call_id=call_id, participant_id=participant_id, recording=name)
+
+    async def recording_finished(self, recording: RecordingFile) -> None:
+        self._tell("recording_finished", recording=recording)
+
+    async def capture_finished(
+        self, *, reply_channel: str, request_id: str | None, path: Path, duration_s: float
+    ) -> None:
+        self._tell(
+            "capture_finished",
+            reply_channel=reply_channel,
+            request_id=request_id,
+            path=path,
+            duration_s=duration_s,
+        )
+
+    def all(self, name: str) -> list[Told]:
+        return [told for told in self.told if told.name == name]
+
+    def states(self, leg_id: UUID) -> list[LegState]:
+        return [told.state for told in self.all("leg_state") if told.leg_id == leg_id]
+
+    async def wait_for(
+        self, name: str, where: Callable[[Told], bool] = lambda told: True, *, timeout_s: float = 10.0
+    ) -> Told:
+        """The first matching call, past or future. Raises TimeoutError."""
+        async with asyncio.timeout(timeout_s):
+            while True:
+                for told in self.told:
+                    if told.name == name and where(told):
+                        return told
+                self._changed.clear()
+                await self._changed.wait()

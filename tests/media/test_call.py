@@ -1,0 +1,77 @@
+"""Two real peers through a real worker."""
+
+import asyncio
+from pathlib import Path
+from uuid import uuid4
+
+import av
+import numpy as np
+import pytest
+
+from media.door import LegState
+from media.worker import MediaWorker
+from protocol.worker import CallClose
+from tests.fakes.door import FakeDoor
+from tests.fakes.peer import RealPeer, Samples, level_db, loudest_hz
+
+pytestmark = pytest.mark.unit
+
+
+def decoded(path: Path) -> Samples:
+    with av.open(str(path)) as container:
+        resampler = av.AudioResampler(format="s16", layout="mono", rate=48_000)
+        parts = [
+            out.to_ndarray().reshape(-1) for f in container.decode(audio=0) for out in resampler.resample(f)
+        ]
+    return np.concatenate(parts)
+
+
+async def test_both_hear_the_other_and_nobody_hears_himself(worker: MediaWorker, door: FakeDoor) -> None:
+    call_id = uuid4()
+    async with (
+        RealPeer(worker, door, frequency_hz=440) as anna,
+        RealPeer(worker, door, frequency_hz=1000) as ben,
+    ):
+        await anna.connect(call_id=call_id)
+        await ben.connect(call_id=call_id)
+        heard_by_anna, heard_by_ben = await asyncio.gather(anna.listen(1.5), ben.listen(1.5))
+        tail = slice(24_000, None)
+        assert loudest_hz(heard_by_anna[tail]) == pytest.approx(1000, abs=3)
+        assert loudest_hz(heard_by_ben[tail]) == pytest.approx(440, abs=3)
+        assert level_db(heard_by_anna[tail], 1000) > -15
+        assert level_db(heard_by_anna[tail], 440) < -55
+        assert level_db(heard_by_ben[tail], 1000) < -55
+
+
+async def test_the_recordings_begin_together_and_hold_each_voice_alone(
+    worker: MediaWorker, door: FakeDoor, recordings: Path
+) -> None:
+    call_id = uuid4()
+    async with (
+        RealPeer(worker, door, frequency_hz=440) as anna,
+        RealPeer(worker, door, frequency_hz=1000) as ben,
+    ):
+        await anna.connect(call_id=call_id, recording_name="a/anna.opus")
+        await door.wait_for("leg_state", lambda told: told.leg_id == anna.leg_id)
+        assert not door.all("recording_started")
+        await ben.connect(call_id=call_id, recording_name="a/ben.opus")
+        await ben.listen(2.0)
+        await worker.handle(CallClose(call_id=call_id))
+        await door.wait_for("recording_finished", lambda told: told.recording.name == "a/ben.opus")
+    files = {told.recording.name: told.recording for told in door.all("recording_finished")}
+    assert set(files) == {"a/anna.opus", "a/ben.opus"}
+    assert {told.recording for told in door.all("recording_started")} == set(files)
+    assert files["a/anna.opus"].started_at_s == files["a/ben.opus"].started_at_s
+    assert files["a/anna.opus"].duration_s == pytest.approx(files["a/ben.opus"].duration_s, abs=0.03)
+    for name, frequency_hz, other_hz in (("a/anna.opus", 440, 1000), ("a/ben.opus", 1000, 440)):
+        file, path = files[name], recordings / name
+        samples = decoded(path)
+        assert path.stat().st_size == file.size_bytes
+        assert path.stat().st_mode & 0o777 == 0o600
+        assert samples.size / 48_000 == pytest.approx(file.duration_s, abs=0.01)
+        assert file.duration_s == pytest.approx(2.2, abs=0.5)
+        assert loudest_hz(samples[24_000:72_000]) == pytest.approx(frequency_hz, abs=3)
+        assert level_db(samples[24_000:72_000], other_hz) < -55
+        assert file.packets_lost == 0
+    assert door.states(anna.leg_id) == [LegState.CONNECTED, LegState.CLOSED]
+    assert worker.leg_count == 0
