@@ -1,6 +1,7 @@
 """Announcements: check, store, speak, hand out, and keep what each device says of it."""
 
 from datetime import timedelta
+from uuid import UUID
 
 from django.core import signing
 from django.db import transaction
@@ -103,7 +104,7 @@ def clip_link_check(*, delivery_id: str, token: str) -> None:
         raise NotFound("This link is no longer valid.")
 
 
-def delivery_progress(*, device: Device, public_id: object, state: DeliveryState, reason: str = "") -> bool:
+def delivery_progress(*, device: Device, public_id: UUID, state: DeliveryState, reason: str = "") -> bool:
     """What a device reports. Forward only; False when it was known already. Raises NotFound."""
     delivery = (
         AnnouncementDelivery.objects.select_related("announcement__household", "device")

@@ -7,8 +7,8 @@ from django.db import close_old_connections, transaction
 from django_scopes import scopes_disabled
 
 
-class HubTask(Task):
-    """Runs with no household scope of its own: a task looks its one row up by key, then opens that row's scope."""
+class HubTask(Task):  # type: ignore[type-arg]  # Task takes no parameters at run time
+    """Runs outside of any household scope: a task looks its one row up by key and follows that row."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         close_old_connections()
@@ -16,7 +16,7 @@ class HubTask(Task):
             return super().__call__(*args, **kwargs)
 
 
-def delay_on_commit(task: Task, *args: Any) -> None:
+def delay_on_commit(task: "Task[..., Any]", *args: Any) -> None:
     """Enqueue once the rows that the task will read are there. A broker that is away loses it; the sweeps find it."""
 
     def send() -> None:

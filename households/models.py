@@ -1,6 +1,6 @@
 """User, Household, Membership; and the two tokens that stand for a person."""
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
@@ -54,9 +54,12 @@ class Household(BaseModel):
 class HouseholdModel(BaseModel):
     """Base of every row that belongs to a household. Querying it outside a scope raises."""
 
-    household = models.ForeignKey(Household, on_delete=models.CASCADE, related_name="%(class)s_set")
+    household = models.ForeignKey(Household, on_delete=models.CASCADE, related_name="+")
 
-    objects = ScopedManager(household="household")
+    if TYPE_CHECKING:
+        objects = models.Manager()
+    else:
+        objects = ScopedManager(household="household")
 
     class Meta:
         abstract = True

@@ -1,7 +1,7 @@
 """The worker's only door to Django: commands come in over the channel layer, news go to the services."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -124,9 +124,13 @@ class HubDoor:
             )
 
 
-async def _tell(function: Any, *args: Any) -> None:
+async def _tell(function: Callable[..., None], *args: Any) -> None:
+    def run() -> None:
+        with scopes_disabled():
+            function(*args)
+
     try:
-        await database_sync_to_async(function)(*args)
+        await database_sync_to_async(run)()
     except DatabaseError:
         log.exception("the hub could not be told", what=function.__name__)
 
@@ -137,22 +141,18 @@ def _participant(public_id: UUID) -> CallParticipant:
     )
 
 
-@scopes_disabled()
 def _leg_joined(public_id: UUID) -> None:
     call_leg_joined(leg=_participant(public_id))
 
 
-@scopes_disabled()
 def _leg_left(public_id: UUID, reason: str) -> None:
     call_leg_left(leg=_participant(public_id), reason=reason)
 
 
-@scopes_disabled()
 def _recording_started(public_id: UUID, name: str) -> None:
     recording_start(participant=_participant(public_id), name=name)
 
 
-@scopes_disabled()
 def _recording_finished(file: RecordingFile) -> None:
     recording = Recording.objects.select_related("participant", "call", "household").get(
         participant__public_id=file.participant_id

@@ -22,7 +22,7 @@ from signaling.limits import BAD_MESSAGES, BURST, HELLO_DEADLINE_S, RATE_PER_S, 
 log = structlog.get_logger(__name__)
 
 
-class HubSocket(AsyncWebsocketConsumer):
+class HubSocket(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels has no types
     """One socket. Subclasses say how to parse, who is there, and what each message does."""
 
     idle_s: float

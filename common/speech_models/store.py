@@ -35,8 +35,7 @@ def downloads_root() -> Path:
 
 
 def shipped_root() -> Path:
-    default = Path(settings.BASE_DIR) / "speech" / "models"
-    return Path(getattr(settings, "SPEECH_MODELS_SHIPPED_ROOT", default))
+    return Path(settings.SPEECH_MODELS_SHIPPED_ROOT)
 
 
 def installed(kind: Kind | None = None) -> list[InstalledModel]:

@@ -105,6 +105,7 @@ RECORDINGS_ROOT = DATA_DIR / "recordings"
 CAPTURES_ROOT = DATA_DIR / "captures"
 CLIPS_ROOT = DATA_DIR / "clips"
 SPEECH_MODELS_ROOT = DATA_DIR / "speech-models"
+SPEECH_MODELS_SHIPPED_ROOT = BASE_DIR / "speech" / "models"
 SPEECH_MODELS_CHOICE = env.str("HUB_SPEECH_MODELS", default="best")
 
 # --- people ----------------------------------------------------------------------------------
