@@ -4,6 +4,9 @@ from django.db.models import Prefetch, QuerySet
 
 from announcements.models import Announcement, AnnouncementDelivery
 from households.models import Household
+from protocol.messages import DeliveryState
+
+PHRASES = ("Dinner is ready.", "Please come downstairs.", "Good night, everybody.")
 
 
 def announcement_list(household: Household) -> QuerySet[Announcement]:
@@ -15,3 +18,20 @@ def announcement_list(household: Household) -> QuerySet[Announcement]:
         .prefetch_related(Prefetch("deliveries", queryset=deliveries))
         .order_by("-created_at")
     )
+
+
+def announcement_is_settled(announcement: Announcement) -> bool:
+    """Whether nothing more will happen to it by itself."""
+    moving = (DeliveryState.QUEUED, DeliveryState.FETCHED)
+    return all(delivery.state not in moving for delivery in announcement.deliveries.all())
+
+
+def phrase_list(household: Household, most: int = 4) -> list[str]:
+    """What this household said last, each once and only if it is short; usual phrases before there is any."""
+    texts = (
+        Announcement.objects.filter(household=household)
+        .order_by("-created_at")
+        .values_list("text", flat=True)
+    )
+    recent = list(dict.fromkeys(text for text in texts[:40] if len(text) <= 80))
+    return recent[:most] or list(PHRASES)

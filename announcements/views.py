@@ -13,7 +13,7 @@ from announcements.access import access_announcement, access_clip
 from announcements.clips import clip_path, clip_request
 from announcements.forms import AnnounceForm
 from announcements.models import ClipState
-from announcements.selectors import announcement_list
+from announcements.selectors import announcement_is_settled, announcement_list, phrase_list
 from announcements.services import announcement_send
 from announcements.tasks import clip_make_task
 from common.errors import DomainError, Invalid, NotFound
@@ -96,11 +96,12 @@ def detail(request: HttpRequest, public_id: UUID) -> HttpResponse:
     announcement = access_announcement(membership=member_of(request), public_id=public_id)
     is_part = request.headers.get("HX-Request")
     template = "announcements/_deliveries.html" if is_part else "announcements/detail.html"
-    return render(request, template, {"announcement": announcement})
+    context = {"announcement": announcement, "is_settled": announcement_is_settled(announcement)}
+    return render(request, template, context)
 
 
 def _compose_page(request: HttpRequest, form: AnnounceForm, error: DomainError | None = None) -> HttpResponse:
-    rows = announcement_list(member_of(request).household)
-    page = Paginator(rows, PAGE_SIZE).get_page(request.GET.get("page"))
-    context = {"form": form, "page": page, "error": error}
+    household = member_of(request).household
+    page = Paginator(announcement_list(household), PAGE_SIZE).get_page(request.GET.get("page"))
+    context = {"form": form, "page": page, "error": error, "phrases": phrase_list(household)}
     return render(request, "announcements/compose.html", context, status=error.status if error else 200)

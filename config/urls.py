@@ -5,6 +5,7 @@ from drf_spectacular.views import SpectacularAPIView
 
 from announcements.api import clip_fetch
 from config.health import healthz, readyz
+from config.status import status
 from devices.api import AuthorizationCreateApi, TokenCreateApi
 
 api = [
@@ -18,6 +19,7 @@ urlpatterns = [
     path("readyz", readyz),
     path("api/v1/", include(api)),
     path("accounts/", include("allauth.urls")),
+    path("status/", status, name="status"),
     path("", include("households.urls")),
     path("", include("devices.urls")),
     path("", include("calls.urls")),

@@ -45,7 +45,7 @@ if (document.body.dataset.signedIn === "true") {
   wireStaleBar();
   hub.addEventListener("presence", ({ detail }) => showPresence(detail));
   hub.addEventListener("signed-out", () => location.reload());
-  for (const name of ["transcription", "announce_progress", "call_end", "call_state"]) {
+  for (const name of ["presence", "transcription", "announce_progress", "call_end", "call_state"]) {
     hub.addEventListener(name, ({ detail }) => document.body.dispatchEvent(new CustomEvent(`hub:${name}`, { detail })));
   }
   hub.start();

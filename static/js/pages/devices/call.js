@@ -78,6 +78,7 @@ class CallView extends HTMLElement {
     // Reloading an ended call must not call again.
     history.replaceState(null, "", location.pathname);
     this.#listen(call);
+    for (const track of microphone.getAudioTracks()) track.addEventListener("ended", () => call.hangUp());
     this.#part("meter-own").listen(microphone);
     this.#keepAwake();
     await call.start(microphone).catch(() => {});
@@ -87,7 +88,6 @@ class CallView extends HTMLElement {
     call.addEventListener("state", ({ detail }) => this.#show(detail.state));
     call.addEventListener("remote", ({ detail }) => this.#hear(detail));
     call.addEventListener("ended", ({ detail }) => this.#ended(call, detail));
-    for (const track of call.microphone?.getAudioTracks() ?? []) track.addEventListener("ended", () => call.hangUp());
     const media = navigator.mediaSession;
     try {
       media?.setActionHandler("hangup", () => call.hangUp());

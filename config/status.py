@@ -1,0 +1,125 @@
+"""How the hub is, in words for somebody who did not build it."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.conf import settings
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_GET
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+
+from calls.placement import worker_list
+from common.clock import now
+from common.redis import redis_get
+from common.speech_models import InstalledModel, Kind, Progress, chosen, installed, progress_read
+from common.speech_models.errors import SpeechModelError
+from config.celery import app
+from households.access import member_of, need
+from households.roles import Permission
+
+QUEUES = {"stt": "transcripts", "tts": "announcements", "default": "other work"}
+TASKS_ANSWER_WITHIN_S = 0.5
+# What the recordings of a two-party call take: two Opus tracks and the listening copy.
+BYTES_PER_CALL_HOUR = 75_000_000
+LITTLE_BYTES = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of the hub. `words`: how it is, and what to do where it is not well."""
+
+    name: str
+    symbol: str
+    is_ok: bool
+    words: str
+
+
+@dataclass(frozen=True)
+class Model:
+    """A speech model. `is_in_use`: it is the one that serves."""
+
+    model: InstalledModel
+    is_in_use: bool
+
+    @property
+    def is_voice(self) -> bool:
+        return self.model.manifest.kind == Kind.VOICE
+
+
+@login_required
+@require_GET
+def status(request: HttpRequest) -> HttpResponse:
+    """htmx asks for the body alone, every few seconds."""
+    need(member_of(request), Permission.DEVICES_MANAGE)
+    template = "config/_status.html" if request.headers.get("HX-Request") else "config/status.html"
+    return render(request, template, {"parts": parts(), "models": models(), "downloads": downloads()})
+
+
+def parts() -> list[Part]:
+    return [
+        Part("Web", "globe", True, "It answers: you are reading this."),
+        _media(),
+        _tasks(),
+        *_queues(),
+        _disk(),
+    ]
+
+
+def models() -> list[Model]:
+    in_use = set()
+    for kind in Kind:
+        try:
+            in_use.add(chosen(kind).id)
+        except SpeechModelError:
+            continue
+    return [Model(model, model.id in in_use) for model in installed()]
+
+
+def downloads() -> list[Progress]:
+    """Those that are not finished."""
+    return [progress for progress in progress_read(now().timestamp()) if progress.state != "ready"]
+
+
+def _media() -> Part:
+    try:
+        workers = worker_list()
+    except RedisError:
+        workers = []
+    if not workers:
+        return Part("Media worker", "audio-lines", False, "Not running, so no call can be made.")
+    legs = sum(worker.leg_count for worker in workers)
+    count = "1 worker" if len(workers) == 1 else f"{len(workers)} workers"
+    return Part("Media worker", "audio-lines", True, f"{count}, {legs} live connections.")
+
+
+def _tasks() -> Part:
+    try:
+        answers = app.control.ping(timeout=TASKS_ANSWER_WITHIN_S)
+    except (OperationalError, RedisError, OSError):
+        answers = []
+    if not answers:
+        words = "No worker answered just now. One that is writing a long transcript may be slow to answer."
+        return Part("Task workers", "server", False, words)
+    count = "1 worker answers." if len(answers) == 1 else f"{len(answers)} workers answer."
+    return Part("Task workers", "server", True, count)
+
+
+def _queues() -> list[Part]:
+    try:
+        lengths = {queue: int(redis_get().llen(queue)) for queue in QUEUES}
+    except RedisError:
+        return [Part("Task queues", "database", False, "Redis does not answer.")]
+    waiting = ", ".join(f"{lengths[queue]} {words}" for queue, words in QUEUES.items())
+    return [Part("Task queues", "database", True, f"Waiting: {waiting}.")]
+
+
+def _disk() -> Part:
+    folder = Path(settings.DATA_DIR)
+    free = shutil.disk_usage(folder if folder.exists() else folder.parent).free
+    hours = free // BYTES_PER_CALL_HOUR
+    words = f"{free / 1e9:.1f} GB left, about {hours} hours of recorded calls."
+    return Part("Disk", "hard-drive", free > LITTLE_BYTES, words)
