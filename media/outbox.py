@@ -2,39 +2,45 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final
 
 import structlog
 
+from media.door import Door, LegState, RecordingFile
+from media.leg import Leg
+from media.recorder import FinishedFile
+from media.session import StartedRecording
 from media.supervise import Supervisor, log_failure
+from protocol.errors import ErrorCode
+from protocol.worker import CaptureStart, CaptureStop, LegOffer, PlayClip, ToneStart
 
 log = structlog.get_logger(__name__)
 
 MAX_WAITING: Final = 1024
-_FLUSH_S: Final = 5.0
+FLUSH_S: Final = 5.0
+
+Request = LegOffer | ToneStart | PlayClip | CaptureStart | CaptureStop
+_Call = Callable[[], Awaitable[None]]
 
 
-class Outbox:
-    """A bounded queue of calls of the door."""
+class _Queue:
+    """A bounded queue of calls of the door, and the task that makes them."""
 
-    def __init__(self, tasks: Supervisor) -> None:
-        self._calls: asyncio.Queue[Callable[[], Awaitable[None]]] = asyncio.Queue(maxsize=MAX_WAITING)
+    def __init__(self, tasks: Supervisor, *, name: str) -> None:
+        self._calls: asyncio.Queue[_Call] = asyncio.Queue(maxsize=MAX_WAITING)
         self.dropped = 0
-        tasks.spawn(self._run(), name="outbox")
+        tasks.spawn(self._run(), name=name)
 
-    def put(self, call: Callable[[], Awaitable[None]]) -> None:
+    def put(self, call: _Call) -> None:
         try:
             self._calls.put_nowait(call)
         except asyncio.QueueFull:
             self.dropped += 1
             log.error("hub_not_told", dropped=self.dropped)
 
-    async def flush(self) -> None:
-        """Wait until everything was told, but not for ever: the hub may be gone."""
-        try:
-            await asyncio.wait_for(self._calls.join(), _FLUSH_S)
-        except TimeoutError:
-            log.error("hub_not_told", dropped=self._calls.qsize())
+    async def join(self) -> None:
+        await self._calls.join()
 
     async def _run(self) -> None:
         while True:
@@ -45,3 +51,82 @@ class Outbox:
                 log_failure("door_failed", error)
             finally:
                 self._calls.task_done()
+
+
+class Outbox:
+    """Everything that the worker says. Nothing here waits; `flush` waits for the hub.
+
+    Answers must not wait for the database, so news of legs and recordings have a queue of their own.
+    """
+
+    def __init__(self, door: Door, tasks: Supervisor) -> None:
+        self._door = door
+        self._replies = _Queue(tasks, name="replies")
+        self._news = _Queue(tasks, name="news")
+
+    def answer(self, request: LegOffer, sdp: str) -> None:
+        self._replies.put(
+            partial(
+                self._door.answer,
+                reply_channel=request.reply_channel,
+                request_id=request.request_id,
+                call_id=request.call_id,
+                sdp=sdp,
+            )
+        )
+
+    def refuse(self, request: Request, code: ErrorCode, message: str) -> None:
+        self._replies.put(
+            partial(
+                self._door.error,
+                reply_channel=request.reply_channel,
+                request_id=request.request_id,
+                code=code,
+                message=message,
+            )
+        )
+
+    def captured(self, request: CaptureStop, file: FinishedFile) -> None:
+        self._replies.put(
+            partial(
+                self._door.capture_finished,
+                reply_channel=request.reply_channel,
+                request_id=request.request_id,
+                path=file.path,
+                duration_s=file.duration_s,
+            )
+        )
+
+    def state(self, leg: Leg, state: LegState, reason: str) -> None:
+        self._news.put(
+            partial(
+                self._door.leg_state,
+                leg_id=leg.leg_id,
+                call_id=leg.call_id,
+                participant_id=leg.participant_id,
+                state=state,
+                reason=reason,
+            )
+        )
+
+    def recordings_started(self, recordings: list[StartedRecording]) -> None:
+        for started in recordings:
+            self._news.put(
+                partial(
+                    self._door.recording_started,
+                    call_id=started.call_id,
+                    participant_id=started.participant_id,
+                    name=started.name,
+                )
+            )
+
+    def recordings_finished(self, recordings: list[RecordingFile]) -> None:
+        for recording in recordings:
+            self._news.put(partial(self._door.recording_finished, recording))
+
+    async def flush(self) -> None:
+        """Wait until everything was told, but not for ever: the hub may be gone."""
+        try:
+            await asyncio.wait_for(asyncio.gather(self._replies.join(), self._news.join()), FLUSH_S)
+        except TimeoutError:
+            log.error("hub_not_told_at_the_end")

@@ -18,7 +18,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class StartedRecording:
-    leg_id: UUID
+    call_id: UUID
     participant_id: UUID
     name: str
     recorder: Recorder
@@ -120,7 +120,7 @@ class CallSession:
         leg.recording = Recorder(self._files, path, started_at_s=started_at_s)
         relative = path.relative_to(self._root.resolve()).as_posix()
         recording = StartedRecording(
-            leg_id=leg.leg_id, participant_id=participant_id, name=relative, recorder=leg.recording
+            call_id=self.call_id, participant_id=participant_id, name=relative, recorder=leg.recording
         )
         self._recordings[leg.leg_id] = recording
         return recording

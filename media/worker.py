@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from pathlib import Path
 from typing import Final
 from uuid import UUID, uuid4
@@ -11,11 +11,11 @@ import structlog
 
 from media.door import Door, LegState
 from media.leg import Leg, Limits
-from media.outbox import Outbox
+from media.outbox import Outbox, Request
 from media.player import ClipError, ClipPlayer
 from media.recorder import FileThread, Recorder, free_path
 from media.sdp import BadSdpError
-from media.session import CallSession, StartedRecording
+from media.session import CallSession
 from media.stats import LegStats
 from media.supervise import Supervisor, log_failure
 from media.timeline import MicPacket
@@ -40,7 +40,6 @@ MAX_CAPTURE_S: Final = 300.0
 MAX_WAITING: Final = 64  # commands of one leg
 
 _NO_CONNECTION: Final = "There is no connection. Connect first."
-_ANSWERABLE = LegOffer | ToneStart | PlayClip | CaptureStart | CaptureStop
 
 
 class MediaWorker:
@@ -52,7 +51,6 @@ class MediaWorker:
     def __init__(
         self, door: Door, *, recordings_root: Path, captures_root: Path, limits: Limits | None = None
     ) -> None:
-        self._door = door
         self._recordings_root = recordings_root
         self._captures_root = captures_root
         self._limits = limits or Limits()
@@ -62,7 +60,7 @@ class MediaWorker:
         self._locks: dict[UUID, asyncio.Lock] = {}
         self._files = FileThread()
         self._tasks = Supervisor("media")
-        self._outbox = Outbox(self._tasks)
+        self._outbox = Outbox(door, self._tasks)
         self._endings: set[asyncio.Task[None]] = set()
         self._empty = asyncio.Event()
         self._empty.set()
@@ -109,8 +107,10 @@ class MediaWorker:
                 await self._run(command)
         except Exception as error:
             log_failure("command_failed", error, command=command.type, key=str(key))
-            if isinstance(command, _ANSWERABLE):
-                self._refuse(command, ErrorCode.INTERNAL, "The media worker could not do this. Try again.")
+            if isinstance(command, Request):
+                self._outbox.refuse(
+                    command, ErrorCode.INTERNAL, "The media worker could not do this. Try again."
+                )
         finally:
             self._release(key)
 
@@ -130,8 +130,8 @@ class MediaWorker:
                 leg = self._legs.get(command.leg_id)
                 if leg is not None:
                     await self._run_for_leg(leg, command)
-                elif isinstance(command, _ANSWERABLE):
-                    self._refuse(command, ErrorCode.NO_CONNECTION, _NO_CONNECTION)
+                elif isinstance(command, Request):
+                    self._outbox.refuse(command, ErrorCode.NO_CONNECTION, _NO_CONNECTION)
 
     async def _run_for_leg(self, leg: Leg, command: WorkerCommand) -> None:
         match command:
@@ -152,9 +152,12 @@ class MediaWorker:
 
     async def _offer(self, command: LegOffer) -> None:
         if self._draining:
-            self._refuse(command, ErrorCode.NO_WORKER, "The media worker is stopping. Connect again.")
+            self._outbox.refuse(command, ErrorCode.NO_WORKER, "The media worker is stopping. Connect again.")
             return
         leg = self._legs.get(command.leg_id)
+        if leg is not None and leg.call_id != command.call_id:
+            await self._end_leg(leg, "moved to another call")
+            leg = None
         is_new = leg is None
         leg = leg or self._make_leg(command)
         try:
@@ -162,17 +165,10 @@ class MediaWorker:
         except BadSdpError as error:
             if is_new:
                 await self._end_leg(leg, "bad offer", tell=False)
-            self._refuse(command, ErrorCode.BAD_SDP, str(error))
+            self._outbox.refuse(command, ErrorCode.BAD_SDP, str(error))
             return
         if not leg.closed:
-            self._outbox.put(
-                lambda: self._door.answer(
-                    reply_channel=command.reply_channel,
-                    request_id=command.request_id,
-                    call_id=command.call_id,
-                    sdp=answer,
-                )
-            )
+            self._outbox.answer(command, answer)
 
     def _make_leg(self, command: LegOffer) -> Leg:
         leg = Leg(
@@ -190,7 +186,7 @@ class MediaWorker:
                 command.call_id, recordings_root=self._recordings_root, files=self._files
             )
             self._sessions[command.call_id] = session
-            self._tell_started(session, session.join(leg, recording_name=command.recording_name))
+            self._outbox.recordings_started(session.join(leg, recording_name=command.recording_name))
         return leg
 
     def _candidate(self, leg: Leg, command: LegCandidate) -> None:
@@ -205,12 +201,12 @@ class MediaWorker:
             try:
                 clip = await ClipPlayer.open(Path(command.clip_path))
             except ClipError as error:
-                self._refuse(command, ErrorCode.INTERNAL, str(error))
+                self._outbox.refuse(command, ErrorCode.INTERNAL, str(error))
                 return
             if listener.closed or not listener.track.play(clip):
                 clip.close()
                 if not listener.closed:
-                    self._refuse(
+                    self._outbox.refuse(
                         command, ErrorCode.BUFFER_FULL, "Too many announcements wait in this connection."
                     )
 
@@ -225,27 +221,20 @@ class MediaWorker:
     async def _capture_stop(self, leg: Leg, command: CaptureStop) -> None:
         capture, leg.capture = leg.capture, None
         if capture is None:
-            self._refuse(command, ErrorCode.NO_CONNECTION, "The microphone was not started.")
+            self._outbox.refuse(command, ErrorCode.NO_CONNECTION, "The microphone was not started.")
             return
         finished = await capture.finish(ended_at_s=time.monotonic())
         if finished is None:
-            self._refuse(command, ErrorCode.INTERNAL, "What was said could not be kept. Try again.")
+            self._outbox.refuse(command, ErrorCode.INTERNAL, "What was said could not be kept. Try again.")
             return
-        self._outbox.put(
-            lambda: self._door.capture_finished(
-                reply_channel=command.reply_channel,
-                request_id=command.request_id,
-                path=finished.path,
-                duration_s=finished.duration_s,
-            )
-        )
+        self._outbox.captured(command, finished)
 
     # What legs tell (LegEvents)
 
     def leg_changed(self, leg: Leg, state: LegState, reason: str) -> None:
-        self._tell_state(leg, state, reason)
+        self._outbox.state(leg, state, reason)
         if (session := self._session(leg)) is not None:
-            self._tell_started(session, session.heard())
+            self._outbox.recordings_started(session.heard())
 
     def leg_gone(self, leg: Leg, reason: str) -> None:
         if not leg.closed:
@@ -277,7 +266,7 @@ class MediaWorker:
         if session is not None:
             session.leave(leg)
         if tell:
-            self._tell_state(leg, LegState.CLOSED, reason)
+            self._outbox.state(leg, LegState.CLOSED, reason)
         capture, leg.capture = leg.capture, None
         if capture is not None:
             await capture.discard()
@@ -295,8 +284,7 @@ class MediaWorker:
     async def _finish(self, session: CallSession) -> None:
         if self._sessions.get(session.call_id) is session and not session.legs:
             del self._sessions[session.call_id]
-        for recording in await session.finish():
-            self._outbox.put(lambda recording=recording: self._door.recording_finished(recording))  # type: ignore[misc]
+        self._outbox.recordings_finished(await session.finish())
 
     async def _close(self) -> None:
         self._draining = True
@@ -310,35 +298,8 @@ class MediaWorker:
         await self._tasks.aclose()
         await asyncio.to_thread(self._files.close)
 
-    # Telling
-
     def _session(self, leg: Leg) -> CallSession | None:
         return self._sessions.get(leg.call_id) if leg.call_id is not None else None
-
-    def _tell_state(self, leg: Leg, state: LegState, reason: str) -> None:
-        self._outbox.put(
-            lambda: self._door.leg_state(
-                leg_id=leg.leg_id,
-                call_id=leg.call_id,
-                participant_id=leg.participant_id,
-                state=state,
-                reason=reason,
-            )
-        )
-
-    def _tell_started(self, session: CallSession, recordings: list[StartedRecording]) -> None:
-        for recording in recordings:
-            self._outbox.put(
-                lambda recording=recording: self._door.recording_started(  # type: ignore[misc]
-                    call_id=session.call_id, participant_id=recording.participant_id, name=recording.name
-                )
-            )
-
-    def _refuse(self, command: _ANSWERABLE, code: ErrorCode, message: str) -> None:
-        call: Callable[[], Awaitable[None]] = lambda: self._door.error(  # noqa: E731
-            reply_channel=command.reply_channel, request_id=command.request_id, code=code, message=message
-        )
-        self._outbox.put(call)
 
     async def _watch(self) -> None:
         while True:
