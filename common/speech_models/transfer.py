@@ -14,7 +14,6 @@ from common.speech_models.manifest import file_sha256
 
 _ATTEMPTS = 6  # in a row without a single new byte
 _PAUSE_S = 1.0
-_BLOCK_BYTES = 1 << 18
 _IDENTITY = {"Accept-Encoding": "identity"}  # ranges and sizes are those of the file itself
 
 
@@ -62,21 +61,19 @@ def file_fetch(
 ) -> None:
     """Bring `file` to `path`. What an earlier attempt left there is continued. Raises DownloadFailed."""
     received(path.stat().st_size if path.exists() else 0)
-    _complete(client, file, path, received, pause_s)
+    _complete(client, file, path, received)
     if _is_right(file, path):
         return
     # The beginning may be of an older version: once more from the first byte.
     received(-path.stat().st_size)
     path.unlink()
-    _complete(client, file, path, received, pause_s)
+    _complete(client, file, path, received)
     if not _is_right(file, path):
         path.unlink()
         raise DownloadFailed(f"{file.name} arrived damaged: its checksum is another one.")
 
 
-def _complete(
-    client: httpx.Client, file: RemoteFile, path: Path, received: Callable[[int], None], pause_s: float
-) -> None:
+def _complete(client: httpx.Client, file: RemoteFile, path: Path, received: Callable[[int], None]) -> None:
     failures = 0
     while (have := path.stat().st_size if path.exists() else 0) < file.size_bytes:
         try:
@@ -85,7 +82,7 @@ def _complete(
             failures = failures + 1 if path.exists() and path.stat().st_size == have else 0
             if failures >= _ATTEMPTS or not path.exists():
                 raise _unreachable(file.url) from error
-            time.sleep(pause_s * max(1, failures))
+            time.sleep(_PAUSE_S * max(1, failures))
 
 
 def _append(
@@ -98,7 +95,7 @@ def _append(
             received(-have)
             have = 0
         with path.open("ab" if have else "wb") as target:
-            for block in response.iter_bytes(_BLOCK_BYTES):
+            for block in response.iter_raw():
                 target.write(block)
                 received(len(block))
                 have += len(block)
