@@ -10,7 +10,6 @@ import os
 import re
 import stat
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -52,14 +51,13 @@ def embedded_start(
     durable: bool = True,
     database_given: str = "",
     redis_given: str = "",
-    log: Callable[[str], int] | None = None,
     lock: IO[str] | None = None,
 ) -> EmbeddedServers:
     """Start what was not given, wait until it answers, and say where it is.
 
     `database_given` and `redis_given` default to the environment's DATABASE_URL and REDIS_URL.
-    `durable=False` trades safety for speed, for tests. The server NAME writes to the file descriptor
-    log(NAME), else to a file in `data_dir`/log. `lock` is what data_dir_lock gave, if the caller has it already.
+    `durable=False` trades safety for speed, for tests. The servers write to
+    `data_dir`/log. `lock` is what data_dir_lock gave, if the caller has it already.
     Must be called from the main thread (see config.processes). Raises EmbeddedError.
     """
     servers = EmbeddedServers(
@@ -73,11 +71,11 @@ def embedded_start(
             servers.valkey = ValkeyServer(
                 data_dir / "valkey", socket_dir=private_dir(sockets), durable=durable
             )
-            servers.valkey.start(log_fd=log("valkey") if log else None)
+            servers.valkey.start()
             servers.redis_url = servers.valkey.url
         if not servers.database_url:
             servers.postgres = PostgresServer(data_dir / "postgresql", socket_dir=sockets, durable=durable)
-            servers.postgres.start(log_fd=log("postgres") if log else None)
+            servers.postgres.start()
             servers.database_url = servers.postgres.url
     except BaseException:
         servers.stop()

@@ -41,7 +41,7 @@ def hub_run(options: HubOptions) -> None:
     lock = data_dir_lock(settings.DATA_DIR)
     port_check(options.host, options.port)
     log.say("hub", f"starting; data lies in {settings.DATA_DIR}")
-    servers = embedded_start(settings.DATA_DIR, lock=lock, log=log.descriptor)
+    servers = embedded_start(settings.DATA_DIR, lock=lock)
     try:
         prepare()
         text = banner_text(options)
@@ -131,18 +131,28 @@ def speech_models_note() -> str | None:
 async def _supervise(
     supervisor: Supervisor, servers: EmbeddedServers, options: HubOptions, text: str, began_s: float
 ) -> None:
-    async def when_started() -> None:
+    programs = programs_of(options)
+
+    async def start() -> None:
+        for program in programs:
+            if program.is_first:
+                supervisor.add(program)
         if await _ready(options):
             supervisor.log.plain(text)
             supervisor.log.say("hub", f"ready after {time.monotonic() - began_s:.1f} s")
         else:
-            supervisor.log.say("hub", f"the web server is not ready after {READY_WITHIN_S:.0f} s; see above")
+            supervisor.log.say(
+                "hub", f"the web server does not answer after {READY_WITHIN_S:.0f} s; see above"
+            )
+        for program in programs:
+            if not program.is_first:
+                supervisor.add(program)
         if options.ends_when_ready:
             supervisor.stop()
 
     own = [server for server in (servers.postgres, servers.valkey) if server is not None]
     try:
-        await supervisor.run(programs_of(options), servers=own, when_started=when_started)
+        await supervisor.run(servers=own, beside=start)
     finally:
         servers.stop()
         supervisor.log.close()

@@ -20,6 +20,7 @@ START_WITHIN_S = 60.0
 STOP_WITHIN_S = 3.0
 VERSION = 18  # of the cluster on disk; another one needs pg_upgrade
 SUPERUSER = "postgres"
+PID_FILE_READY = "ready   "  # the eighth line of postmaster.pid (PM_STATUS_READY in pidfile.h)
 # Not a superuser: those pass row-level security unseen. It may create databases, for the tests.
 ROLE = "hearthline"
 DATABASE = "hearthline"
@@ -28,8 +29,7 @@ OPTIONS = {
     "unix_socket_permissions": "0700",
     "max_connections": "200",
     "jit": "off",  # our queries are short; compiling them costs more than it gives
-    "log_min_messages": "warning",
-    "log_line_prefix": "",
+    "log_min_messages": "fatal",  # a failed statement would bring its values, and a household's words, with it
 }
 FAST_OPTIONS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
@@ -64,9 +64,9 @@ class PostgresServer:
         self.url = database_url(socket_dir)
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self, *, log_fd: int | None = None) -> None:
+    def start(self) -> None:
         """Make the cluster if there is none, start, wait until it answers. Raises EmbeddedError."""
-        self.spawn(log_fd=log_fd)
+        self.spawn()
         deadline_s = time.monotonic() + START_WITHIN_S
         while not self.ready():
             if self.process is None or self.process.poll() is not None or time.monotonic() > deadline_s:
@@ -75,23 +75,21 @@ class PostgresServer:
             time.sleep(0.05)
         self.prepare_role()
 
-    def spawn(self, *, log_fd: int | None = None) -> None:
+    def spawn(self) -> None:
         """Start without waiting. Recovers from a cluster that was killed, or half made."""
         owner = Owner.current(self.data_dir)
         for directory in (self.data_dir, self.socket_dir):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             owner.take(directory)
         end_leftovers(self.data_dir)
-        with contextlib.ExitStack() as stack:
-            if log_fd is None:
-                self.log_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                log_fd = stack.enter_context(self.log_path.open("wb")).fileno()
-            self.initialise(owner, log_fd)
+        self.initialise(owner)
+        self.log_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with self.log_path.open("wb") as log:
             self.process = subprocess.Popen(
                 owner.command([str(binaries_dir() / "postgres"), "-D", str(self.data_dir), *self.options()]),
                 stdin=subprocess.DEVNULL,
-                stdout=log_fd,
-                stderr=log_fd,
+                stdout=log,
+                stderr=log,
                 start_new_session=True,
                 preexec_fn=before_exec(self.stop_signal),  # noqa: PLW1509 - before any thread of ours
             )
@@ -106,7 +104,7 @@ class PostgresServer:
             options |= FAST_OPTIONS
         return [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
 
-    def initialise(self, owner: "Owner", log_fd: int) -> None:
+    def initialise(self, owner: "Owner") -> None:
         """initdb, once. `made` is written last, so a cluster that was interrupted half way is made anew."""
         made = self.data_dir / "made"
         if made.exists():
@@ -127,7 +125,6 @@ class PostgresServer:
             start_new_session=True,
             preexec_fn=before_exec(),
         )
-        os.write(log_fd, done.stdout)
         if done.returncode != 0:
             last = done.stdout.decode(errors="replace").strip().splitlines()[-1:]
             raise EmbeddedError(
@@ -136,11 +133,14 @@ class PostgresServer:
         made.touch()
 
     def ready(self) -> bool:
+        """Whether its pid file says so: asking by a connection would fill the log while it starts."""
         try:
-            psycopg.connect(self.superuser_url, connect_timeout=2).close()
-        except psycopg.OperationalError:
+            lines = (self.data_dir / "postmaster.pid").read_text().split("\n")
+        except FileNotFoundError:
             return False
-        return True
+        return (
+            self.process is not None and lines[0] == str(self.process.pid) and lines[7:8] == [PID_FILE_READY]
+        )
 
     @property
     def superuser_url(self) -> str:

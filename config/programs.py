@@ -1,6 +1,5 @@
 """The command lines of the hub's processes. `docker/entrypoint` runs the same ones; a test compares them."""
 
-import signal
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,6 +8,7 @@ from pathlib import Path
 from config.env import BASE_DIR
 
 # What only the hub's own processes may see.
+ROOT_WARNING = "You're running the worker with superuser privileges"
 HUB_ONLY_PREFIXES = ("HUB_", "DATABASE_URL", "REDIS_URL", "DJANGO_")
 
 
@@ -18,8 +18,10 @@ class Program:
 
     name: str
     command: tuple[str, ...]
-    stop_signal: signal.Signals = signal.SIGTERM
     sees_secrets: bool = True
+    is_first: bool = (
+        False  # the rest starts when the web answers, so that a small machine shows the page soon
+    )
     environment: Mapping[str, str] = field(default_factory=dict)
 
     def environment_from(self, base: Mapping[str, str]) -> dict[str, str]:
@@ -37,7 +39,8 @@ def _python(*words: str) -> tuple[str, ...]:
 
 
 def _celery(*words: str) -> tuple[str, ...]:
-    return _python("-m", "celery", "-A", "config", *words)
+    # Quiet about root, as which it runs on some small servers: it takes JSON only, so the danger is not there.
+    return _python("-W", f"ignore:{ROOT_WARNING}", "-m", "celery", "--quiet", "-A", "config", *words)
 
 
 def _worker(name: str, queues: str) -> tuple[str, ...]:
@@ -50,6 +53,7 @@ def _worker(name: str, queues: str) -> tuple[str, ...]:
 def web(host: str, port: int) -> Program:
     return Program(
         name="web",
+        is_first=True,
         command=_python("-m", "daphne", "-b", host, "-p", str(port), "-v", "0", "config.asgi:application"),
     )
 
@@ -61,7 +65,7 @@ def hub_programs(*, host: str, port: int) -> list[Program]:
     """
     return [
         web(host, port),
-        Program(name="media", command=_python("-m", "media")),
+        Program(name="media", command=_python("-m", "media"), is_first=True),
         Program(name="speech", command=_worker("speech", "tts,default")),
         Program(name="words", command=_worker("words", "stt")),
         Program(

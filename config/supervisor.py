@@ -34,7 +34,7 @@ class Server(Protocol):
 
     def ended(self) -> int | None: ...
 
-    def spawn(self, *, log_fd: int | None = None) -> None: ...
+    def spawn(self) -> None: ...
 
 
 class Backoff:
@@ -58,6 +58,7 @@ class Supervisor:
         self.log = log
         self.stopping = asyncio.Event()
         self.children: dict[str, Process] = {}
+        self._jobs: list[asyncio.Task[None]] = []
 
     def stop(self) -> None:
         """Ask for the end; the second time, end at once."""
@@ -67,38 +68,36 @@ class Supervisor:
         self.log.say("hub", "stopping ...")
         self.stopping.set()
 
-    async def run(
-        self,
-        programs: Iterable[Program],
-        *,
-        servers: Iterable[Server] = (),
-        when_started: Callable[[], Awaitable[None]] | None = None,
-    ) -> None:
-        """Keep `programs` and `servers` running; `when_started` runs beside them."""
+    def add(self, program: Program) -> None:
+        """Keep `program` running from now on."""
+        self._jobs.append(asyncio.create_task(self._keep(program), name=program.name))
+
+    async def run(self, *, servers: Iterable[Server] = (), beside: Callable[[], Awaitable[None]]) -> None:
+        """Keep `servers`, and what `beside` adds, running. An error of `beside` ends everything and is raised."""
         loop = asyncio.get_running_loop()
         self.log.follow(loop)
         for number in SIGNALS:
             loop.add_signal_handler(number, self.stop)
-        jobs = [asyncio.create_task(self._keep(program), name=program.name) for program in programs]
-        jobs += [asyncio.create_task(self._keep_server(server), name=server.name) for server in servers]
-        if when_started is not None:
-            jobs.append(asyncio.create_task(self._beside(when_started), name="when started"))
+        self._jobs += [asyncio.create_task(self._keep_server(server), name=server.name) for server in servers]
+        first = asyncio.create_task(self._beside(beside), name="beside")
         try:
             await self.stopping.wait()
         finally:
             await self._end_children()
-            for job in jobs:
+            for job in (first, *self._jobs):
                 job.cancel()
-            await asyncio.gather(*jobs, return_exceptions=True)
+            await asyncio.gather(first, *self._jobs, return_exceptions=True)
             for number in SIGNALS:
                 loop.remove_signal_handler(number)
+        if first.done() and not first.cancelled() and (error := first.exception()) is not None:
+            raise error
 
     async def _beside(self, work: Callable[[], Awaitable[None]]) -> None:
         try:
             await work()
-        except Exception as error:
-            self.log.say("hub", f"{type(error).__name__}: {error}")
+        except BaseException:
             self.stopping.set()
+            raise
 
     async def _keep(self, program: Program) -> None:
         backoff = Backoff()
@@ -134,7 +133,7 @@ class Supervisor:
                 )
                 if not self.stopping.is_set():
                     started_s = time.monotonic()
-                    server.spawn(log_fd=self.log.descriptor(server.name))
+                    server.spawn()
 
     async def _wait_before_restart(self, name: str, status: int, delay_s: float) -> None:
         if self.stopping.is_set():

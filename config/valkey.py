@@ -55,9 +55,9 @@ class ValkeyServer:
         self.url = redis_url(socket_dir)
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self, *, log_fd: int | None = None) -> None:
+    def start(self) -> None:
         """Start and wait until it answers. Raises EmbeddedError with its last words."""
-        self.spawn(log_fd=log_fd)
+        self.spawn()
         deadline_s = time.monotonic() + START_WITHIN_S
         while not self.ready():
             if self.process is None or self.process.poll() is not None or time.monotonic() > deadline_s:
@@ -65,18 +65,16 @@ class ValkeyServer:
                 raise EmbeddedError(f"The private Valkey server did not start. Its log: {self.log_path}")
             time.sleep(0.02)
 
-    def spawn(self, *, log_fd: int | None = None) -> None:
+    def spawn(self) -> None:
         """Start without waiting."""
         self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with contextlib.ExitStack() as stack:
-            if log_fd is None:
-                self.log_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                log_fd = stack.enter_context(self.log_path.open("wb")).fileno()
+        self.log_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with self.log_path.open("wb") as log:
             self.process = subprocess.Popen(
                 self.command(),
                 stdin=subprocess.DEVNULL,
-                stdout=log_fd,
-                stderr=log_fd,
+                stdout=log,
+                stderr=log,
                 start_new_session=True,
                 preexec_fn=before_exec(self.stop_signal),  # noqa: PLW1509 - before any thread of ours
             )

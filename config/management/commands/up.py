@@ -12,6 +12,8 @@ from config.hub import HubOptions, hub_run
 class Command(BaseCommand):
     help = "Start the hub: database, web, media worker, tasks and schedules, in one terminal."
 
+    requires_system_checks = ()  # they import every page, and a start should not take longer for it
+
     def add_arguments(self, parser: ArgumentParser) -> None:
         default = HubOptions()
         parser.add_argument(
