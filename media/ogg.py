@@ -41,7 +41,7 @@ class OggOpusWriter:
     A page leaves on `flush` or when its segment table is full, so what was flushed is playable.
     """
 
-    def __init__(self, write: Callable[[bytes], None], *, serial: int) -> None:
+    def __init__(self, write: Callable[[bytes], object], *, serial: int) -> None:
         self._write = write
         self._serial = serial & 0xFFFF_FFFF
         self._page_number = 0

@@ -3,8 +3,11 @@
 import asyncio
 import fractions
 import time
+import wave
+from pathlib import Path
 from uuid import UUID, uuid4
 
+import av
 import numpy as np
 import numpy.typing as npt
 from aiortc import (
@@ -52,8 +55,8 @@ class ToneTrack(MediaStreamTrack):
             self._started_at = time.monotonic() - self._position / RATE
         await asyncio.sleep(max(0.0, self._started_at + self._position / RATE - time.monotonic()))
         at = np.arange(self._position, self._position + FRAME)
-        wave = (16_000 * np.sin(2 * np.pi * self.frequency_hz * at / RATE)).astype(np.int16)
-        frame = AudioFrame.from_ndarray(wave.reshape(1, -1), format="s16", layout="mono")
+        samples = (16_000 * np.sin(2 * np.pi * self.frequency_hz * at / RATE)).astype(np.int16)
+        frame = AudioFrame.from_ndarray(samples.reshape(1, -1), format="s16", layout="mono")
         frame.sample_rate, frame.pts, frame.time_base = RATE, self._position, fractions.Fraction(1, RATE)
         self._position += FRAME
         return frame
@@ -163,3 +166,22 @@ def level_db(samples: Samples, frequency_hz: float, *, width_hz: float = 25.0) -
 def loudest_hz(samples: Samples) -> float:
     spectrum = np.abs(np.fft.rfft(samples * np.hanning(samples.size)))
     return float(np.fft.rfftfreq(samples.size, 1 / RATE)[int(spectrum.argmax())])
+
+
+def decoded(path: Path) -> Samples:
+    """A file's sound, 48 kHz mono."""
+    with av.open(str(path)) as container:
+        resampler = AudioResampler(format="s16", layout="mono", rate=RATE)
+        parts = [mono_samples(mono) for f in container.decode(audio=0) for mono in resampler.resample(f)]
+    return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int16)
+
+
+def write_tone(path: Path, *, frequency_hz: float, seconds: float, rate: int = 22_050) -> Path:
+    """A WAV file, as Piper makes them."""
+    at = np.arange(int(rate * seconds))
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes((16_000 * np.sin(2 * np.pi * frequency_hz * at / rate)).astype(np.int16).tobytes())
+    return path

@@ -4,26 +4,15 @@ import asyncio
 from pathlib import Path
 from uuid import uuid4
 
-import av
-import numpy as np
 import pytest
 
 from media.door import LegState
 from media.worker import MediaWorker
 from protocol.worker import CallClose
 from tests.fakes.door import FakeDoor
-from tests.fakes.peer import RealPeer, Samples, level_db, loudest_hz
+from tests.fakes.peer import RealPeer, decoded, level_db, loudest_hz
 
 pytestmark = pytest.mark.unit
-
-
-def decoded(path: Path) -> Samples:
-    with av.open(str(path)) as container:
-        resampler = av.AudioResampler(format="s16", layout="mono", rate=48_000)
-        parts = [
-            out.to_ndarray().reshape(-1) for f in container.decode(audio=0) for out in resampler.resample(f)
-        ]
-    return np.concatenate(parts)
 
 
 async def test_both_hear_the_other_and_nobody_hears_himself(worker: MediaWorker, door: FakeDoor) -> None:

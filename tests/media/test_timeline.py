@@ -1,0 +1,163 @@
+import random
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from media.timeline import REORDER_WINDOW, MicPacket, Reorderer, RtpLine, WallLine, signed16, signed32
+
+pytestmark = pytest.mark.unit
+
+
+def packet(
+    number: int, *, timestamp: int | None = None, arrival_s: float | None = None, source: int = 1
+) -> MicPacket:
+    return MicPacket(
+        source=(source, 1),
+        sequence_number=number & 0xFFFF,
+        timestamp=(number * 960 if timestamp is None else timestamp) & 0xFFFF_FFFF,
+        arrival_s=number * 0.02 if arrival_s is None else arrival_s,
+        payload=number.to_bytes(8, "big", signed=True),
+    )
+
+
+def numbers(packets: list[MicPacket]) -> list[int]:
+    return [int.from_bytes(packet.payload, "big", signed=True) for packet in packets]
+
+
+@given(st.integers(), st.integers(-0x8000, 0x7FFF))
+def test_distances_survive_the_wrap(start: int, distance: int) -> None:
+    assert signed16((start + distance & 0xFFFF) - (start & 0xFFFF)) == distance
+    assert signed32((start + distance & 0xFFFF_FFFF) - (start & 0xFFFF_FFFF)) == distance
+
+
+class TestReorderer:
+    @given(st.integers(0, 0xFFFF), st.integers(0, 400), st.randoms(use_true_random=False))
+    def test_small_disorder_and_duplicates_come_out_in_order(
+        self, start: int, count: int, chance: random.Random
+    ) -> None:
+        arriving = sorted(range(count), key=lambda number: number + chance.uniform(0, 5) * (number > 0))
+        arriving = [number for number in arriving for _ in range(chance.choice([1, 1, 2]))]
+        reorderer = Reorderer()
+        out = [p for number in arriving for p in reorderer.push(packet(start + number))]
+        out += reorderer.flush()
+        assert numbers(out) == [start + number for number in range(count)]
+        assert reorderer.lost == 0
+
+    @given(st.integers(0, 0xFFFF), st.sets(st.integers(1, 298)))
+    def test_it_counts_what_never_came(self, start: int, missing: set[int]) -> None:
+        reorderer = Reorderer()
+        kept = [number for number in range(300) if number not in missing]
+        out = [p for number in kept for p in reorderer.push(packet(start + number))]
+        out += reorderer.flush()
+        assert numbers(out) == [start + number for number in kept]
+        assert reorderer.lost == len(missing)
+
+    def test_it_waits_for_a_missing_packet_no_longer_than_the_window(self) -> None:
+        reorderer = Reorderer()
+        assert numbers(list(reorderer.push(packet(0)))) == [0]
+        for number in range(2, 2 + REORDER_WINDOW):
+            assert not list(reorderer.push(packet(number)))
+        assert numbers(list(reorderer.push(packet(2 + REORDER_WINDOW)))) == list(range(2, 3 + REORDER_WINDOW))
+        assert not list(reorderer.push(packet(1)))
+        assert (reorderer.lost, reorderer.dropped) == (1, 1)
+
+    def test_a_new_source_begins_anew(self) -> None:
+        reorderer = Reorderer()
+        out = [
+            *reorderer.push(packet(0)),
+            *reorderer.push(packet(2)),
+            *reorderer.push(packet(40_000, source=2)),
+        ]
+        assert numbers(out) == [0, 2, 40_000]
+
+    @given(st.lists(st.integers(0, 0xFFFF), max_size=200))
+    def test_hostile_numbers_neither_grow_it_nor_repeat_a_packet(self, arriving: list[int]) -> None:
+        reorderer = Reorderer()
+        out = []
+        for number in arriving:
+            out += list(reorderer.push(packet(number)))
+            assert len(reorderer._held) <= REORDER_WINDOW
+        out += list(reorderer.flush())
+        assert len(out) + reorderer.dropped == len(arriving)
+
+
+class TestWallLine:
+    def test_the_senders_timestamps_count_not_the_jitter(self) -> None:
+        line = WallLine(started_at_s=0.0)
+        jitter = random.Random(4)
+        places = [line.place(packet(n, arrival_s=n * 0.02 + jitter.uniform(0, 0.08))) for n in range(1, 400)]
+        assert {later - earlier for earlier, later in pairwise(places)} == {960}
+
+    def test_a_timestamp_wraps_without_a_jump(self) -> None:
+        line = WallLine(started_at_s=0.0)
+        first = line.place(packet(0, timestamp=2**32 - 960, arrival_s=1.0))
+        assert line.place(packet(1, timestamp=0, arrival_s=1.02)) == first + 960
+
+    def test_a_jump_of_the_timestamps_is_anchored_by_arrival(self) -> None:
+        line = WallLine(started_at_s=10.0)
+        line.place(packet(0, timestamp=0, arrival_s=10.0))
+        assert line.place(packet(1, timestamp=2**31, arrival_s=11.0)) == 48_000
+
+    def test_another_source_is_anchored_by_arrival(self) -> None:
+        line = WallLine(started_at_s=0.0)
+        line.place(packet(0, timestamp=500, arrival_s=0.0))
+        assert line.place(packet(9, timestamp=77, arrival_s=2.5, source=2)) == 120_000
+
+    @pytest.mark.parametrize("clock_error", [-300e-6, 300e-6])
+    def test_a_clock_that_drifts_stays_within_a_fifth_of_a_second(self, clock_error: float) -> None:
+        line = WallLine(started_at_s=0.0)
+        worst = 0.0
+        for n in range(90_000):  # half an hour
+            arrival_s = n * 0.02 * (1 + clock_error)
+            position = line.place(packet(n, arrival_s=arrival_s))
+            worst = max(worst, abs(position - arrival_s * 48_000))
+        assert worst < 0.2 * 48_000
+
+
+class TestRtpLine:
+    @given(
+        st.integers(0, 0xFFFF), st.integers(0, 2**32 - 1), st.integers(0, 0xFFFF), st.integers(0, 2**32 - 1)
+    )
+    def test_forwarding_keeps_gaps_and_distances(
+        self, number: int, timestamp: int, first: int, first_timestamp: int
+    ) -> None:
+        line = RtpLine(sequence_number=number, timestamp=timestamp)
+        sent = [
+            line.forward(packet(first + n, timestamp=first_timestamp + n * 960, arrival_s=n * 0.02))
+            for n in (0, 1, 2, 5, 4, 6)
+        ]
+        places = [place for place in sent if place is not None]
+        assert len(places) == 6
+        assert [signed16(place[0] - places[0][0]) for place in places] == [0, 1, 2, 5, 4, 6]
+        assert [signed32(place[1] - places[0][1]) for place in places] == [
+            960 * n for n in (0, 1, 2, 5, 4, 6)
+        ]
+
+    def test_from_forwarding_to_a_mix_and_back_it_never_runs_backwards(self) -> None:
+        line = RtpLine(sequence_number=65_530, timestamp=2**32 - 5000)
+        places = [line.forward(packet(n, timestamp=n * 960, arrival_s=n * 0.02)) for n in range(10)]
+        places += [line.step(0.2 + n * 0.02, 960) for n in range(10)]
+        places += [
+            line.forward(packet(20 + n, timestamp=(20 + n) * 960, arrival_s=0.41 + n * 0.02))
+            for n in range(5)
+        ]
+        found = [place for place in places if place is not None]
+        assert len(found) == 25
+        for before, after in pairwise(found):
+            assert signed16(after[0] - before[0]) == 1
+            assert 960 <= signed32(after[1] - before[1]) <= 2 * 960
+
+    def test_a_packet_from_before_the_change_is_not_sent(self) -> None:
+        line = RtpLine(sequence_number=0, timestamp=0)
+        line.forward(packet(10))
+        line.step(0.3, 960)
+        assert line.forward(packet(12)) is not None
+        assert line.forward(packet(11)) is None
+
+    def test_after_a_pause_the_timestamp_goes_on_by_wall_time(self) -> None:
+        line = RtpLine(sequence_number=0, timestamp=0)
+        _, first = line.step(1.0, 960)
+        _, second = line.step(6.0, 960)
+        assert second - first == 5 * 48_000
