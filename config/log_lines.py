@@ -37,7 +37,9 @@ class LogLines:
         try:
             print(text, file=self.out, flush=True)
         except OSError:
-            self.out = open(os.devnull, "w")  # noqa: SIM115, PTH123 - for the rest of this process
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self.out.fileno())
+            os.close(nowhere)
 
     def descriptor(self, name: str) -> int:
         """The writing end of the pipe of `name`, made once; give it to a child as stdout and stderr."""
