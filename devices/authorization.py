@@ -11,6 +11,7 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django_scopes import scope
 
 from common.clock import now
 from common.codes import secret_hash, secret_make
@@ -164,7 +165,8 @@ def _enroll(row: DeviceAuthorization) -> Enrollment:
     device = row.device
     if device is None or device.revoked_at or row.expires_at + LIFE <= now():
         raise PollProblem("expired_token", "The code has expired. Ask for a new one.")
-    with transaction.atomic():
+    # The device that asks has no session, so the scope is opened here: its own household's.
+    with scope(household=device.household), transaction.atomic():
         Device.objects.select_for_update().get(pk=device.pk)
         certificate = DeviceCertificate.objects.filter(device=device, revoked_at=None).first()
         pem = certificate.certificate_pem if certificate else _certificate_issue(row, device)
