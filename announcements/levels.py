@@ -41,9 +41,9 @@ def _lufs(mean_square: NDArray[np.float64] | np.float64) -> NDArray[np.float64]:
 
 def _k_weighted(samples: Samples, rate_hz: int) -> NDArray[np.float64]:
     size = 1 << (len(samples) + rate_hz // 10).bit_length()
-    frequencies = np.fft.rfftfreq(size, 1 / rate_hz)
-    spectrum = np.fft.rfft(samples, size) * _k_response(frequencies)
-    return np.fft.irfft(spectrum, size)[: len(samples)]
+    frequencies = np.fft.rfftfreq(size, 1 / rate_hz).astype(np.float64)
+    spectrum = np.multiply(np.fft.rfft(samples, size), _k_response(frequencies))
+    return np.asarray(np.fft.irfft(spectrum, size)[: len(samples)], np.float64)
 
 
 def _k_response(frequencies: NDArray[np.float64]) -> NDArray[np.complex128]:

@@ -22,6 +22,7 @@ from protocol.messages import MAX_SPEECH_CHARS, Voice
 
 LEAD_SILENCE_S: Final = 0.1
 _TAIL_SILENCE_S = 0.1
+_AUDIBLE = 0.01  # of full scale; a voice that only pauses still hums far below this
 _FIRST_TONE_HZ = 440
 _UNKNOWN_VOICES_FROM = 24  # semitones above the tones of the catalogue's voices
 
@@ -90,7 +91,7 @@ def _at_48_khz(synthesizer: Synthesizer, text: str) -> Iterator[Samples]:
     spoken = False
     for sentence in synthesizer.synthesize(text):
         samples = _resampled(sentence, synthesizer.sample_rate_hz)
-        spoken = spoken or bool(samples.any())
+        spoken = spoken or float(np.abs(samples).max(initial=0)) > _AUDIBLE
         yield _as_int16(levelled(samples, SAMPLE_RATE_HZ))
     if not spoken:
         raise BadText("There is nothing in this text that can be said aloud.")

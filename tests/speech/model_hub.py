@@ -21,12 +21,8 @@ class FakeModelHub:
     sent_bytes: Counter[str] = field(default_factory=Counter)
 
     def __enter__(self) -> Self:
-        hub = self
-
-        class Handler(_Handler):
-            fake = hub
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        handler = type("Handler", (_Handler,), {"fake": self})
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self._server.daemon_threads = True
         self._thread = Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
         self._thread.start()
@@ -48,7 +44,7 @@ class FakeModelHub:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    fake: FakeModelHub
+    fake: "FakeModelHub"
 
     def do_HEAD(self) -> None:
         self._answer(is_body_wanted=False)
