@@ -21,7 +21,9 @@ from config.programs import Program
 BACKOFF_FIRST_S = 0.5
 BACKOFF_MOST_S = 30.0
 STEADY_AFTER_S = 30.0  # a child that ran this long starts again without a delay that had grown
-STOP_WITHIN_S = 5.0  # with the 4 s of the servers this keeps the end below 10 s
+# Together with the 3 s of each server this keeps the whole end below 10 s.
+STOP_POLITE_S = 2.5
+STOP_URGENT_S = 1.5
 SERVER_LOOK_EVERY_S = 0.5
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -143,14 +145,16 @@ class Supervisor:
             await asyncio.wait_for(self.stopping.wait(), delay_s)
 
     async def _end_children(self) -> None:
-        """SIGTERM to each child, then SIGKILL to what is left of its family."""
+        """SIGTERM, once more for a media worker that waits for its calls, then SIGKILL to whole families."""
         alive = [child for child in self.children.values() if child.returncode is None]
-        self._signal_all(signal.SIGTERM)
-        if alive:
-            await asyncio.wait([asyncio.create_task(child.wait()) for child in alive], timeout=STOP_WITHIN_S)
+        ends = [asyncio.create_task(child.wait()) for child in alive]
+        for patience_s in (STOP_POLITE_S, STOP_URGENT_S):
+            self._signal_all(signal.SIGTERM)
+            if ends:
+                await asyncio.wait(ends, timeout=patience_s)
         for child in self.children.values():
             _kill_family(child.pid)
-        await asyncio.gather(*(child.wait() for child in alive))
+        await asyncio.gather(*ends)
 
     def _signal_all(self, number: signal.Signals) -> None:
         for child in self.children.values():

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+# Before the first import of ours: importing `config` makes the Celery app, which would choose production's settings.
+os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings.test"
 from config.embedded import EmbeddedServers, embedded_start
 
 _MADE_HERE = "HUB_DATA_DIR" not in os.environ
