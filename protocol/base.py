@@ -44,14 +44,19 @@ def parse(text: str, adapter: TypeAdapter[MessageT], known_types: frozenset[str]
         raise MessageError(ErrorCode.BAD_MESSAGE, "This is not JSON.") from None
     if not isinstance(data, dict):
         raise MessageError(ErrorCode.BAD_MESSAGE, "A message is a JSON object.")
-    reply_to = data.get("id") if isinstance(data.get("id"), str) else None
-    reply_to = reply_to[:64] if reply_to else None
-    if data.get("type") not in known_types:
-        raise MessageError(ErrorCode.UNKNOWN_TYPE, _unknown_type(data.get("type")), reply_to)
+    reply_to = _request_id(data.get("id"))
+    type_ = data.get("type")
+    if not isinstance(type_, str) or type_ not in known_types:
+        raise MessageError(ErrorCode.UNKNOWN_TYPE, _unknown_type(type_), reply_to)
     try:
         return adapter.validate_python(data)
     except ValidationError as error:
         raise MessageError(ErrorCode.BAD_MESSAGE, _first_problem(error), reply_to) from None
+
+
+def _request_id(value: Any) -> str | None:
+    """What an error may repeat: not a lone surrogate, which JSON can carry and UTF-8 cannot."""
+    return value if isinstance(value, str) and len(value) <= 64 and value.isprintable() else None
 
 
 def _unknown_type(value: Any) -> str:

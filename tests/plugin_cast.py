@@ -1,0 +1,128 @@
+"""A pytest plugin with the permanent cast: Anna owns household A, Ben belongs to it, Carla lives in B.
+
+Each household has a device whose key the test holds.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+if TYPE_CHECKING:
+    from devices.models import Device
+    from households.models import Membership
+
+KEPT_TABLES = ("django_migrations", "django_content_type", "auth_permission")
+PASSWORD = "a long enough password"
+
+
+def csr_make(key: ec.EllipticCurvePrivateKey | None = None, name: str = "SN-1") -> str:
+    """A signing request as the agent makes one, PEM."""
+    key = key or ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    csr = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
+    return csr.public_bytes(serialization.Encoding.PEM).decode()
+
+
+@dataclass
+class Cast:
+    """Rows of the two households. Types are quoted: Django's models load after this plugin."""
+
+    anna: "Membership"
+    ben: "Membership"
+    carla: "Membership"
+    kitchen: "Device"
+    cellar: "Device"
+    keys: "dict[int, ec.EllipticCurvePrivateKey]"
+
+
+@pytest.fixture(scope="session")
+def django_db_keepdb() -> bool:
+    """The whole server is thrown away at the end; threads of the channel layer may still hold connections."""
+    return True
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None) -> None:
+    """Tests of django_db(transaction=True) are emptied row by row: truncating every table takes a second."""
+    from django.test import TransactionTestCase
+
+    TransactionTestCase._fixture_teardown = _rows_delete  # type: ignore[method-assign, assignment]
+
+
+def _rows_delete(case: object) -> None:
+    from django.core.cache import cache
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        tables = [t for t in connection.introspection.table_names() if t not in KEPT_TABLES]
+        cursor.execute("SET session_replication_role = replica")
+        cursor.execute("".join(f'DELETE FROM "{table}";' for table in tables))
+        cursor.execute("SET session_replication_role = DEFAULT")
+    cache.clear()
+
+
+@pytest.fixture
+def cast() -> Cast:
+    """Needs the mark django_db."""
+    from django_scopes import scopes_disabled
+
+    with scopes_disabled():
+        return _cast_make()
+
+
+def _cast_make() -> Cast:
+    from households.models import Household, Membership, User
+
+    members = []
+    for name, home, role in (
+        ("Anna", "Lake House", "owner"),
+        ("Ben", "Lake House", "child"),
+        ("Carla", "Mill", "owner"),
+    ):
+        household, _ = Household.objects.get_or_create(name=home)
+        user = User.objects.create_user(f"{name.lower()}@example.org", PASSWORD, name=name)
+        members.append(Membership.objects.create(user=user, household=household, role=role))
+    anna, ben, carla = members
+    keys: dict[int, ec.EllipticCurvePrivateKey] = {}
+    kitchen, keys_a = device_make(anna, "Kitchen speaker", "Kitchen")
+    cellar, keys_b = device_make(carla, "Cellar speaker", "Cellar")
+    keys[kitchen.pk], keys[cellar.pk] = keys_a, keys_b
+    return Cast(anna, ben, carla, kitchen, cellar, keys)
+
+
+def device_make(member: "Membership", name: str, room: str) -> "tuple[Device, ec.EllipticCurvePrivateKey]":
+    """Claimed the way every device is claimed."""
+    from devices.authorization import (
+        authorization_confirm,
+        authorization_find,
+        authorization_poll,
+        authorization_start,
+    )
+    from devices.services import room_get_or_create
+    from protocol.enrollment import AuthorizationRequest
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    request = AuthorizationRequest(csr_pem=csr_make(key), model="Test speaker", serial=f"SN {name}")
+    codes = authorization_start(request=request, base_url="http://localhost")
+    found = authorization_find(membership=member, user_code=codes.user_code)
+    device = authorization_confirm(
+        membership=member,
+        authorization=found,
+        name=name,
+        room=room_get_or_create(household=member.household, name=room),
+        is_auto_answer=True,
+    )
+    authorization_poll(device_code=codes.device_code)
+    return device, key
+
+
+def device_go_online(device: "Device", channel: str = "test-channel") -> None:
+    from devices.presence import presence_connect
+
+    presence_connect(device=device, channel_name=channel, agent_version="1")
+    device.refresh_from_db()
