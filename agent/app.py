@@ -12,6 +12,7 @@ import structlog
 from agent.announcer import Announcer
 from agent.audio import make_microphone, make_speaker
 from agent.background import Background
+from agent.callmedia import MediaParts
 from agent.calls import Phone
 from agent.config import AgentConfig
 from agent.enroll import Enroller
@@ -51,7 +52,7 @@ class Agent:
     """`run` ends only by cancellation. The microphone is open during calls and at no other time."""
 
     def __init__(self, config: AgentConfig) -> None:
-        self._config = config
+        self.config = config
         self._lock = DataDirLock(config.data_dir)
         self._http = httpx.AsyncClient(timeout=_HTTP_TIMEOUT_S, trust_env=False)
         self._background = Background()
@@ -67,15 +68,14 @@ class Agent:
             on_online=self._on_online,
             on_offline=self._on_offline,
         )
-        self.phone = Phone(
+        parts = MediaParts(
             identity=self.identity,
             link=self.link,
             microphone=make_microphone(config.microphone),
             playout=self.playout,
-            state=self.state,
-            background=self._background,
             timings=config.timings,
         )
+        self.phone = Phone(parts=parts, state=self.state, background=self._background)
         self._announcer = Announcer(
             hub_url=config.hub_url,
             http=self._http,
@@ -87,15 +87,23 @@ class Agent:
         self.online = asyncio.Event()
 
     async def run(self) -> None:
+        work = asyncio.create_task(self._work(), name="agent work")
         try:
-            while True:
-                await self._enroller.claim()
-                announcer = self._background.start(self._announcer.run(), name="announcer")
-                await self.link.run()
-                announcer.cancel()
-                await self._forget_household()
+            # Shielded, so that the hang-up of a clean stop still finds the socket open.
+            await asyncio.shield(work)
         finally:
+            await self._hang_up()
+            work.cancel()
+            await asyncio.gather(work, return_exceptions=True)
             await self.aclose()
+
+    async def _work(self) -> None:
+        while True:
+            await self._enroller.claim()
+            announcer = self._background.start(self._announcer.run(), name="announcer")
+            await self.link.run()
+            announcer.cancel()
+            await self._forget_household()
 
     async def _forget_household(self) -> None:
         await self.phone.drop()
@@ -104,12 +112,16 @@ class Agent:
         self.journal.clear()
         log.info("This device has forgotten its household and can be claimed again.")
 
-    async def aclose(self) -> None:
-        """Hangs up, closes everything. Within Timings.stop_s."""
+    async def _hang_up(self) -> None:
         try:
-            async with asyncio.timeout(self._config.timings.stop_s):
+            async with asyncio.timeout(self.config.timings.stop_s / 2):
                 await self.phone.hang_up()
-                await self.link.aclose()
+        except TimeoutError:
+            log.warning("The call could not be ended in time.")
+
+    async def aclose(self) -> None:
+        try:
+            async with asyncio.timeout(self.config.timings.stop_s / 2):
                 await self.playout.aclose()
                 await self._background.aclose()
                 await self._http.aclose()

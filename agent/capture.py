@@ -23,7 +23,7 @@ class Capture:
     def __init__(self, microphone: Microphone) -> None:
         self._microphone = microphone
         self._owner: CaptureTrack | None = None
-        self._track_count = 0
+        self._track_count, self._is_closed = 0, False
         microphone.open()
 
     def new_track(self) -> "CaptureTrack":
@@ -31,12 +31,15 @@ class Capture:
         return CaptureTrack(self, number=self._track_count)
 
     def read_for(self, track: "CaptureTrack") -> Samples:
+        if self._is_closed:
+            return SILENCE
         if self._owner is None or self._owner.readyState != "live" or track.number >= self._owner.number:
             self._owner = track
             return self._microphone.read()
         return SILENCE
 
     def close(self) -> None:
+        self._is_closed = True
         self._microphone.close()
 
 

@@ -89,6 +89,12 @@ class Enroller:
             capabilities=CAPABILITIES,
         )
         response = await self._post(AUTHORIZATIONS_PATH, request)
+        if response.status_code == httpx.codes.CONFLICT:
+            # The claim went through but its certificate never came, and it will not come again.
+            self._identity.wipe()
+            raise _TryAgainError(
+                "This key is claimed already. The device makes a new one: {reason}", _reason(response)
+            )
         if response.status_code not in (200, 201):
             raise _TryAgainError("The hub does not let this device ask: {reason}", _reason(response))
         try:

@@ -1,7 +1,6 @@
 """The WebSocket to the hub: proof of the key, requests with answers, and coming back by itself."""
 
 import asyncio
-import contextlib
 import time
 import uuid
 from collections.abc import Callable
@@ -26,6 +25,7 @@ log = structlog.get_logger(__name__)
 class _Ending(Enum):
     LOST = auto()
     REFUSED = auto()  # asking again soon would change nothing
+    REPLACED = auto()  # two programs with one identity must not throw each other out many times a second
     UNCLAIMED = auto()
 
 
@@ -50,6 +50,7 @@ class Link:
         self._socket: ClientConnection | None = None
         self._waiting: dict[str, asyncio.Future[Message]] = {}
         self._is_online = False
+        self.session_count = 0  # how often this device came online
         self._last_problem = ""
         self._heard_at = 0.0
 
@@ -63,7 +64,11 @@ class Link:
             ending = await self._connect_once(backoff)
             if ending is _Ending.UNCLAIMED:
                 return
-            wait_s = self._timings.refused_backoff_s if ending is _Ending.REFUSED else backoff.next_s()
+            least_s = {
+                _Ending.REFUSED: self._timings.refused_backoff_s,
+                _Ending.REPLACED: self._timings.replaced_s,
+            }
+            wait_s = least_s.get(ending, 0.0) + backoff.next_s()
             log.debug("connecting again", wait_s=round(wait_s, 2))
             await asyncio.sleep(wait_s)
 
@@ -201,13 +206,14 @@ class Link:
             self._tell("The hub does not let this device in (code {reason}).", str(code))
             return _Ending.REFUSED
         if code == CloseCode.REPLACED:
-            self._tell("Another program is connected as this device.", str(code))
-            return _Ending.REFUSED
+            self._tell("The hub gave this connection up, or another program connects as this device.", "")
+            return _Ending.REPLACED
         self._tell("The connection to {hub} is lost: {reason}", str(closed))
         return _Ending.LOST
 
     def _go_online(self, socket: ClientConnection, ack: HelloAck) -> None:
         self._socket, self._is_online, self._last_problem = socket, True, ""
+        self.session_count += 1
         log.info("{device} is online", device=ack.device_name or self._identity.device_name)
         self._on_online(ack)
 
@@ -224,12 +230,6 @@ class Link:
         level = log.debug if self._last_problem == sentence + reason else log.warning
         self._last_problem = sentence + reason
         level(sentence, hub=self._config.hub_url, reason=reason)
-
-    async def aclose(self) -> None:
-        socket = self._socket
-        if socket is not None:
-            with contextlib.suppress(ConnectionClosed, TimeoutError):
-                await asyncio.wait_for(socket.close(), 0.5)
 
 
 def _text(data: str | bytes) -> str:

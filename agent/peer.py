@@ -29,6 +29,8 @@ from protocol.messages import IceServer, Stats
 
 log = structlog.get_logger(__name__)
 
+_ICE_CHECK_S = 0.05
+
 
 class PeerError(AgentError):
     """The connection for the sound could not be made."""
@@ -129,8 +131,11 @@ class Peer:
         if self._reader is not None:
             self._reader.cancel()
             await asyncio.gather(self._reader, return_exceptions=True)
+        was_connecting = self._connection.connectionState == "connecting"
         await self._connection.close()
         self._settled.set()
+        if was_connecting:
+            await asyncio.sleep(_ICE_CHECK_S)  # until aioice's loop of checks has seen it
 
     def _on_state(self) -> None:
         log.debug("media connection", state=self._connection.connectionState)

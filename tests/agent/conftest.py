@@ -17,6 +17,7 @@ QUICK = Timings(
     backoff_base_s=0.02,
     backoff_max_s=0.1,
     refused_backoff_s=0.1,
+    replaced_s=0.1,
     ping_interval_s=0.3,
     pong_timeout_s=0.3,
     request_timeout_s=5.0,
@@ -41,7 +42,9 @@ def start_agent(hub: FakeHub, tmp_path: Path) -> StartAgent:
     write_wav(microphone, hz=MICROPHONE_HZ, seconds=2.0)
 
     @contextlib.asynccontextmanager
-    async def start(*, timings: Timings = QUICK, microphone_name: str | None = None) -> AsyncIterator[Agent]:
+    async def start(
+        *, timings: Timings = QUICK, microphone_name: str | None = None, prints_json: bool = False
+    ) -> AsyncIterator[Agent]:
         agent = Agent(
             AgentConfig(
                 hub_url=hub.url,
@@ -51,6 +54,7 @@ def start_agent(hub: FakeHub, tmp_path: Path) -> StartAgent:
                 microphone=microphone_name or f"file:{microphone}?loop",
                 speaker=f"file:{tmp_path / 'speaker.wav'}",
                 timings=timings,
+                prints_json=prints_json,
             )
         )
         running = asyncio.create_task(agent.run())

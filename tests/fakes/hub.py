@@ -34,6 +34,7 @@ from protocol.messages import (
     HelloAck,
     Ping,
     Pong,
+    Unclaimed,
     WebrtcAnswer,
     WebrtcOffer,
     parse_device,
@@ -53,7 +54,10 @@ class FakeHub:
         self.device_id = uuid4()
         self.device_key: ec.EllipticCurvePublicKey | None = None
         self.token_answers: deque[str] = deque()  # RFC 8628 error words; when empty: enrolled
-        self.enrollment_changes: dict[str, str] = {}
+        self.gives_foreign_certificate = False
+        self.claimed_fingerprints: set[str] = set()
+        self.says_unclaimed = False
+        self.challenge_count = self.refused_logins = 0
         self.fingerprint_in_link: str | None = None
         self.shown_hub_id: str | None = None
         self.answers_pings = True
@@ -127,6 +131,11 @@ class FakeHub:
 
     async def online(self, *, count: int = 1) -> None:
         await self.until(lambda: self.is_online and len(self.hellos) >= count)
+
+    async def until_http(self, *, authorizations: int = 0, tokens: int = 0) -> None:
+        async with asyncio.timeout(15):
+            while len(self.authorizations) < authorizations or len(self.token_times) < tokens:
+                await asyncio.sleep(0.01)
 
     async def received(self, kind: type[MessageT], *, count: int = 1, timeout_s: float = 15.0) -> MessageT:
         """The `count`th message of this kind, waiting for it."""
@@ -204,7 +213,7 @@ class FakeHub:
 
     def _answer(self, method: str, path: str, body: bytes) -> tuple[int, bytes]:
         if (method, path) == ("POST", "/api/v1/devices/authorizations"):
-            return 200, _json(self._authorize(AuthorizationRequest.model_validate_json(body)))
+            return self._authorize(AuthorizationRequest.model_validate_json(body))
         if (method, path) == ("POST", "/api/v1/devices/token"):
             return self._token(TokenRequest.model_validate_json(body))
         if method == "GET" and path in self.clips:
@@ -212,15 +221,17 @@ class FakeHub:
             return 200, self.clips[path]
         return 404, b"{}"
 
-    def _authorize(self, request: AuthorizationRequest) -> Authorization:
+    def _authorize(self, request: AuthorizationRequest) -> tuple[int, bytes]:
         self.authorizations.append(request)
         csr = x509.load_pem_x509_csr(request.csr_pem.encode())
         if not csr.is_signature_valid:
             raise ValueError("bad CSR")
         self.device_key = cast(ec.EllipticCurvePublicKey, csr.public_key())
         fingerprint = self.fingerprint_in_link or spki_sha256(self.device_key)
+        if fingerprint in self.claimed_fingerprints:
+            return 409, b'{"message": "This device belongs to a home already."}'
         link = f"{self.url}/claim#s={secrets.token_urlsafe(16)}&f={fingerprint}"
-        return Authorization(
+        authorization = Authorization(
             device_code=f"device-code-{len(self.authorizations)}",
             user_code=CODE,
             verification_uri=f"{self.url}/claim",
@@ -228,6 +239,7 @@ class FakeHub:
             expires_in=600,
             interval=0,
         )
+        return 200, _json(authorization)
 
     def _token(self, request: TokenRequest) -> tuple[int, bytes]:
         self.token_times.append(asyncio.get_running_loop().time())
@@ -238,7 +250,9 @@ class FakeHub:
             return 400, _json(EnrollmentError(error=word, error_description=f"It is {word}."))
         if request.device_code != f"device-code-{len(self.authorizations)}" or self.device_key is None:
             return 400, _json(EnrollmentError(error="expired_token", error_description="Too late."))
-        certificate = _certificate("device", self.device_key, self.ca_key, "Fake CA")
+        foreign = ec.generate_private_key(ec.SECP256R1()).public_key()
+        key = foreign if self.gives_foreign_certificate else self.device_key
+        certificate = _certificate("device", key, self.ca_key, "Fake CA")
         enrollment = Enrollment(
             device_id=self.device_id,
             certificate_pem=_pem(certificate),
@@ -246,7 +260,7 @@ class FakeHub:
             household_name="Anna's home",
             device_name="Kitchen speaker",
         )
-        return 200, _json(enrollment.model_copy(update=self.enrollment_changes))
+        return 200, _json(enrollment)
 
     async def _pipe(self, head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._sockets is None:
@@ -276,10 +290,17 @@ class FakeHub:
     async def _log_in(self, socket: ServerConnection) -> None:
         nonce = secrets.token_hex(16)
         await socket.send(Challenge(nonce=nonce, hub_id=self.shown_hub_id or self.hub_id).to_json())
+        self.challenge_count += 1
+        await self._tell_waiters()
         hello = parse_device(str(await socket.recv()))
         if not isinstance(hello, DeviceHello) or not self._is_genuine(hello, nonce):
+            self.refused_logins += 1
             await socket.send(Error(code=ErrorCode.NOT_SIGNED_IN, message="Who are you?").to_json())
             await socket.close(CloseCode.NOT_SIGNED_IN)
+            return
+        if self.says_unclaimed:
+            await socket.send(Unclaimed(reason="The device was removed from its home.").to_json())
+            await socket.close(CloseCode.REVOKED)
             return
         ack = HelloAck(
             household_id=uuid4(),

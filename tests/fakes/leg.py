@@ -76,6 +76,8 @@ class FakeLeg:
             self._reader.cancel()
             await asyncio.gather(self._reader, return_exceptions=True)
         await self._connection.close()
+        # A connection closed while connecting ends at its next check, which aioice makes every 20 ms.
+        await asyncio.sleep(0.05)
 
     def _on_state(self) -> None:
         state = self._connection.connectionState

@@ -1,0 +1,148 @@
+"""`python -m agent` as a process."""
+
+import asyncio
+import signal
+import sys
+import time
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from agent.config import config_from, default_serial, make_parser, normalize_hub_url
+from agent.errors import AgentError
+from agent.identity import ENROLLMENT_FILE, KEY_FILE, remembered_hub_url
+from protocol.messages import AnnounceProgress, CallEnd
+from tests.agent.sounds import read_wav, tone, wav_bytes
+from tests.fakes.hub import FakeHub
+
+pytestmark = pytest.mark.integration
+
+StartProgram = Callable[..., Awaitable[Process]]
+
+
+@pytest.fixture
+async def start_program(tmp_path: Path) -> AsyncIterator[StartProgram]:
+    processes: list[Process] = []
+
+    async def start(*arguments: str) -> Process:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "agent", "--data-dir", str(tmp_path / "data"), *arguments,
+            stdin=asyncio.subprocess.DEVNULL, stdout=PIPE, stderr=PIPE,
+        )  # fmt: skip
+        processes.append(process)
+        return process
+
+    yield start
+    for process in processes:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+async def _run(start: StartProgram, *arguments: str) -> tuple[int, str]:
+    process = await start(*arguments)
+    out, err = await asyncio.wait_for(process.communicate(), 20)
+    return process.returncode or 0, (out + err).decode()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_it_ends_cleanly_within_two_seconds_in_a_call(
+    hub: FakeHub, start_program: StartProgram, number: signal.Signals
+) -> None:
+    process = await start_program("--hub", hub.url, "--microphone", "null", "--speaker", "null")
+    await hub.online()
+    call_id = await hub.call()
+    await hub.leg()
+    started_at = time.monotonic()
+    process.send_signal(number)
+    _, err = await asyncio.wait_for(process.communicate(), 10)
+    assert time.monotonic() - started_at < 2.5
+    assert process.returncode == 0
+    assert (await hub.received(CallEnd)).call_id == call_id
+    log = err.decode()
+    assert "Kitchen speaker is online" in log
+    assert "Anna is calling: answered" in log
+    assert "Traceback" not in log
+
+
+async def test_killed_it_leaves_a_valid_speaker_file_and_comes_back_without_a_claim(
+    hub: FakeHub, start_program: StartProgram, tmp_path: Path
+) -> None:
+    speaker = tmp_path / "speaker.wav"
+    arguments = ("--microphone", "null", "--speaker", f"file:{speaker}")
+    process = await start_program("--hub", hub.url, *arguments)
+    await hub.online()
+    await hub.send(hub.make_announcement(wav_bytes(tone(hz=600.0, seconds=5.0))))
+    await hub.received(AnnounceProgress)
+    while len(read_wav(speaker)) < 48_000:
+        await asyncio.sleep(0.05)
+    process.kill()
+    await process.wait()
+    assert len(read_wav(speaker)) >= 48_000
+    await start_program(*arguments)  # and it remembers its hub
+    await hub.online(count=2)
+    assert len(hub.authorizations) == 1
+
+
+async def test_reset_forgets_everything_and_nothing_else(
+    hub: FakeHub, start_program: StartProgram, tmp_path: Path
+) -> None:
+    process = await start_program("--hub", hub.url, "--microphone", "null", "--speaker", "null")
+    await hub.online()
+    code, words = await _run(start_program, "reset", "--yes")
+    assert (code, "Another agent is running" in words) == (2, True)
+    process.terminate()
+    await process.wait()
+    (tmp_path / "data" / "holiday.jpg").write_bytes(b"keep me")
+    assert (await _run(start_program, "reset"))[0] == 1
+    assert (tmp_path / "data" / KEY_FILE).exists()
+    assert (await _run(start_program, "reset", "--yes"))[0] == 0
+    assert [path.name for path in (tmp_path / "data").iterdir()] == ["holiday.jpg"]
+
+
+async def test_a_missing_hub_address_and_a_missing_microphone_are_told_in_words(
+    hub: FakeHub, start_program: StartProgram
+) -> None:
+    code, words = await _run(start_program, "--microphone", "null", "--speaker", "null")
+    assert (code, "Which hub?" in words) == (2, True)
+    code, words = await _run(
+        start_program, "--hub", hub.url, "--microphone", "file:/nowhere.wav", "--speaker", "null"
+    )
+    assert (code, "cannot be used" in words) == (2, True)
+    assert "Traceback" not in words
+
+
+@pytest.mark.parametrize(
+    ("given", "url"),
+    [
+        ("http://hub.local:8000/", "http://hub.local:8000"),
+        ("https://hub.example", "https://hub.example"),
+        ("192.168.1.10:8000", "http://192.168.1.10:8000"),
+    ],
+)
+def test_an_address_is_understood_as_people_write_it(given: str, url: str) -> None:
+    assert normalize_hub_url(given) == url
+
+
+@pytest.mark.parametrize("given", ["ftp://hub", "http://", "://"])
+def test_a_wrong_address_is_told_in_words(given: str) -> None:
+    with pytest.raises(AgentError, match="is not the address of a hub"):
+        normalize_hub_url(given)
+
+
+def test_the_socket_is_as_safe_as_the_address(tmp_path: Path) -> None:
+    arguments = make_parser().parse_args(["--hub", "https://hub.example", "--data-dir", str(tmp_path)])
+    assert config_from(arguments, remembered_hub_url=None).socket_url == "wss://hub.example/ws/device/"
+
+
+def test_the_serial_stays_the_same() -> None:
+    assert default_serial() == default_serial()
+    assert len(default_serial()) >= 8
+
+
+def test_no_hub_is_remembered_where_there_is_none(tmp_path: Path) -> None:
+    assert remembered_hub_url(tmp_path) is None
+    (tmp_path / ENROLLMENT_FILE).write_text("{}", encoding="utf-8")
+    assert remembered_hub_url(tmp_path) is None
