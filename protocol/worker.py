@@ -30,7 +30,7 @@ class LegOffer(Message):
 class LegCandidate(Message):
     type: Literal["leg_candidate"] = "leg_candidate"
     leg_id: UUID
-    candidate: str | None
+    candidate: str | None = None  # None ends the candidates, and is left out on the way
     sdp_mid: str | None = None
     sdp_m_line_index: int | None = None
 
