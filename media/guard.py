@@ -6,6 +6,7 @@ before the queue, the queue has a limit, and an unreadable packet inside the sec
 and dropped. `tests/media/test_guard.py` fails when the names used here change upstream.
 """
 
+import asyncio
 from typing import Any, Final
 
 import structlog
@@ -39,6 +40,14 @@ def install() -> None:
     setattr(Connection, "data_received", _guard_datagrams(Connection.data_received))  # noqa: B010
     for name in ("_handle_rtp_data", "_handle_rtcp_data"):
         setattr(RTCDtlsTransport, name, _guard_packets(getattr(RTCDtlsTransport, name)))
+
+
+async def end_consent(transport: Any) -> None:
+    """End aioice's consent checks, which begin after `close` and never end where it came while connecting."""
+    task: asyncio.Task[None] | None = transport._connection._query_consent_task
+    if task is not None and not task.done():
+        task.cancel()
+        await asyncio.wait({task})
 
 
 def _guard_datagrams(inner: Any) -> Any:

@@ -1,5 +1,6 @@
 """One peer connection: answers one offer, hands over microphone packets, sends what it is given."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -19,12 +20,13 @@ from media import guard
 from media.rtp import PacketReceiver, PacketSender, take_over
 from media.sdp import MAX_CANDIDATES, AudioOffer, BadSdpError, read_candidate, read_offer, write_answer
 from media.stats import LegStats, leg_stats
-from media.supervise import Supervisor
+from media.supervise import Supervisor, log_failure
 from media.timeline import MicPacket
 from protocol.messages import IceServer
 
 log = structlog.get_logger(__name__)
 
+_CONNECTING_ENDS_S: Final = 1.0  # one turn of the ICE checks takes 20 ms
 _RENEW_BEFORE: Final = timedelta(days=7)
 _CAPABILITIES: Final = RTCRtpReceiver.getCapabilities("audio")
 _OPUS: Final = (
@@ -49,11 +51,33 @@ _CERTIFICATE = _SharedCertificate()
 
 
 class PeerConnection(RTCPeerConnection):
-    """aiortc's, with the certificate of the process. aiortc has no parameter for it."""
+    """aiortc's, with the certificate of the process, and without tasks that outlive `close`.
+
+    aiortc has no parameter for the first, and does not keep the tasks in which it connects.
+    """
 
     def __init__(self, configuration: RTCConfiguration) -> None:
         super().__init__(configuration)
         self._RTCPeerConnection__certificates = [_CERTIFICATE.get()]
+        self._connecting: set[asyncio.Task[None]] = set()
+
+    async def close(self) -> None:
+        await super().close()
+        if self._connecting:
+            await asyncio.wait(set(self._connecting), timeout=_CONNECTING_ENDS_S)
+        for transceiver in self.getTransceivers():
+            await guard.end_consent(transceiver.receiver.transport.transport)
+
+    async def _RTCPeerConnection__connect(self) -> None:  # noqa: N802
+        task = asyncio.current_task()
+        if task is not None:
+            self._connecting.add(task)
+            task.add_done_callback(self._connecting.discard)
+        connect: Any = super()
+        try:
+            await connect._RTCPeerConnection__connect()
+        except Exception as error:
+            log_failure("connecting_failed", error)
 
 
 class Peer:

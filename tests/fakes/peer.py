@@ -13,13 +13,13 @@ import numpy.typing as npt
 from aiortc import (
     MediaStreamTrack,
     RTCConfiguration,
-    RTCPeerConnection,
     RTCSessionDescription,
 )
 from aiortc.mediastreams import MediaStreamError
 from av import AudioFrame, AudioResampler
 
 from media.opus import mono_samples
+from media.peer import PeerConnection
 from media.worker import MediaWorker
 from protocol.worker import LegCandidate, LegOffer
 from tests.fakes.door import FakeDoor
@@ -69,7 +69,7 @@ class RealPeer:
         self.worker, self.door = worker, door
         self.leg_id, self.participant_id = uuid4(), uuid4()
         self.microphone = ToneTrack(frequency_hz)
-        self.connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self.connection = PeerConnection(RTCConfiguration(iceServers=[]))
         self.connection.on("track", self._track_came)
         self._parts: list[Samples] = []
         self._listening: asyncio.Task[None] | None = None

@@ -28,8 +28,8 @@ async def test_both_hear_the_other_and_nobody_hears_himself(worker: MediaWorker,
         assert loudest_hz(heard_by_anna[tail]) == pytest.approx(1000, abs=3)
         assert loudest_hz(heard_by_ben[tail]) == pytest.approx(440, abs=3)
         assert level_db(heard_by_anna[tail], 1000) > -15
-        assert level_db(heard_by_anna[tail], 440) < -55
-        assert level_db(heard_by_ben[tail], 1000) < -55
+        assert level_db(heard_by_anna[tail], 440) < -40
+        assert level_db(heard_by_ben[tail], 1000) < -40
 
 
 async def test_the_recordings_begin_together_and_hold_each_voice_alone(

@@ -1,0 +1,173 @@
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from media.sdp import (
+    MAX_CANDIDATES,
+    MAX_LINES,
+    AudioOffer,
+    BadSdpError,
+    read_candidate,
+    read_offer,
+    write_answer,
+)
+
+pytestmark = pytest.mark.unit
+
+SESSION = ["v=0", "o=- 1 2 IN IP4 127.0.0.1", "s=-", "t=0 0", "a=group:BUNDLE 0", "a=msid-semantic: WMS *"]
+TRANSPORT = [
+    "c=IN IP4 0.0.0.0",
+    "a=ice-ufrag:abcd",
+    "a=ice-pwd:abcdefghijklmnopqrstuvwx",
+    "a=fingerprint:sha-256 " + ":".join(["AB"] * 32),
+    "a=setup:actpass",
+    "a=rtcp-mux",
+    "a=sendrecv",
+]
+AUDIO = [
+    "m=audio 9 UDP/TLS/RTP/SAVPF 111 0",
+    *TRANSPORT,
+    "a=mid:0",
+    "a=rtpmap:111 opus/48000/2",
+    "a=fmtp:111 minptime=10;useinbandfec=1",
+]
+VIDEO = ["m=video 9 UDP/TLS/RTP/SAVPF 96 97", *TRANSPORT, "a=mid:1", "a=rtpmap:96 VP8/90000"]
+DATA = ["m=application 9 UDP/DTLS/SCTP webrtc-datachannel", *TRANSPORT, "a=mid:2", "a=sctp-port:5000"]
+
+
+def text(*groups: list[str]) -> str:
+    return "".join(f"{line}\r\n" for lines in groups for line in lines)
+
+
+def refusal(offer: str) -> str:
+    with pytest.raises(BadSdpError) as caught:
+        read_offer(offer)
+    return str(caught.value)
+
+
+def outcome(offer: str) -> tuple[AudioOffer | None, str]:
+    try:
+        return read_offer(offer), ""
+    except BadSdpError as error:
+        return None, str(error)
+
+
+def test_an_audio_offer_is_taken() -> None:
+    offer = read_offer(text(SESSION, AUDIO))
+    assert (offer.audio_index, offer.mid, offer.mids) == (0, "0", frozenset({"0"}))
+    assert "a=rtpmap:111 opus/48000/2" in offer.sdp
+
+
+def test_lines_may_end_without_a_carriage_return() -> None:
+    assert read_offer(text(SESSION, AUDIO).replace("\r\n", "\n")).mid == "0"
+
+
+@given(st.text(max_size=300))
+def test_any_text_is_taken_or_refused_with_words(offer: str) -> None:
+    taken, words = outcome(offer)
+    assert (taken is None) == words.endswith(".")
+
+
+@given(
+    st.lists(
+        st.sampled_from([*SESSION, *AUDIO, *VIDEO, *DATA, "m=audio", "a=rtpmap:111", "a=mid:", "v=1"]),
+        max_size=40,
+    )
+)
+def test_any_order_of_lines_is_taken_or_refused_with_words(lines: list[str]) -> None:
+    taken, words = outcome(text(lines))
+    assert (taken is None) == words.endswith(".")
+    assert taken is None or taken.sdp.count("m=audio") == 1
+
+
+@pytest.mark.parametrize(
+    ("offer", "words"),
+    [
+        ("", "not a session description"),
+        ("hello", "not a session description"),
+        ("v=0\r\n\x00\r\n", "not a session description"),
+        (text(SESSION, ["a=" + "x" * 2000], AUDIO), "not a session description"),
+        (text(SESSION), "no audio"),
+        (text(SESSION, VIDEO), "no audio"),
+        (text(SESSION, ["m=audio x y z"]), "malformed"),
+        (text(SESSION, AUDIO, AUDIO, AUDIO, AUDIO), "media sections"),
+        (text(SESSION, [line for line in AUDIO if "opus" not in line]), "no Opus"),
+        (text(SESSION, [line for line in AUDIO if "ice-pwd" not in line]), "ICE password"),
+        (text(SESSION, [line for line in AUDIO if "fingerprint" not in line]), "fingerprint"),
+        (text(SESSION, [line for line in AUDIO if "rtcp-mux" not in line]), "multiplexing"),
+        (text(SESSION, [line for line in AUDIO if "mid" not in line]), "media id"),
+        (text(SESSION, AUDIO, [f"a=ssrc:{n} cname:x" for n in range(17)]), "too many sources"),
+        (text(SESSION, AUDIO, ["a=x"] * MAX_LINES), "lines"),
+        (
+            text(SESSION, AUDIO, ["a=candidate:1 1 udp 1 192.0.2.1 9 typ host"] * (MAX_CANDIDATES + 1)),
+            "network addresses",
+        ),
+        ("v=0\r\n" * 1_000_000, "characters"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_with_words(offer: str, words: str) -> None:
+    began = time.perf_counter()
+    message = refusal(offer)
+    assert words in message
+    assert time.perf_counter() - began < 0.2
+    assert "a=" not in message
+
+
+def test_other_sections_are_cut_out_and_refused_in_their_places() -> None:
+    offer = read_offer(text(SESSION, VIDEO, AUDIO, DATA))
+    assert offer.audio_index == 1
+    assert "m=video" not in offer.sdp
+    assert "m=application" not in offer.sdp
+    answer = write_answer(offer, text(SESSION, AUDIO))
+    media = [line for line in answer.splitlines() if line.startswith("m=")]
+    assert media == [
+        "m=video 0 UDP/TLS/RTP/SAVPF 96 97",
+        "m=audio 9 UDP/TLS/RTP/SAVPF 111 0",
+        "m=application 0 UDP/DTLS/SCTP webrtc-datachannel",
+    ]
+    assert "a=group:BUNDLE 0" in answer.splitlines()
+    assert [line for line in answer.splitlines() if line.startswith("a=mid:")] == [
+        "a=mid:1",
+        "a=mid:0",
+        "a=mid:2",
+    ]
+
+
+def test_the_answer_asks_for_one_voice_with_error_correction() -> None:
+    answer = write_answer(read_offer(text(SESSION, AUDIO)), text(SESSION, AUDIO))
+    assert [line for line in answer.splitlines() if line.startswith("a=fmtp")] == [
+        "a=fmtp:111 minptime=10;useinbandfec=1;stereo=0"
+    ]
+
+
+def test_candidates_are_taken_out_to_be_added_after_the_answer() -> None:
+    line = "a=candidate:1 1 udp 2122260223 192.0.2.1 54321 typ host"
+    offer = read_offer(text(SESSION, AUDIO, [line, "a=end-of-candidates"]))
+    assert offer.candidates == ["1 1 udp 2122260223 192.0.2.1 54321 typ host"]
+    assert offer.candidates_complete
+    assert "candidate" not in offer.sdp
+
+
+def test_with_one_bundle_the_candidates_of_a_refused_section_count() -> None:
+    session = [line.replace("BUNDLE 0", "BUNDLE 1 0") for line in SESSION]
+    offer = read_offer(text(session, [*VIDEO, "a=candidate:1 1 udp 1 192.0.2.1 9 typ host"], AUDIO))
+    assert isinstance(offer, AudioOffer)
+    assert len(offer.candidates) == 1
+    assert offer.mids == {"0", "1"}
+
+
+@pytest.mark.parametrize("prefix", ["", "candidate:", "a=candidate:"])
+def test_a_candidate_is_read_with_and_without_its_prefix(prefix: str) -> None:
+    candidate = read_candidate(prefix + "1 1 udp 2122260223 192.0.2.1 54321 typ host")
+    assert (candidate.ip, candidate.port, candidate.type) == ("192.0.2.1", 54321, "host")
+
+
+@given(st.text(max_size=200))
+def test_any_text_is_a_candidate_or_refused(candidate: str) -> None:
+    try:
+        read_candidate(candidate)
+    except BadSdpError:
+        return
+    assert len(candidate.split()) >= 8
