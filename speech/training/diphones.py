@@ -211,10 +211,8 @@ def _rows(
     inside = np.where((marks >= instance.start) & (marks < instance.end))[0]
     if len(inside) == 0:
         inside = np.array([int(np.argmin(abs(marks - (instance.start + instance.end) / 2)))])
-    if len(inside) > 1:
-        inside = inside[(inside > 0) & (inside < len(marks) - 1)]
-    else:
-        inside = np.clip(inside, 1, len(marks) - 2)
+    is_inner = (inside > 0) & (inside < len(marks) - 1)
+    inside = inside[is_inner] if len(inside) > 1 else np.clip(inside, 1, len(marks) - 2)
     rows = []
     for number in [inside[0] - 1, *inside]:
         period = samples[marks[number] : marks[number + 1]]
