@@ -65,9 +65,11 @@ def preview(request: HttpRequest) -> HttpResponse:
     need(membership, Permission.ANNOUNCE)
     form = AnnounceForm(request.POST, household=membership.household)
     form.is_valid()
-    row = clip_request(
-        household=membership.household, text=form.cleaned_data.get("text", ""), voice_id=form.voice()
-    )
+    text = form.cleaned_data.get("text", "")
+    try:
+        row = clip_request(household=membership.household, text=text, voice_id=form.voice())
+    except Invalid as error:
+        return render(request, "common/_error.html", {"error": error}, status=422)
     if row.state != ClipState.READY:
         delay_on_commit(clip_make_task, row.pk)
     return render(request, "announcements/_preview.html", {"clip": row})

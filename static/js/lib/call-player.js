@@ -162,8 +162,8 @@ class CallPlayer extends HTMLElement {
     for (let i = 0; i < bars; i++) {
       const from = Math.floor((i * peaks.length) / bars);
       const to = Math.max(from + 1, Math.floor(((i + 1) * peaks.length) / bars));
-      // The square root lets quiet speech be seen beside a loud word.
-      const peak = Math.sqrt(Math.max(0, ...peaks.slice(from, to)) / loudest);
+      // Below one, so that quiet speech is seen beside a loud word.
+      const peak = (Math.max(0, ...peaks.slice(from, to)) / loudest) ** 0.8;
       const tall = Math.max(1.5, peak * (middle - 3));
       const left = i * (BAR_PX + GAP_PX);
       context.globalAlpha = left < heard ? 1 : 0.4;

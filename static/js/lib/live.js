@@ -8,7 +8,7 @@ const STALE_AFTER_MS = 1_500;
 export function showPresence({ device_id: deviceId, is_online: isOnline, last_seen_at: lastSeenAt }) {
   for (const element of document.querySelectorAll(`[data-presence="${deviceId}"]`)) {
     element.dataset.online = String(isOnline);
-    const since = !isOnline && lastSeenAt ? `, seen ${ago(new Date(lastSeenAt))}` : "";
+    const since = !isOnline && !("short" in element.dataset) && lastSeenAt ? `, seen ${ago(new Date(lastSeenAt))}` : "";
     element.textContent = isOnline ? "Online" : `Offline${since}`;
   }
   for (const element of document.querySelectorAll(`[data-needs-online="${deviceId}"]`)) {

@@ -139,7 +139,7 @@ class CallView extends HTMLElement {
     this.#call = null;
     this.dataset.state = "ended";
     const answered = outcome === "answered";
-    const words = answered && durationS ? `Call ended (${clock(durationS)})` : (OUTCOMES[outcome] ?? "Call ended");
+    const words = answered && durationS ? `Call ended (${clock(Math.round(durationS))})` : (OUTCOMES[outcome] ?? "Call ended");
     const status = this.#part("status");
     status.classList.remove("visually-hidden");
     status.textContent = !answered && reason ? reason : words;
