@@ -3,7 +3,7 @@
 from typing import Any
 
 from celery import Task
-from django.db import close_old_connections, transaction
+from django.db import transaction
 from django_scopes import scopes_disabled
 
 
@@ -11,7 +11,6 @@ class HubTask(Task):  # type: ignore[type-arg]  # Task takes no parameters at ru
     """Runs outside of any household scope: a task looks its one row up by key and follows that row."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        close_old_connections()
         with scopes_disabled():
             return super().__call__(*args, **kwargs)
 

@@ -200,6 +200,7 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TASK_TIME_LIMIT = 3600
+CELERY_BEAT_SYNC_EVERY = 10  # tasks sent; the times of the last runs are also what its health check reads
 CELERY_BEAT_SCHEDULE = {
     "end forgotten calls": {"task": "calls.tasks.calls_sweep_task", "schedule": schedule(5.0)},
     "notice devices that went away": {"task": "devices.tasks.presence_sweep_task", "schedule": schedule(5.0)},

@@ -1,0 +1,113 @@
+"""Nothing stays half made: forgotten calls end, with a reason in words."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from django.conf import LazySettings
+from django.db import IntegrityError
+from django_scopes import scopes_disabled
+
+from calls.models import Call, CallParticipant, Recording, RecordingState
+from calls.placement import worker_goodbye, worker_heartbeat
+from calls.services import call_accept, call_end, call_leg_joined, call_ring, call_start
+from calls.sweep import calls_sweep
+from common.clock import now
+from common.errors import DeviceBusy, Unavailable
+from protocol.messages import CallOutcome, CallState
+from tests.plugin_cast import Cast, device_go_online
+
+pytestmark = [pytest.mark.integration, pytest.mark.django_db]
+
+
+@pytest.fixture(autouse=True)
+def no_scope() -> Iterator[None]:
+    with scopes_disabled():
+        yield
+
+
+@pytest.fixture
+def call(cast: Cast) -> Iterator[Call]:
+    worker_heartbeat(worker_id="w", leg_count=0)
+    device_go_online(cast.kitchen)
+    yield call_start(membership=cast.anna, device=cast.kitchen)
+    worker_goodbye(worker_id="w")
+
+
+def age(call: Call, seconds: float) -> None:
+    moment = now() - timedelta(seconds=seconds)
+    Call.objects.filter(pk=call.pk).update(created_at=moment)
+    Call.objects.filter(pk=call.pk).exclude(accepted_at=None).update(accepted_at=moment)
+    call.refresh_from_db()
+
+
+def test_a_call_that_nobody_answers_ends_after_the_ring_time(call: Call, settings: LazySettings) -> None:
+    call_ring(call=call)
+    age(call, settings.RING_TIMEOUT_S - 2)
+    assert calls_sweep() == 0
+    age(call, settings.RING_TIMEOUT_S + 1)
+    assert calls_sweep() == 1
+    call.refresh_from_db()
+    assert (call.state, call.outcome) == (CallState.ENDED, CallOutcome.NO_ANSWER)
+    assert call.reason == "Kitchen speaker did not answer."
+
+
+def test_an_accepted_call_without_audio_ends_as_failed(call: Call, settings: LazySettings) -> None:
+    call_accept(call=call)
+    age(call, settings.CONNECT_TIMEOUT_S + 1)
+    assert calls_sweep() == 1
+    call.refresh_from_db()
+    assert (call.outcome, call.reason) == (CallOutcome.FAILED, "No audio came through.")
+
+
+def test_a_call_whose_worker_is_gone_ends(call: Call) -> None:
+    worker_goodbye(worker_id="w")
+    assert calls_sweep() == 1
+    call.refresh_from_db()
+    assert call.outcome == CallOutcome.FAILED
+
+
+def test_a_call_in_full_swing_is_left_alone(call: Call) -> None:
+    call_accept(call=call)
+    for leg in CallParticipant.objects.filter(call=call):
+        call_leg_joined(leg=leg)
+    age(call, 7200)
+    assert calls_sweep() == 0
+
+
+def test_it_is_connected_only_when_both_ends_were_heard_and_the_call_was_accepted(call: Call) -> None:
+    caller, callee = CallParticipant.objects.filter(call=call).order_by("role")[::-1]
+    call_leg_joined(leg=caller)
+    call_leg_joined(leg=callee)
+    call.refresh_from_db()
+    assert call.state == CallState.CALLING
+    call_accept(call=call)
+    assert call.state == CallState.CONNECTED
+    call_end(call=call)
+    assert call.outcome == CallOutcome.ANSWERED
+    assert call.duration_s >= 0
+
+
+def test_a_device_is_in_one_call_at_a_time_and_the_second_try_stands_in_the_history(
+    call: Call, cast: Cast
+) -> None:
+    with pytest.raises(DeviceBusy):
+        call_start(membership=cast.ben, device=cast.kitchen)
+    assert Call.objects.get(outcome=CallOutcome.BUSY).state == CallState.ENDED
+    with pytest.raises(IntegrityError):
+        Call.objects.create(household=cast.anna.household, device=cast.kitchen)
+
+
+def test_without_a_media_worker_a_call_says_so_and_leaves_nothing(cast: Cast) -> None:
+    with pytest.raises(Unavailable, match="media worker"):
+        call_start(membership=cast.anna, device=cast.kitchen)
+    assert Call.objects.count() == 0
+
+
+def test_a_recording_that_its_worker_never_closed_is_marked(call: Call) -> None:
+    participant = call.participants.get(role="caller")
+    Recording.objects.create(household=call.household, call=call, participant=participant, name="x/y.ogg")
+    call_end(call=call)
+    Call.objects.filter(pk=call.pk).update(ended_at=now() - timedelta(minutes=3))
+    calls_sweep()
+    assert Recording.objects.get().state == RecordingState.LOST

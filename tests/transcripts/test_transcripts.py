@@ -1,0 +1,182 @@
+"""The job of a transcript: done once, lost never, and clear about what it waits for."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from django.conf import LazySettings
+from django_scopes import scopes_disabled
+
+from announcements.speech import clip_write
+from calls.models import Call, CallParticipant, Recording
+from calls.recordings import listening_copy_create, recording_finalize, recording_path
+from common.clock import now
+from common.files import folder_make_private
+from tests.plugin_cast import Cast
+from tests.sounds import opus_write
+from transcripts.models import Transcript, TranscriptSegment, TranscriptState
+from transcripts.selectors import conversation_get
+from transcripts.services import ATTEMPTS, transcript_create, transcript_request, transcripts_due
+
+pytestmark = [pytest.mark.integration, pytest.mark.django_db]
+START_S = 1_790_000_000.0
+
+
+@pytest.fixture(autouse=True)
+def no_scope() -> Iterator[None]:
+    with scopes_disabled():
+        yield
+
+
+@pytest.fixture
+def call(cast: Cast) -> Call:
+    """A call in which Anna asks and the kitchen answers two seconds later."""
+    call = Call.objects.create(
+        household=cast.anna.household, device=cast.kitchen, started_by=cast.anna.user, state="ended"
+    )
+    for role, name, text, offset in (
+        ("caller", "Anna", "Please open the curtains on Thursday.", 0.0),
+        ("callee", "Kitchen speaker", "Dinner is ready.", 2.0),
+    ):
+        participant = CallParticipant.objects.create(
+            household=call.household, call=call, role=role, display_name=name
+        )
+        recording_make(participant, text, offset)
+    return call
+
+
+def recording_make(participant: CallParticipant, text: str, offset_s: float) -> Recording:
+    recording = Recording.objects.create(
+        household=participant.household,
+        call=participant.call,
+        participant=participant,
+        name=f"test/{participant.public_id}.ogg",
+    )
+    path = recording_path(recording.name)
+    folder_make_private(path.parent)
+    duration_s = 1.0
+    if text:
+        duration_s = clip_write(text, None, path.with_suffix(".wav"))
+    opus_write(path.with_suffix(".wav") if text else None, path, silence_s=duration_s)
+    recording_finalize(
+        recording=recording,
+        started_at_s=START_S + offset_s,
+        duration_s=duration_s,
+        size_bytes=path.stat().st_size,
+        packets_lost=0,
+    )
+    return recording
+
+
+def transcripts_write() -> None:
+    rows = Transcript.objects.select_related("household", "recording__call", "recording__participant")
+    for transcript in rows.order_by("pk"):
+        transcript_create(transcript=transcript)
+
+
+def words(text: str) -> list[str]:
+    return "".join(c for c in text.lower() if c.isalpha() or c == " ").split()
+
+
+def test_the_conversation_says_who_said_what_in_order(call: Call) -> None:
+    transcripts_write()
+    conversation = conversation_get(call)
+    assert conversation.state == TranscriptState.READY
+    assert conversation.is_demo_model
+    said = [(turn.speaker, words(" ".join(s.text for s in turn.sentences))) for turn in conversation.turns]
+    assert said == [
+        ("Anna", ["please", "open", "the", "curtains", "on", "thursday"]),
+        ("Kitchen speaker", ["dinner", "is", "ready"]),
+    ]
+    assert 1.8 < conversation.turns[1].sentences[0].start_s < 2.8
+
+
+def test_finishing_a_recording_asks_for_a_transcript_once(call: Call) -> None:
+    recording = Recording.objects.first()
+    assert recording
+    recording_finalize(recording=recording, started_at_s=0, duration_s=9, size_bytes=1, packets_lost=0)
+    transcript_request(recording=recording)
+    assert Transcript.objects.count() == 2
+    recording.refresh_from_db()
+    assert recording.duration_s != 9
+
+
+def test_writing_it_twice_leaves_one_set_of_sentences(call: Call) -> None:
+    transcripts_write()
+    count = TranscriptSegment.objects.count()
+    Transcript.objects.update(state=TranscriptState.QUEUED)
+    transcripts_write()
+    assert TranscriptSegment.objects.count() == count
+
+
+def test_what_another_worker_holds_is_left_to_it(call: Call) -> None:
+    Transcript.objects.update(leased_until=now() + timedelta(minutes=1), state=TranscriptState.RUNNING)
+    transcripts_write()
+    assert TranscriptSegment.objects.count() == 0
+
+
+def test_a_recording_without_speech_is_ready_and_empty(cast: Cast) -> None:
+    call = Call.objects.create(household=cast.anna.household, device=cast.kitchen, state="ended")
+    participant = CallParticipant.objects.create(
+        household=call.household, call=call, role="caller", display_name="Anna"
+    )
+    recording_make(participant, "", 0)
+    transcripts_write()
+    conversation = conversation_get(call)
+    assert (conversation.state, conversation.has_speech) == (TranscriptState.READY, False)
+
+
+def test_a_missing_model_makes_it_wait_says_why_and_loses_nothing(
+    call: Call, settings: LazySettings, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    shipped = settings.SPEECH_MODELS_SHIPPED_ROOT
+    settings.SPEECH_MODELS_SHIPPED_ROOT = tmp_path_factory.mktemp("no-models")
+    transcripts_write()
+    conversation = conversation_get(call)
+    assert conversation.state == TranscriptState.WAITING
+    assert conversation.reason
+    assert transcripts_due() == []
+    settings.SPEECH_MODELS_SHIPPED_ROOT = shipped
+    assert len(transcripts_due()) == 2
+    transcripts_write()
+    assert conversation_get(call).state == TranscriptState.READY
+
+
+def test_a_job_left_by_a_crash_is_handed_out_again_but_not_for_ever(call: Call) -> None:
+    Transcript.objects.update(
+        state=TranscriptState.RUNNING, leased_until=now() - timedelta(seconds=1), attempt_count=1
+    )
+    assert len(transcripts_due()) == 2
+    Transcript.objects.update(attempt_count=ATTEMPTS)
+    assert transcripts_due() == []
+    assert conversation_get(call).state == TranscriptState.FAILED
+
+
+def test_a_recording_that_is_gone_fails_in_words(call: Call) -> None:
+    for recording in Recording.objects.all():
+        recording_path(recording.name).unlink()
+    transcripts_write()
+    conversation = conversation_get(call)
+    assert (conversation.state, conversation.reason) == (
+        TranscriptState.FAILED,
+        "The recording cannot be read.",
+    )
+
+
+def test_the_listening_copy_holds_both_voices_at_their_time(call: Call) -> None:
+    copy = listening_copy_create(call=call)
+    assert copy
+    longest = max(
+        r.duration_s + (2.0 if r.participant.role == "callee" else 0) for r in call.recordings.all()
+    )
+    assert copy.duration_s == pytest.approx(longest, abs=0.15)
+    caller, others = copy.peaks["caller"], copy.peaks["others"]
+    assert len(caller) == len(others)
+    before = int(len(others) * 1.8 / copy.duration_s)
+    assert max(others[:before]) < 0.01
+    assert min(max(caller[:before]), max(others)) > 0.1
+
+
+def test_no_copy_is_made_while_a_file_is_still_being_written(call: Call) -> None:
+    Recording.objects.filter(participant__role="callee").update(state="writing")
+    assert listening_copy_create(call=call) is None
