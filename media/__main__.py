@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import logging
 import os
 import secrets
 import signal
@@ -102,6 +103,8 @@ def main(words: list[str]) -> int:
     arguments = parse_arguments(words)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")
     django.setup()
+    for library in ("aiortc", "aioice"):  # their lesser messages hold addresses of people's networks
+        logging.getLogger(library).setLevel(logging.WARNING)
     asyncio.run(_main(arguments.worker_id or default_worker_id()))
     return 0
 

@@ -15,6 +15,7 @@ from aiortc import (
     RTCRtpReceiver,
     RTCSessionDescription,
 )
+from aiortc.rtcicetransport import parse_stun_turn_uri
 
 from media import guard
 from media.rtp import PacketReceiver, PacketSender, take_over
@@ -155,7 +156,7 @@ class Peer:
             if mid is None or mid in offer.mids:
                 self._tasks.spawn(self._connection.addIceCandidate(None), name="ice_candidates_end")
             return
-        if not (mid in offer.mids if mid is not None else index == offer.audio_index or len(offer.mids) > 1):
+        if not _is_for_audio(offer, mid, index):
             return
         candidate = read_candidate(text)
         self._candidate_count += 1
@@ -188,9 +189,23 @@ class Peer:
 
 
 def _ice_servers(servers: list[IceServer]) -> list[Any]:
-    """aiortc knows stun:, turn: and turns: URLs and ends in a ValueError on others."""
+    """Those that aiortc understands; it would end in a ValueError on others."""
     return [
         RTCIceServer(urls=urls, username=server.username, credential=server.credential)
         for server in servers
-        if (urls := [url for url in server.urls if url.startswith(("stun:", "turn:", "turns:"))])
+        if (urls := [url for url in server.urls if _is_understood(url)])
     ]
+
+
+def _is_understood(url: str) -> bool:
+    try:
+        return parse_stun_turn_uri(url)["scheme"] in {"stun", "turn", "turns"}
+    except ValueError:
+        log.warning("ice_server_ignored")
+        return False
+
+
+def _is_for_audio(offer: AudioOffer, mid: str | None, index: int | None) -> bool:
+    if mid is not None:
+        return mid in offer.mids
+    return index is None or index == offer.audio_index or len(offer.mids) > 1

@@ -140,7 +140,7 @@ def _lines_of(text: str) -> tuple[list[str], list[list[str]]]:
 
 def _section(lines: list[str]) -> _Section:
     match = _MEDIA_LINE.fullmatch(lines[0])
-    if match is None or len(match["formats"].split()) > MAX_PAYLOAD_TYPES:
+    if match is None:
         raise BadSdpError("A media section of the session description is malformed.")
     return _Section(lines, match["kind"], match["profile"], match["formats"])
 
@@ -154,6 +154,8 @@ def _check_audio(session: list[str], audio: _Section) -> None:
             raise BadSdpError(f"The offered audio has no {name}.")
     if not any(_OPUS.fullmatch(line) for line in audio.lines):
         raise BadSdpError("The offered audio has no Opus, the only codec of this hub.")
+    if len(audio.formats.split()) > MAX_PAYLOAD_TYPES:
+        raise BadSdpError("The offered audio has too many codecs.")
     if sum(line.startswith("a=ssrc") for line in audio.lines) > MAX_SSRC_LINES:
         raise BadSdpError("The offered audio has too many sources.")
 

@@ -162,9 +162,11 @@ class MediaWorker:
         leg = leg or self._make_leg(command)
         try:
             answer = await leg.answer(command.sdp, command.ice_servers)
-        except BadSdpError as error:
+        except Exception as error:
             if is_new:
                 await self._end_leg(leg, "bad offer", tell=False)
+            if not isinstance(error, BadSdpError):
+                raise
             self._outbox.refuse(command, ErrorCode.BAD_SDP, str(error))
             return
         if not leg.closed:

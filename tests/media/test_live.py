@@ -13,6 +13,7 @@ from media.door import LegState
 from media.peer import PeerConnection
 from media.worker import MediaWorker
 from protocol.errors import ErrorCode
+from protocol.messages import IceServer
 from protocol.worker import (
     CallClose,
     CaptureStart,
@@ -176,6 +177,30 @@ async def test_a_broken_offer_that_only_aiortc_understands_gets_words_too(
         )
         assert (await door.wait_for("error")).code is ErrorCode.BAD_SDP
         assert worker.leg_count == 0
+
+
+async def test_odd_ice_servers_are_left_out(worker: MediaWorker, door: FakeDoor) -> None:
+    async with RealPeer(worker, door) as anna:
+        servers = [
+            IceServer(urls=["http://x", "stun:", "turn:a?transport=sctp:::"], username="u", credential="c")
+        ]
+        offer = LegOffer(leg_id=anna.leg_id, sdp=await anna.offer(), ice_servers=servers, reply_channel="c")
+        await worker.handle(offer)
+        await door.wait_for("answer")
+
+
+async def test_a_failure_inside_leaves_no_half_made_leg(
+    worker: MediaWorker, door: FakeDoor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError
+
+    monkeypatch.setattr("media.leg.Peer", fail)
+    await worker.handle(
+        LegOffer(leg_id=uuid4(), call_id=uuid4(), sdp="v=0", ice_servers=[], reply_channel="c")
+    )
+    assert (await door.wait_for("error")).code is ErrorCode.INTERNAL
+    assert worker.leg_count == 0
 
 
 async def test_an_unknown_leg_has_no_connection(worker: MediaWorker, door: FakeDoor) -> None:

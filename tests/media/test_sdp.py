@@ -99,6 +99,7 @@ def test_any_order_of_lines_is_taken_or_refused_with_words(lines: list[str]) -> 
         (text(SESSION, [line for line in AUDIO if "rtcp-mux" not in line]), "multiplexing"),
         (text(SESSION, [line for line in AUDIO if "mid" not in line]), "media id"),
         (text(SESSION, AUDIO, [f"a=ssrc:{n} cname:x" for n in range(17)]), "too many sources"),
+        (text(SESSION, [AUDIO[0] + " 96" * 40, *AUDIO[1:]]), "too many codecs"),
         (text(SESSION, AUDIO, ["a=x"] * MAX_LINES), "lines"),
         (
             text(SESSION, AUDIO, ["a=candidate:1 1 udp 1 192.0.2.1 9 typ host"] * (MAX_CANDIDATES + 1)),
