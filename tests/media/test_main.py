@@ -1,0 +1,96 @@
+"""The process: commands go to the worker, a signal drains it, and the files are always closed."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from media.__main__ import default_worker_id, serve
+from protocol.worker import LegOffer, ToneStart, WorkerCommand
+from tests.fakes.door import FakeDoor
+
+pytestmark = pytest.mark.unit
+
+
+class FakeLink:
+    """The contract of media.hub.HubLink."""
+
+    made: "FakeLink"
+
+    def __init__(self, worker_id: str) -> None:
+        self.worker_id, self.door, self.load = worker_id, FakeDoor(), -1
+        self.inbox: asyncio.Queue[WorkerCommand | Exception] = asyncio.Queue()
+        self.left = asyncio.Event()
+        FakeLink.made = self
+
+    async def __aenter__(self) -> "FakeLink":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.left.set()
+
+    async def commands(self) -> AsyncIterator[WorkerCommand]:
+        while True:
+            command = await self.inbox.get()
+            if isinstance(command, Exception):
+                raise command
+            yield command
+
+    def report_load(self, leg_count: int) -> None:
+        self.load = leg_count
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch, settings: Any, tmp_path: Path) -> None:
+    module = ModuleType("media.hub")
+    module.HubLink = FakeLink  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "media.hub", module)
+    settings.RECORDINGS_ROOT, settings.CAPTURES_ROOT = tmp_path / "recordings", tmp_path / "captures"
+
+
+@pytest.mark.usefixtures("hub")
+async def test_it_takes_commands_survives_a_broken_one_and_stops() -> None:
+    stop = asyncio.Event()
+    running = asyncio.create_task(serve("w-1", stop))
+    await asyncio.sleep(0.05)
+    link = FakeLink.made
+    link.inbox.put_nowait(ValueError("unreadable"))
+    link.inbox.put_nowait(ToneStart(leg_id=uuid4(), frequency_hz=440, reply_channel="c", request_id="1"))
+    told = await link.door.wait_for("error")
+    assert told.request_id == "1"
+    assert link.load == 0
+    stop.set()
+    await asyncio.wait_for(running, 5)
+    assert link.left.is_set()
+
+
+@pytest.mark.usefixtures("hub")
+async def test_a_second_signal_does_not_wait_for_the_calls() -> None:
+    from tests.fakes.peer import RealPeer
+
+    stop = asyncio.Event()
+    running = asyncio.create_task(serve("w-2", stop))
+    await asyncio.sleep(0.05)
+    link = FakeLink.made
+    peer = RealPeer(None, link.door)  # type: ignore[arg-type]
+    sdp = await peer.offer()
+    link.inbox.put_nowait(LegOffer(leg_id=peer.leg_id, sdp=sdp, ice_servers=[], reply_channel="c"))
+    await link.door.wait_for("answer")
+    stop.set()
+    await asyncio.sleep(0.2)
+    assert not running.done()
+    stop.set()
+    await asyncio.wait_for(running, 5)
+    assert link.left.is_set()
+    await peer.close()
+
+
+def test_every_process_has_a_name_of_its_own_that_a_group_may_carry() -> None:
+    names = {default_worker_id() for _ in range(50)}
+    assert len(names) == 50
+    assert all(name.replace("-", "").isalnum() and len(name) < 60 for name in names)
