@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import io
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from uuid import UUID
@@ -24,8 +24,13 @@ log = structlog.get_logger(__name__)
 MAX_WAITING = 32
 MAX_CLIP_BYTES = 16 * 1024 * 1024
 MAX_CLIP_S = 180.0
+FETCH_WAITS_S = (0.5, 2.0, 5.0)
 
 Report = Callable[[AnnounceProgress], Awaitable[object]]
+
+
+class _UnreachableError(ClipError):
+    """It may be there in a moment."""
 
 
 class Announcer:
@@ -40,7 +45,9 @@ class Announcer:
         playout: Playout,
         state: DeviceState,
         report: Report,
+        fetch_waits_s: Sequence[float] = FETCH_WAITS_S,
     ) -> None:
+        self._fetch_waits_s = fetch_waits_s
         self._hub_url, self._http, self._journal = hub_url, http, journal
         self._playout, self._state, self._send = playout, state, report
         self._waiting: asyncio.Queue[tuple[Announce, float | None]] = asyncio.Queue(MAX_WAITING)
@@ -74,6 +81,10 @@ class Announcer:
             except AgentError as error:
                 log.warning("An announcement could not be played: {reason}", reason=str(error))
                 await self._report(announce, DeliveryState.FAILED, str(error))
+            except Exception:
+                # The next announcement must still be heard.
+                log.exception("An announcement could not be played.")
+                await self._report(announce, DeliveryState.FAILED, "Something in this device went wrong.")
             finally:
                 self._known.discard(announce.delivery_id)
 
@@ -81,7 +92,7 @@ class Announcer:
         if deadline is not None and time.monotonic() > deadline:
             await self._report(announce, DeliveryState.EXPIRED, "It was too old when its turn came.")
             return
-        clip = await self._fetch(announce)
+        clip = await self._fetch_patiently(announce)
         await self._report(announce, DeliveryState.FETCHED)
         samples = await asyncio.to_thread(_decode_clip, clip)
         await self._play(samples)
@@ -105,6 +116,16 @@ class Announcer:
             # It was heard, and that is what is reported; only a restart could repeat it.
             log.error("The journal cannot be written: {reason}", reason=error.strerror)
 
+    async def _fetch_patiently(self, announce: Announce) -> bytes:
+        """Tries again when the network or the hub stumbles. Raises ClipError."""
+        for wait_s in self._fetch_waits_s:
+            try:
+                return await self._fetch(announce)
+            except _UnreachableError as error:
+                log.info("Trying again to fetch an announcement", reason=str(error), wait_s=wait_s)
+                await asyncio.sleep(wait_s)
+        return await self._fetch(announce)
+
     async def _fetch(self, announce: Announce) -> bytes:
         """The clip's bytes. Raises ClipError in words."""
         if not announce.clip_url.startswith("/") or announce.clip_url.startswith("//"):
@@ -112,6 +133,8 @@ class Announcer:
         data = bytearray()
         try:
             async with self._http.stream("GET", self._hub_url + announce.clip_url) as response:
+                if response.status_code >= 500:
+                    raise _UnreachableError("The hub could not give out the announcement's sound.")
                 if response.status_code != 200:
                     raise ClipError(f"The hub did not give out the sound (status {response.status_code}).")
                 async for part in response.aiter_bytes():
@@ -119,7 +142,7 @@ class Announcer:
                     if len(data) > MAX_CLIP_BYTES:
                         raise ClipError("The announcement's sound is too large for this device.")
         except httpx.HTTPError as error:
-            raise ClipError("The announcement's sound could not be fetched from the hub.") from error
+            raise _UnreachableError("The announcement's sound could not be fetched from the hub.") from error
         if hashlib.sha256(data).hexdigest() != announce.clip_sha256.lower():
             raise ClipError("The announcement's sound arrived damaged.")
         return bytes(data)

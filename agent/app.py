@@ -85,6 +85,7 @@ class Agent:
             report=self.link.send,
         )
         self.online = asyncio.Event()
+        self._is_stopping = False
 
     async def run(self) -> None:
         work = asyncio.create_task(self._work(), name="agent work")
@@ -92,6 +93,7 @@ class Agent:
             # Shielded, so that the hang-up of a clean stop still finds the socket open.
             await asyncio.shield(work)
         finally:
+            self._is_stopping = True
             await self._hang_up()
             work.cancel()
             await asyncio.gather(work, return_exceptions=True)
@@ -148,7 +150,8 @@ class Agent:
 
     def _on_offline(self) -> None:
         self.online.clear()
-        log.warning("{device} is offline", device=self.identity.device_name)
+        if not self._is_stopping:
+            log.warning("{device} is offline", device=self.identity.device_name)
 
     def _on_message(self, message: Message) -> None:
         work = self._work_for(message)

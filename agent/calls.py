@@ -157,7 +157,15 @@ class Phone:
         log.info("{caller} is calling: answered", caller=call.caller_name)
         await self._send_accept(call)
         if self._call is call:
-            call.task = self._background.start(call.media.run(), name="call")
+            call.task = self._background.start(self._run_media(call, call.media), name="call")
+
+    async def _run_media(self, call: _Call, media: CallMedia) -> None:
+        try:
+            await media.run()
+        except Exception:
+            # A call that nobody tends would keep the device busy for ever.
+            log.exception("The call broke down.")
+            await self._hang_up(call, "Something in the device went wrong.")
 
     def _open_media(self, call: _Call) -> CallMedia:
         async def lost(reason: str) -> None:

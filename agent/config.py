@@ -50,7 +50,11 @@ class AgentConfig:
 def normalize_hub_url(text: str) -> str:
     """`http(s)://host[:port][/path]` without a slash at its end. Raises AgentError in words."""
     parts = urlsplit(text if "://" in text else f"http://{text}")
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        is_good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number, or too large
+        is_good = False
+    if not is_good:
         raise AgentError(f"{text!r} is not the address of a hub. It looks like http://192.168.1.10:8000")
     return f"{parts.scheme}://{parts.netloc}{parts.path}".rstrip("/")
 

@@ -88,8 +88,11 @@ class Peer:
         return time.monotonic() - self._heard_at
 
     async def make_offer(self) -> str:
-        """A complete SDP offer: all candidates are in it."""
-        transceiver = self._connection.addTransceiver(self._track, direction="sendrecv")
+        """A complete SDP offer: all candidates are in it. Raises PeerError for ICE servers that are none."""
+        try:
+            transceiver = self._connection.addTransceiver(self._track, direction="sendrecv")
+        except ValueError as error:
+            raise PeerError("The hub named a STUN or TURN server that cannot be used.") from error
         codecs = RTCRtpSender.getCapabilities("audio").codecs
         transceiver.setCodecPreferences([codec for codec in codecs if codec.mimeType.lower() == "audio/opus"])
         await self._connection.setLocalDescription(await self._connection.createOffer())

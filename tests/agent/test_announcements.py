@@ -1,6 +1,7 @@
 """Announcements: played once, whatever the hub and the power do."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -133,6 +134,57 @@ async def test_a_clip_that_is_not_there_fails_in_words(hub: FakeHub, start_agent
         failed = await hub.received(AnnounceProgress)
     assert failed.state is DeliveryState.FAILED
     assert "404" in (failed.reason or "")
+
+
+async def test_a_hub_that_stumbles_is_asked_again_for_the_clip(hub: FakeHub, start_agent: StartAgent) -> None:
+    hub.clip_troubles.extend([503])
+    async with start_agent():
+        await hub.online()
+        await hub.send(hub.make_announcement(CLIP))
+        await hub.received(AnnounceProgress, count=2)
+    assert states(hub) == [DeliveryState.FETCHED, DeliveryState.PLAYED]
+    assert len(hub.clip_fetches) == 2
+
+
+async def test_one_that_is_too_old_when_its_turn_comes_is_not_played(
+    hub: FakeHub, start_agent: StartAgent, tmp_path: Path
+) -> None:
+    soon = datetime.now(UTC) + timedelta(seconds=0.6)
+    async with start_agent():
+        await hub.online()
+        await hub.send(hub.make_announcement(wav_bytes(tone(hz=CLIP_HZ, seconds=1.0))))
+        await hub.send(hub.make_announcement(CLIP).model_copy(update={"expires_at": soon}))
+        await hub.received(AnnounceProgress, count=3)
+    assert states(hub) == [DeliveryState.FETCHED, DeliveryState.PLAYED, DeliveryState.EXPIRED]
+    assert loud_s(read_wav(tmp_path / "speaker.wav")) == pytest.approx(1.0, abs=0.05)
+
+
+async def test_a_device_whose_clock_is_wrong_plays_what_the_hub_sends(
+    hub: FakeHub, start_agent: StartAgent
+) -> None:
+    yesterday = datetime.now(UTC) - timedelta(days=1)
+    async with start_agent():
+        await hub.online()
+        await hub.send(hub.make_announcement(CLIP).model_copy(update={"expires_at": yesterday}))
+        await hub.received(AnnounceProgress, count=2)
+    assert states(hub) == [DeliveryState.FETCHED, DeliveryState.PLAYED]
+
+
+async def test_a_bug_in_one_announcement_does_not_silence_the_next(
+    hub: FakeHub, start_agent: StartAgent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with start_agent() as agent:
+        await hub.online()
+
+        async def break_down(samples: Samples) -> None:
+            raise RuntimeError("a bug")
+
+        with monkeypatch.context() as broken:
+            broken.setattr(agent.playout, "play", break_down)
+            await hub.send(hub.make_announcement(CLIP))
+            await hub.until(lambda: DeliveryState.FAILED in states(hub))
+        await hub.send(hub.make_announcement(CLIP))
+        await hub.until(lambda: DeliveryState.PLAYED in states(hub))
 
 
 @pytest.mark.parametrize("url", ["https://elsewhere.example/clip.wav", "//elsewhere.example/clip.wav"])

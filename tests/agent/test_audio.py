@@ -1,5 +1,7 @@
 """Samples in, samples out."""
 
+import asyncio
+import io
 import os
 import signal
 import subprocess
@@ -72,8 +74,6 @@ def test_a_sound_card_that_is_not_there_is_told_in_words(make: object) -> None:
 
 
 def test_a_clip_that_is_too_long_is_refused() -> None:
-    import io
-
     with pytest.raises(AudioError, match="longer than 1 s"):
         decode(io.BytesIO(wav_bytes(tone(hz=100.0, seconds=2.0))), max_s=1.0)
 
@@ -184,8 +184,6 @@ async def test_call_sound_is_ducked_under_a_clip() -> None:
     playout.open_call()
     for _ in range(4):
         playout.write_call(np.full(FRAME_SAMPLES, 8000, np.int16))
-    import asyncio
-
     clip = asyncio.create_task(playout.play(np.zeros(2 * FRAME_SAMPLES, np.int16)))
     await asyncio.sleep(0)
     assert playout.mix_frame().max() == 2000

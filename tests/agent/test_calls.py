@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 from cryptography.hazmat.primitives import hashes
 
+from agent.callmedia import CallMedia
 from agent.state import State
 from protocol.errors import ErrorCode
 from protocol.messages import (
@@ -19,6 +20,7 @@ from protocol.messages import (
     CallRinging,
     CallState,
     CallStateMessage,
+    IceServer,
     Stats,
     WebrtcOffer,
 )
@@ -308,3 +310,30 @@ async def test_a_clean_stop_hangs_up_within_two_seconds(hub: FakeHub, start_agen
         stopped_at = asyncio.get_running_loop().time()
     assert asyncio.get_running_loop().time() - stopped_at < 2
     assert (await hub.received(CallEnd)).call_id == call_id
+
+
+async def test_an_ice_server_that_is_none_does_not_break_the_device(
+    hub: FakeHub, start_agent: StartAgent
+) -> None:
+    hub.ice_servers = [IceServer(urls=["nonsense:somewhere"])]
+    async with start_agent(timings=replace(QUICK, media_lost_s=0.2)) as agent:
+        await hub.online()
+        call_id = await hub.call()
+        assert (await hub.received(CallEnd)).call_id == call_id
+        assert agent.state.state is State.IDLE
+
+
+async def test_a_bug_in_one_call_leaves_the_device_free_for_the_next(
+    hub: FakeHub, start_agent: StartAgent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def break_down(media: CallMedia) -> None:
+        raise RuntimeError("a bug")
+
+    async with start_agent():
+        await hub.online()
+        with monkeypatch.context() as broken:
+            broken.setattr(CallMedia, "run", break_down)
+            await hub.call()
+            await hub.received(CallEnd)
+        await hub.call()
+        await hub.leg()

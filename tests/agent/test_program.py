@@ -126,7 +126,7 @@ def test_an_address_is_understood_as_people_write_it(given: str, url: str) -> No
     assert normalize_hub_url(given) == url
 
 
-@pytest.mark.parametrize("given", ["ftp://hub", "http://", "://"])
+@pytest.mark.parametrize("given", ["ftp://hub", "http://", "://", "http://hub:99999", "http://hub:door"])
 def test_a_wrong_address_is_told_in_words(given: str) -> None:
     with pytest.raises(AgentError, match="is not the address of a hub"):
         normalize_hub_url(given)

@@ -32,6 +32,7 @@ from protocol.messages import (
     DeviceHello,
     Error,
     HelloAck,
+    IceServer,
     Ping,
     Pong,
     Unclaimed,
@@ -67,6 +68,8 @@ class FakeHub:
         self.token_times: list[float] = []
         self.clips: dict[str, bytes] = {}
         self.clip_fetches: list[str] = []
+        self.clip_troubles: deque[int] = deque()  # statuses that come before the clip
+        self.ice_servers: list[IceServer] = []
         self.messages: list[Message] = []
         self.hellos: list[DeviceHello] = []
         self.legs: list[FakeLeg] = []
@@ -218,6 +221,8 @@ class FakeHub:
             return self._token(TokenRequest.model_validate_json(body))
         if method == "GET" and path in self.clips:
             self.clip_fetches.append(path)
+            if self.clip_troubles:
+                return self.clip_troubles.popleft(), b"busy"
             return 200, self.clips[path]
         return 404, b"{}"
 
@@ -306,7 +311,7 @@ class FakeHub:
             household_id=uuid4(),
             household_name="Anna's home",
             voices=[],
-            ice_servers=[],
+            ice_servers=self.ice_servers,
             device_name="Kitchen speaker",
         )
         await socket.send(ack.to_json())
