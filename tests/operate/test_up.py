@@ -14,7 +14,7 @@ from tests.operate.hub_process import HubProcess, processes_of
 
 pytestmark = pytest.mark.integration
 
-SECOND_START_S = 60.0  # the figure is 10 s, on a machine that does nothing else; benchmarks.operate holds it
+SECOND_START_S = 60.0  # the figure is 10 s, on a machine that does nothing else; this one may be busy
 
 
 @pytest.fixture(scope="module")

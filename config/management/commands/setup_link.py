@@ -1,0 +1,19 @@
+"""`manage.py setup_link`: where the owner account is made, for a hub without a terminal of its own."""
+
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand
+
+from households.services import setup_token_make
+
+
+class Command(BaseCommand):
+    help = "Print a new set-up link; the one before stops working. Says so when there is an owner already."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        token = setup_token_make()
+        if token is None:
+            self.stdout.write(f"This hub has an owner. Sign in at {settings.HUB_URL}")
+        else:
+            self.stdout.write(f"{settings.HUB_URL}/setup/?token={token}")

@@ -1,0 +1,201 @@
+import hashlib
+import ipaddress
+import json
+import re
+import stat
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from jsonschema import Draft7Validator
+
+from config.programs import hub_programs
+
+pytestmark = pytest.mark.unit
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCKER = ROOT / "docker"
+SCHEMAS = Path(__file__).parent / "schemas"
+# One address or more of every block that IANA keeps for special purposes (RFC 6890 and its updates).
+SPECIAL_PURPOSE = [
+    "0.1.2.3",
+    "10.0.0.1",
+    "10.255.255.254",
+    "100.64.0.1",
+    "100.127.255.254",
+    "127.0.0.1",
+    "127.255.255.254",
+    "169.254.169.254",
+    "172.16.0.1",
+    "172.31.255.254",
+    "192.0.0.8",
+    "192.0.2.1",
+    "192.88.99.1",
+    "192.168.0.1",
+    "192.168.255.254",
+    "198.18.0.1",
+    "198.19.255.254",
+    "198.51.100.1",
+    "203.0.113.1",
+    "224.0.0.251",
+    "239.255.255.250",
+    "240.0.0.1",
+    "255.255.255.255",
+    "::",
+    "::1",
+    "::ffff:10.0.0.1",
+    "::ffff:127.0.0.1",
+    "64:ff9b::a00:1",
+    "64:ff9b:1::1",
+    "100::1",
+    "100:0:0:1::1",
+    "2001::1",
+    "2001:10::1",
+    "2001:20::1",
+    "2001:db8::1",
+    "2002:a00:1::",
+    "3fff::1",
+    "5f00::1",
+    "fc00::1",
+    "fd12:3456::1",
+    "fe80::1",
+    "fec0::1",
+    "ff02::1",
+]
+PUBLIC = [
+    "1.1.1.1",
+    "9.9.9.9",
+    "100.63.255.255",
+    "100.128.0.0",
+    "172.32.0.0",
+    "198.17.255.255",
+    "2001:200::1",
+    "2606:4700::1111",
+    "2a00::1",
+]
+
+
+@pytest.fixture(scope="module")
+def compose() -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load((DOCKER / "compose.yml").read_text())
+    return loaded
+
+
+def test_hadolint_finds_nothing_in_the_dockerfile() -> None:
+    hadolint = Path(sys.executable).with_name("hadolint")
+    done = subprocess.run([hadolint, DOCKER / "Dockerfile"], capture_output=True, text=True, check=False)
+    assert (done.stdout + done.stderr, done.returncode) == ("", 0)
+
+
+def test_the_vendored_schema_is_the_one_of_its_readme() -> None:
+    sums = re.findall(r"^([0-9a-f]{64})  (\S+)$", (SCHEMAS / "README.md").read_text(), re.MULTILINE)
+    assert {name for _, name in sums} == {path.name for path in SCHEMAS.glob("*.json")}
+    for checksum, name in sums:
+        assert hashlib.sha256((SCHEMAS / name).read_bytes()).hexdigest() == checksum
+
+
+def test_the_compose_file_obeys_the_compose_specification(compose: dict[str, Any]) -> None:
+    schema = json.loads((SCHEMAS / "compose-spec.json").read_text())
+    assert [error.message for error in Draft7Validator(schema).iter_errors(compose)] == []
+    broken = compose | {"services": compose["services"] | {"web": {"imagine": "x"}}}
+    assert list(Draft7Validator(schema).iter_errors(broken))
+
+
+def test_every_service_that_stays_has_a_health_check(compose: dict[str, Any]) -> None:
+    services = compose["services"]
+    assert set(services) >= {"web", "media", "tasks", "beat", "postgres", "redis", "coturn", "caddy"}
+    staying = {name: service for name, service in services.items() if service["restart"] != "no"}
+    assert set(services) - set(staying) == {"migrate"}
+    assert [name for name, service in staying.items() if not service.get("healthcheck", {}).get("test")] == []
+
+
+def test_compose_names_only_what_it_defines(compose: dict[str, Any]) -> None:
+    for service in compose["services"].values():
+        assert set(service.get("networks", [])) <= set(compose["networks"])
+        assert set(service.get("depends_on", {})) <= set(compose["services"])
+        assert ("network_mode" in service) != bool(service.get("networks"))
+        for volume in service.get("volumes", []):
+            source = volume.split(":")[0]
+            assert (DOCKER / source).exists() if source.startswith(".") else source in compose["volumes"]
+
+
+def test_every_variable_of_compose_stands_in_the_example_and_no_secret_does() -> None:
+    text = (DOCKER / "compose.yml").read_text()
+    wanted = set(re.findall(r"\$\{([A-Z_]+)", text))
+    example = dict(re.findall(r"^([A-Z_]+)=(.*)$", (DOCKER / ".env.example").read_text(), re.MULTILINE))
+    assert set(example) == wanted
+    assert {name: example[name] for name in example if re.search("PASSWORD|SECRET", name)} == {
+        "POSTGRES_PASSWORD": "",
+        "REDIS_PASSWORD": "",
+        "HUB_TURN_SECRET": "",
+    }
+    # Without its value Compose must stop with a sentence, at its first use at least.
+    assert all(f"${{{name}:?" in text for name in wanted if not re.search("HOST_PORT|MEDIA_IP", name))
+
+
+def test_the_image_runs_as_nobody_in_particular_and_carries_no_secret() -> None:
+    dockerfile = (DOCKER / "Dockerfile").read_text()
+    last_stage = dockerfile[dockerfile.rindex("\nFROM ") :]
+    assert re.search(r"^USER 10001:10001$", last_stage, re.MULTILINE)
+    assert "HUB_DATA_DIR=/tmp/build" in dockerfile
+    assert not re.search(r"SECRET|PASSWORD", dockerfile)
+    ignored = (ROOT / ".dockerignore").read_text().split("\n")
+    assert {".git", "data", ".env", "**/.env", ".venv"} <= set(ignored)
+
+
+def test_the_entry_commands_are_those_of_the_supervisor(tmp_path: Path) -> None:
+    python = tmp_path / "python"
+    python.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    python.chmod(python.stat().st_mode | stat.S_IXUSR)
+    entries = {
+        "web": ["web"],
+        "media": ["media"],
+        "speech": ["tasks", "speech", "tts,default"],
+        "words": ["tasks", "words", "stt"],
+        "beat": ["beat"],
+    }
+    programs = hub_programs(host="0.0.0.0", port=8000)
+    assert {program.name for program in programs} == set(entries)
+    for program in programs:
+        entry = subprocess.run(
+            [DOCKER / "entrypoint", *entries[program.name]],
+            env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        words = list(program.command[1:])
+        if words[0] == "-W":
+            words = words[2:]
+        assert entry.stdout.split("\n")[:-1] == words
+
+
+def test_the_entry_point_refuses_what_it_does_not_know() -> None:
+    done = subprocess.run([DOCKER / "entrypoint", "dance"], capture_output=True, text=True, check=False)
+    assert done.returncode == 64
+    assert "Known: web, media" in done.stderr
+
+
+def denied(address: str) -> bool:
+    wanted = ipaddress.ip_address(address)
+    ranges = re.findall(
+        r"^denied-peer-ip=(\S+?)-(\S+)$", (DOCKER / "turnserver.conf").read_text(), re.MULTILINE
+    )
+    for first, last in ranges:
+        low, high = ipaddress.ip_address(first), ipaddress.ip_address(last)
+        if low.version == wanted.version and int(low) <= int(wanted) <= int(high):
+            return True
+    return False
+
+
+@pytest.mark.parametrize("address", SPECIAL_PURPOSE)
+def test_turn_relays_to_no_special_purpose_address(address: str) -> None:
+    assert denied(address)
+
+
+@pytest.mark.parametrize("address", PUBLIC)
+def test_turn_relays_to_the_public_internet(address: str) -> None:
+    assert not denied(address)
