@@ -1,5 +1,7 @@
+import shutil
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from pytest_django.fixtures import Settings
@@ -97,6 +99,15 @@ def test_no_network_is_said_in_a_sentence(models_root: Path, settings: Settings)
         DownloadFailed, match=r"cannot be reached. Is this machine connected to the internet\?"
     ):
         download(VOICE_ID)
+
+
+def test_a_disk_without_room_is_said_before_anything_is_fetched(
+    model_hub: FakeModelHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=1_000_000))
+    with pytest.raises(DownloadFailed, match=r"50 MB needed, 1 MB free"):
+        download(VOICE_ID)
+    assert not model_hub.sent_bytes
 
 
 def test_a_model_that_the_hub_took_away_is_said_so(model_hub: FakeModelHub) -> None:
