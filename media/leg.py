@@ -86,6 +86,7 @@ class Leg:
         if self.closed:
             await peer.aclose()
             return answer
+        self._opened_at_s = self._clock()
         if self._peer is None:
             self._peer = peer
             self._alive_at_s = self._clock()
@@ -138,6 +139,8 @@ class Leg:
             self._change(LegState.LOST)
         elif self.state is LegState.LOST:
             self._change(LegState.CONNECTED)
+        if self._next_peer is not None and now_s - self._next_peer.created_at_s > self._limits.closed_after_s:
+            self._peer_ended(self._next_peer, "failed")
         for recorder in (self.recording, self.capture):
             if recorder is not None:
                 recorder.tick(now_s)

@@ -22,6 +22,7 @@ from media.timeline import MicPacket, RtpLine
 from protocol.audio import SAMPLE_RATE_HZ
 
 _MAX_SOURCES: Final = 8  # a peer that keeps changing its SSRC may not fill our memory
+_MAX_PACKETS_PER_S: Final = 500  # the shortest Opus packets last 2.5 ms
 
 PacketHandler = Callable[[MicPacket], None]
 
@@ -31,6 +32,8 @@ class PacketReceiver(RTCRtpReceiver):
 
     on_packet: PacketHandler
     packets_dropped: int
+    second: int  # the one that is being counted, and its packets
+    packets_in_second: int
     _RTCRtpReceiver__codecs: dict[int, Any]
     _RTCRtpReceiver__remote_streams: dict[int, StreamStatistics]
     _RTCRtpReceiver__rtcp_task: asyncio.Future[None]
@@ -47,7 +50,8 @@ class PacketReceiver(RTCRtpReceiver):
         self._RTCRtpReceiver__started = True
 
     async def _handle_rtp_packet(self, packet: RtpPacket, arrival_time_ms: int) -> None:
-        if not self._count(packet):
+        now_s = time.monotonic()
+        if not self._count(packet) or not self._in_time(now_s):
             self.packets_dropped += 1
             return
         self.on_packet(
@@ -55,7 +59,7 @@ class PacketReceiver(RTCRtpReceiver):
                 source=(id(self), packet.ssrc),
                 sequence_number=packet.sequence_number,
                 timestamp=packet.timestamp,
-                arrival_s=time.monotonic(),
+                arrival_s=now_s,
                 payload=bytes(packet.payload),
             )
         )
@@ -71,6 +75,13 @@ class PacketReceiver(RTCRtpReceiver):
             streams[packet.ssrc] = StreamStatistics(SAMPLE_RATE_HZ)
         streams[packet.ssrc].add(packet)
         return 0 < len(packet.payload) <= MAX_PACKET_BYTES
+
+    def _in_time(self, now_s: float) -> bool:
+        """False: this peer sends more than any microphone does."""
+        if int(now_s) != self.second:
+            self.second, self.packets_in_second = int(now_s), 0
+        self.packets_in_second += 1
+        return self.packets_in_second <= _MAX_PACKETS_PER_S
 
     @property
     def streams(self) -> dict[int, StreamStatistics]:
@@ -142,6 +153,7 @@ def take_over(
     sender: Any = transceiver.sender
     receiver.__class__ = PacketReceiver
     receiver.on_packet, receiver.packets_dropped = on_packet, 0
+    receiver.second, receiver.packets_in_second = 0, 0
     sender.__class__ = PacketSender
     # The lower half, so that SRTP's roll-over counter starts at a safe distance (RFC 3711 section 3.3.1).
     sender.line = RtpLine(sequence_number=secrets.randbits(15), timestamp=secrets.randbits(32))

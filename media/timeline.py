@@ -11,6 +11,7 @@ _RESTART_DISTANCE: Final = 1000  # sequence numbers; farther is another beginnin
 _MAX_SKEW_SAMPLES: Final = 2 * SAMPLE_RATE_HZ  # a sender's clock may not lie farther from ours than this
 _DRIFT_LIMIT_SAMPLES: Final = SAMPLE_RATE_HZ // 10  # correct the line when it is 100 ms away from wall time
 _DRIFT_WINDOW_S: Final = 10.0
+_FIRST_WINDOW_S: Final = 1.0  # a first packet that came late is put right soon
 _PAUSE_S: Final = 0.2
 
 
@@ -100,7 +101,7 @@ class WallLine:
         position = self._position + signed32(packet.timestamp - self._timestamp)
         if packet.source != self._source or abs(arrived - position) > _MAX_SKEW_SAMPLES:
             position = arrived
-            self._restart_window(packet.arrival_s)
+            self._restart_window(packet.arrival_s, _FIRST_WINDOW_S)
         else:
             position += self._drift(arrived - position, packet.arrival_s)
         self._source, self._timestamp, self._position = packet.source, packet.timestamp, position
@@ -112,12 +113,12 @@ class WallLine:
         if now_s < self._window_ends_s:
             return 0
         least = self._least_skew
-        self._restart_window(now_s)
+        self._restart_window(now_s, _DRIFT_WINDOW_S)
         return least if abs(least) > _DRIFT_LIMIT_SAMPLES else 0
 
-    def _restart_window(self, now_s: float) -> None:
+    def _restart_window(self, now_s: float, length_s: float) -> None:
         self._least_skew = None
-        self._window_ends_s = now_s + _DRIFT_WINDOW_S
+        self._window_ends_s = now_s + length_s
 
 
 class RtpLine:

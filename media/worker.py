@@ -43,7 +43,9 @@ _NO_CONNECTION: Final = "There is no connection. Connect first."
 
 
 class MediaWorker:
-    """All legs of one process. `handle` returns at once; the commands of one leg run in their order.
+    """All legs of one process; made inside a running loop.
+
+    `handle` returns at once; the commands of one leg run in their order.
 
     `aclose` finishes every recording, also after a drain that ran out of time.
     """

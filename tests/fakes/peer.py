@@ -41,6 +41,7 @@ class ToneTrack(MediaStreamTrack):
         self.running.set()
         self._position = 0
         self._started_at: float | None = None
+        self.silent_until_s = 0.0  # monotonic
 
     def hold(self) -> None:
         self.running.clear()
@@ -56,6 +57,7 @@ class ToneTrack(MediaStreamTrack):
         await asyncio.sleep(max(0.0, self._started_at + self._position / RATE - time.monotonic()))
         at = np.arange(self._position, self._position + FRAME)
         samples = (16_000 * np.sin(2 * np.pi * self.frequency_hz * at / RATE)).astype(np.int16)
+        samples *= self._started_at + self._position / RATE >= self.silent_until_s
         frame = AudioFrame.from_ndarray(samples.reshape(1, -1), format="s16", layout="mono")
         frame.sample_rate, frame.pts, frame.time_base = RATE, self._position, fractions.Fraction(1, RATE)
         self._position += FRAME

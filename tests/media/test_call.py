@@ -1,14 +1,16 @@
 """Two real peers through a real worker."""
 
 import asyncio
+import time
 from pathlib import Path
 from uuid import uuid4
 
+import numpy as np
 import pytest
 
 from media.door import LegState
 from media.worker import MediaWorker
-from protocol.worker import CallClose
+from protocol.worker import CallClose, LegOffer
 from tests.fakes.door import FakeDoor
 from tests.fakes.peer import RealPeer, decoded, level_db, loudest_hz
 
@@ -30,6 +32,49 @@ async def test_both_hear_the_other_and_nobody_hears_himself(worker: MediaWorker,
         assert level_db(heard_by_anna[tail], 1000) > -15
         assert level_db(heard_by_anna[tail], 440) < -40
         assert level_db(heard_by_ben[tail], 1000) < -40
+
+
+async def test_what_is_said_at_one_time_stands_at_one_time_in_both_files(
+    worker: MediaWorker, door: FakeDoor, recordings: Path
+) -> None:
+    call_id = uuid4()
+    async with (
+        RealPeer(worker, door, frequency_hz=440) as anna,
+        RealPeer(worker, door, frequency_hz=1000) as ben,
+    ):
+        await anna.connect(call_id=call_id, recording_name="anna.opus")
+        await door.wait_for("leg_state", lambda told: told.leg_id == anna.leg_id)
+        await asyncio.sleep(1.0)
+        anna.microphone.silent_until_s = ben.microphone.silent_until_s = time.monotonic() + 2.5
+        await ben.connect(call_id=call_id, recording_name="ben.opus")
+        await door.wait_for("recording_started")
+        until_s = anna.microphone.silent_until_s - time.monotonic()
+        await asyncio.sleep(until_s + 0.8)
+        await worker.handle(CallClose(call_id=call_id))
+        await door.wait_for("recording_finished", lambda told: told.recording.name == "ben.opus")
+    onsets = [
+        int(np.argmax(np.abs(decoded(recordings / name)) > 8000)) / 48_000
+        for name in ("anna.opus", "ben.opus")
+    ]
+    assert onsets[0] == pytest.approx(onsets[1], abs=0.15)
+    assert onsets[0] == pytest.approx(until_s, abs=0.3)
+
+
+async def test_a_call_that_is_closed_while_a_leg_joins_leaves_nothing(
+    worker: MediaWorker, door: FakeDoor
+) -> None:
+    call_id = uuid4()
+    async with RealPeer(worker, door) as anna:
+        sdp = await anna.offer()
+        await worker.handle(
+            LegOffer(leg_id=anna.leg_id, call_id=call_id, sdp=sdp, ice_servers=[], reply_channel="c")
+        )
+        await worker.handle(CallClose(call_id=call_id))
+        told = await door.wait_for("leg_state")
+        assert told.state is LegState.CLOSED
+        await asyncio.sleep(0.2)
+        assert worker.leg_count == 0
+        assert not door.all("answer")
 
 
 async def test_the_recordings_begin_together_and_hold_each_voice_alone(

@@ -265,6 +265,19 @@ async def _send_nothing(data: bytes) -> None:
     """The way to the worker is gone."""
 
 
+async def test_a_microphone_that_is_off_does_not_close_the_leg(worker: MediaWorker, door: FakeDoor) -> None:
+    async with RealPeer(worker, door) as anna:
+        await anna.connect()
+        await door.wait_for("leg_state", lambda told: told.state is LegState.CONNECTED)
+        await asyncio.sleep(0.5)
+        anna.microphone.hold()
+        await asyncio.sleep(4.5)
+        assert door.states(anna.leg_id)[-1] is LegState.CONNECTED
+        anna.microphone.resume()
+        await asyncio.sleep(0.3)
+        assert worker.leg_count == 1
+
+
 async def test_a_leg_that_never_speaks_is_closed(worker: MediaWorker, door: FakeDoor) -> None:
     async with RealPeer(worker, door) as anna:
         await anna.send_offer(await anna.offer(), call_id=None)
