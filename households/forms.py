@@ -33,7 +33,7 @@ class SetupForm(HouseholdForm):
         max_length=80, label="Your name", widget=forms.TextInput(attrs={"autocomplete": "name"})
     )
     email = forms.EmailField(
-        label="E-mail address", widget=forms.EmailInput(attrs={"autocomplete": "username email"})
+        label="E-mail address", widget=forms.EmailInput(attrs={"autocomplete": "username"})
     )
     password = forms.CharField(
         max_length=200,

@@ -10,6 +10,7 @@ pytestmark = pytest.mark.unit
 
 ROOT = Path(__file__).parents[2]
 VENDOR = ROOT / "static" / "vendor"
+FOLDERS = [VENDOR, ROOT / "tests" / "e2e" / "vendor"]
 _LINE = re.compile(r"^([0-9a-f]{64})  (\S+)$", re.MULTILINE)
 # {% icon "name" %}, icon("name"), setIcon(…, "a") and setIcon(…, is ? "a" : "b")
 _IN_TEMPLATES = re.compile(r'{%\s*icon "([a-z0-9-]+)"')
@@ -17,9 +18,9 @@ _IN_SCRIPTS = re.compile(r"(?:\bicon\(|setIcon\()([^;]*?)\);")
 _QUOTED = re.compile(r'"([a-z0-9-]+)"')
 
 
-def _sums() -> dict[str, str]:
+def _sums(folder: Path) -> dict[str, str]:
     return {
-        name: digest for digest, name in _LINE.findall((VENDOR / "README.md").read_text(encoding="utf-8"))
+        name: digest for digest, name in _LINE.findall((folder / "README.md").read_text(encoding="utf-8"))
     }
 
 
@@ -27,23 +28,24 @@ def _symbols() -> set[str]:
     return set(re.findall(r'<symbol id="([^"]+)"', (VENDOR / "lucide" / "sprite.svg").read_text()))
 
 
-def test_every_file_has_its_checksum_and_no_checksum_is_left_over() -> None:
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: str(folder.relative_to(ROOT)))
+def test_every_file_has_its_checksum_and_no_checksum_is_left_over(folder: Path) -> None:
     files = {
-        str(path.relative_to(VENDOR)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in VENDOR.rglob("*")
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.rglob("*")
         if path.is_file() and path.name != "README.md"
     }
     assert files
-    assert files == _sums()
+    assert files == _sums(folder)
 
 
-def test_every_folder_has_a_version_and_a_licence() -> None:
-    rows = re.findall(
-        r"^\| `([a-z-]+)/` \| (.+?) \| ([\d.]+) \| (.+?) \|", (VENDOR / "README.md").read_text(), re.M
-    )
-    assert {row[0] for row in rows} == {path.name for path in VENDOR.iterdir() if path.is_dir()}
-    for folder, *_ in rows:
-        assert [path for path in (VENDOR / folder).iterdir() if "LICENSE" in path.name], folder
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: str(folder.relative_to(ROOT)))
+def test_every_folder_has_a_version_and_a_licence(folder: Path) -> None:
+    text = (folder / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([a-z-]+)/` \| (.+?) \| ([\d.]+) \| (.+?) \|", text, re.MULTILINE)
+    assert {row[0] for row in rows} == {path.name for path in folder.iterdir() if path.is_dir()}
+    for name, *_ in rows:
+        assert [path for path in (folder / name).iterdir() if "LICENSE" in path.name], name
 
 
 def test_every_icon_of_a_template_is_in_the_sprite() -> None:

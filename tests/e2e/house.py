@@ -1,0 +1,202 @@
+"""A house for end-to-end tests and benchmarks: the whole hub, a device on its own process, sentences to say.
+
+Everything is real: `manage.py up`, `python -m agent`, Chromium. Only the sound cards are files.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import wave
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from announcements.speech import speak
+from protocol.audio import SAMPLE_RATE_HZ
+from tests.operate.hub_process import ROOT, HubProcess
+from transcripts.engine import transcriber_get
+
+CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+PHONE = {"width": 390, "height": 844}
+DESKTOP = {"width": 1280, "height": 800}
+PASSWORD = "quiet-hearth-42-lanterns"
+
+
+def say_into(path: Path, text: str, *, lead_s: float) -> Path:
+    """A WAV file, 48 kHz mono: silence, then the demo voice, then a second of silence."""
+    lead, tail = np.zeros(round(lead_s * SAMPLE_RATE_HZ), np.int16), np.zeros(SAMPLE_RATE_HZ, np.int16)
+    samples = np.concatenate([lead, *speak(text), tail])
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, SAMPLE_RATE_HZ, 0, "NONE", ""))
+        file.writeframes(samples.astype("<i2").tobytes())
+    return path
+
+
+def words_in(path: Path) -> list[str]:
+    """What faster-whisper hears in a sound file."""
+    return words(" ".join(segment.text for segment in transcriber_get().transcribe(path, language="en")))
+
+
+def words(text: str) -> list[str]:
+    return re.findall(r"[a-z']+", text.lower())
+
+
+@dataclass
+class Device:
+    """`python -m agent` with a file for a microphone and a file for a speaker."""
+
+    folder: Path
+    hub_url: str
+    microphone: Path | None = None
+    name: str = "Kitchen speaker"
+    log: list[str] = field(default_factory=list)
+    process: subprocess.Popen[str] | None = None
+
+    @property
+    def speaker(self) -> Path:
+        return self.folder / "speaker.wav"
+
+    @property
+    def qr_image(self) -> Path:
+        return self.folder / "data" / "claim.png"
+
+    def start(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        microphone = f"file:{self.microphone}" if self.microphone else "null"
+        command = [
+            sys.executable,
+            "-m",
+            "agent",
+            "--hub",
+            self.hub_url,
+            "--data-dir",
+            str(self.folder / "data"),
+        ]
+        command += ["--microphone", microphone, "--speaker", f"file:{self.speaker}"]
+        command += ["--model", "Test speaker", "--once-claimed-json"]
+        with (self.folder / "agent.log").open("a") as log:
+            self.process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True)
+
+    def claim_codes(self) -> dict[str, str]:
+        """The JSON line with the link and the typed code that the device shows."""
+        if self.process is None or self.process.stdout is None:
+            raise RuntimeError("the device was not started")
+        for line in self.process.stdout:
+            if line.startswith("{"):
+                return dict(json.loads(line))
+        raise AssertionError("the device showed no code:\n" + (self.folder / "agent.log").read_text())
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait(timeout=10)
+            if self.process.stdout:
+                self.process.stdout.close()
+            self.process = None
+
+    def heard_since(self, start_s: float, target: Path) -> Path:
+        """The part of what its speaker played that begins `start_s` seconds into its file, as a file."""
+        with wave.open(str(self.speaker), "rb") as source:
+            source.setpos(min(source.getnframes(), round(start_s * SAMPLE_RATE_HZ)))
+            data = source.readframes(source.getnframes())
+        with wave.open(str(target), "wb") as part:
+            part.setparams((1, 2, SAMPLE_RATE_HZ, 0, "NONE", ""))
+            part.writeframes(data)
+        return target
+
+    def played_s(self) -> float:
+        if not self.speaker.exists():
+            return 0.0
+        with wave.open(str(self.speaker), "rb") as source:
+            return source.getnframes() / SAMPLE_RATE_HZ
+
+
+class House:
+    """The hub and a browser. `with house_open(folder) as house`."""
+
+    def __init__(self, folder: Path, hub: HubProcess, browser: Browser) -> None:
+        self.folder, self.hub, self.browser = folder, hub, browser
+        self.url = f"http://localhost:{hub.port}"
+        self.setup_link = ""
+
+    def context(self, viewport: dict[str, int] | None = None, **options: object) -> BrowserContext:
+        context = self.browser.new_context(  # type: ignore[arg-type]
+            viewport=viewport or PHONE, permissions=["microphone"], base_url=self.url, **options
+        )
+        # Synthetic speech is no room: noise suppression would eat it.
+        context.add_init_script("localStorage.setItem('hearthline.rawMicrophone', '1')")
+        context.add_init_script(KEEP_PEER_CONNECTIONS)
+        context.set_default_timeout(30_000)
+        return context
+
+    def set_up(self, page: Page) -> None:
+        """The first visit: owner and household."""
+        page.goto(self.setup_link)
+        page.get_by_label("Your name").fill("Anna")
+        page.get_by_label("E-mail address").fill("anna@example.org")
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_label("Name of your home").fill("Lake House")
+        page.get_by_role("button", name="Create the home").click()
+        page.wait_for_url(f"{self.url}/")
+
+    def claim(self, page: Page, device: Device, *, room: str) -> None:
+        """Claim the device that shows its link, and wait until it is online."""
+        page.goto(device.claim_codes()["link"])
+        self.confirm(page, device, room=room)
+
+    def confirm(self, page: Page, device: Device, *, room: str) -> None:
+        """The page that asks whether this is the device: room, name, may answer by itself."""
+        page.get_by_role("radio", name=room).check(force=True)
+        page.get_by_label("Name", exact=True).fill(device.name)
+        page.get_by_role("switch", name="May answer calls by itself").check(force=True)
+        page.get_by_role("button", name="Add to").click()
+        page.get_by_role("link", name="Call it").wait_for()
+
+
+KEEP_PEER_CONNECTIONS = """
+window.peers = [];
+window.RTCPeerConnection = class extends RTCPeerConnection {
+  constructor(...args) { super(...args); window.peers.push(this); }
+};
+"""
+HEARD_ENERGY = """async () => {
+  let energy = 0;
+  for (const peer of window.peers)
+    for (const report of (await peer.getStats()).values())
+      if (report.type === 'inbound-rtp') energy += report.totalAudioEnergy || 0;
+  return energy;
+}"""
+
+
+@contextmanager
+def house_open(
+    folder: Path, *, microphone: Path | None = None, arguments: tuple[str, ...] = ()
+) -> Iterator[House]:
+    """Start the hub in `folder` and a Chromium whose microphone plays `microphone` once."""
+    hub = HubProcess(folder / "hub", *arguments)
+    flags = [
+        "--use-fake-ui-for-media-stream",
+        "--use-fake-device-for-media-stream",
+        "--autoplay-policy=no-user-gesture-required",
+        "--no-sandbox",
+        "--disable-background-networking",
+        "--disable-gpu",
+    ]
+    if microphone:
+        flags.append(f"--use-file-for-fake-audio-capture={microphone}%noloop")
+    try:
+        link = hub.until(r">>>  (http://\S+)")[1]
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
+            house = House(folder, hub, browser)
+            house.setup_link = link.replace("127.0.0.1", "localhost")
+            yield house
+            browser.close()
+    finally:
+        hub.close()

@@ -1,0 +1,271 @@
+"""Every page in a real browser: pictures for people to look at, WCAG 2.2 AA, nothing that sticks out."""
+
+import math
+import wave
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.urls import reverse
+from django_scopes import scope
+from playwright.sync_api import Page, expect
+
+from announcements.models import Announcement, AnnouncementDelivery, ClipState, SpeechClip
+from calls.models import Call, CallParticipant, ListeningCopy, ParticipantRole, Recording, RecordingState
+from calls.recordings import recording_path
+from common.clock import now
+from devices.models import DevicePresence
+from protocol.messages import CallOutcome, CallState, DeliveryState
+from tests.e2e.screens import look, picture
+from tests.fakes.browser_hub import FakeHub
+from tests.plugin_cast import PASSWORD, Cast, csr_make, device_make
+from transcripts.models import Transcript, TranscriptSegment, TranscriptState
+
+pytestmark = [pytest.mark.e2e, pytest.mark.django_db(transaction=True)]
+
+SPOKEN = [
+    (ParticipantRole.CALLER, 0.4, 2.1, "Are you coming down?"),
+    (ParticipantRole.CALLEE, 2.6, 4.4, "In a minute."),
+    (ParticipantRole.CALLEE, 4.6, 6.0, "I am still reading."),
+    (ParticipantRole.CALLER, 6.4, 8.2, "The soup is ready."),
+]
+LENGTH_S = 9.0
+_COLOUR = "() => getComputedStyle(document.body).color"
+
+
+@pytest.fixture
+def call(cast: Cast) -> Call:
+    """An answered call with its recording and its words."""
+    with scope(household=cast.anna.household):
+        DevicePresence.objects.filter(device=cast.kitchen).update(is_online=True, last_seen_at=now())
+        device_make(cast.anna, "Nursery speaker", "Nursery")
+        for outcome in CallOutcome:
+            _call_make(cast, outcome)
+        return _call_make(cast, CallOutcome.ANSWERED, has_words=True)
+
+
+def _call_make(cast: Cast, outcome: CallOutcome, *, has_words: bool = False) -> Call:
+    ended, household = now(), cast.anna.household
+    answered = outcome == CallOutcome.ANSWERED
+    call = Call.objects.create(
+        household=household,
+        device=cast.kitchen,
+        started_by=cast.anna.user,
+        state=CallState.ENDED,
+        outcome=outcome,
+        connected_at=ended - timedelta(seconds=LENGTH_S) if answered else None,
+        ended_at=ended,
+    )
+    if has_words:
+        for role, name in ((ParticipantRole.CALLER, "Anna"), (ParticipantRole.CALLEE, "Kitchen speaker")):
+            _words_make(call, role, name)
+        _copy_make(call)
+    return call
+
+
+def _words_make(call: Call, role: ParticipantRole, name: str) -> None:
+    household = call.household
+    participant = CallParticipant.objects.create(household=household, call=call, role=role, display_name=name)
+    recording = Recording.objects.create(
+        household=household,
+        call=call,
+        participant=participant,
+        name=f"{call.public_id}/{role}.ogg",
+        state=RecordingState.FINISHED,
+        started_at=call.connected_at,
+        duration_s=LENGTH_S,
+    )
+    transcript = Transcript.objects.create(
+        household=household, recording=recording, state=TranscriptState.READY, is_demo_model=True
+    )
+    for who, start_s, end_s, text in SPOKEN:
+        if who == role:
+            TranscriptSegment.objects.create(
+                household=household, transcript=transcript, start_s=start_s, end_s=end_s, text=text
+            )
+
+
+def _copy_make(call: Call) -> None:
+    name = f"{call.household.public_id}/{call.public_id}/listening.m4a"
+    _tone_write(recording_path(name))
+    loud = [abs(math.sin(i / 9)) * abs(math.sin(i / 2.3)) for i in range(300)]
+    peaks = {"caller": [v if i % 100 < 50 else 0.02 for i, v in enumerate(loud)]}
+    peaks["others"] = [v if i % 100 >= 50 else 0.02 for i, v in enumerate(loud)]
+    ListeningCopy.objects.create(
+        household=call.household, call=call, name=name, duration_s=LENGTH_S, size_bytes=1, peaks=peaks
+    )
+
+
+def _tone_write(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, 8000, 0, "NONE", ""))
+        file.writeframes(bytes(2 * int(8000 * LENGTH_S)))
+
+
+@pytest.fixture
+def announcement(cast: Cast) -> Announcement:
+    with scope(household=cast.anna.household):
+        household = cast.anna.household
+        clip = SpeechClip.objects.create(
+            household=household, key="k", text="Dinner.", state=ClipState.WAITING
+        )
+        row = Announcement.objects.create(
+            household=household,
+            text="Dinner is ready. Please wash your hands.",
+            clip=clip,
+            sent_by=cast.anna.user,
+            expires_at=now() + timedelta(hours=1),
+        )
+        for state, name in zip(DeliveryState, ("Kitchen", "Office", "Attic", "Hall", "Cellar"), strict=True):
+            device, _ = device_make(cast.anna, f"{name} speaker {state}", name)
+            AnnouncementDelivery.objects.create(
+                household=household, announcement=row, device=device, state=state, played_at=now()
+            )
+        return row
+
+
+def test_the_first_visit_looks_right_and_makes_the_home(stranger: Page) -> None:
+    from households.services import setup_token_make
+
+    stranger.goto("/calls/")
+    assert stranger.url.endswith("/setup/")
+    stranger.goto(f"/setup/?token={setup_token_make()}")
+    assert look(stranger, "setup") == []
+    assert stranger.get_by_label("Time zone").input_value() == "Europe/Berlin"
+    stranger.get_by_label("Your name").fill("Anna")
+    stranger.get_by_label("E-mail address").fill("anna@example.org")
+    stranger.get_by_label("Password").fill(PASSWORD)
+    stranger.get_by_label("Name of your home").fill("Lake House")
+    FakeHub(stranger)
+    stranger.get_by_role("button", name="Create the home").click()
+    expect(stranger.get_by_role("heading", name="No device lives here yet")).to_be_visible()
+    assert look(stranger, "home-empty") == []
+
+
+def test_a_claim_link_survives_signing_in(stranger: Page, cast: Cast) -> None:
+    link = _claim_link()
+    FakeHub(stranger)
+    stranger.goto(link)
+    expect(stranger.get_by_role("heading", name="Welcome home")).to_be_visible()
+    assert look(stranger, "login") == []
+    stranger.get_by_label("Email").fill("anna@example.org")
+    stranger.get_by_label("Password").fill(PASSWORD)
+    stranger.get_by_role("button", name="Sign in").click()
+    expect(stranger.get_by_role("heading", name="Is this your device?")).to_be_visible()
+    expect(stranger.get_by_text("SN attic")).to_be_visible()
+    assert look(stranger, "confirm") == []
+    stranger.get_by_label("Another room").check()
+    stranger.get_by_label("Name of the room").fill("Attic")
+    assert stranger.get_by_label("Name", exact=True).input_value() == "Attic speaker"
+    stranger.get_by_role("button", name="Add to Lake House").click()
+    expect(stranger.get_by_text("Waiting for the device to fetch its certificate")).to_be_visible()
+    assert look(stranger, "joining") == []
+
+
+def _claim_link() -> str:
+    from devices.authorization import authorization_start
+    from protocol.enrollment import AuthorizationRequest
+
+    request = AuthorizationRequest(csr_pem=csr_make(), model="Test speaker", serial="SN attic")
+    return authorization_start(request=request, base_url="").verification_uri_complete
+
+
+def test_the_pages_of_a_home_look_right(
+    page: Page, fake_hub: FakeHub, call: Call, announcement: Announcement
+) -> None:
+    pages: dict[str, str] = {
+        "home": reverse("devices:home"),
+        "device": reverse("devices:detail", args=[call.device.public_id]),
+        "add": reverse("devices:add"),
+        "call-before": reverse("devices:call", args=[call.device.public_id]),
+        "calls": reverse("calls:list"),
+        "announce": reverse("announcements:compose"),
+        "announcement": reverse("announcements:detail", args=[announcement.public_id]),
+        "settings": reverse("households:settings"),
+        "status": reverse("status"),
+        "password": reverse("account_change_password"),
+        "sign-out": reverse("account_logout"),
+        "error": reverse("calls:detail", args=["00000000-0000-4000-8000-000000000000"]),
+    }
+    problems = {}
+    for name, url in pages.items():
+        page.goto(url)
+        page.wait_for_function("() => document.fonts.status === 'loaded'")
+        problems[name] = look(page, name)
+    assert {name: found for name, found in problems.items() if found} == {}
+    assert fake_hub.hello_count >= len(pages)
+
+
+def test_a_call_shows_its_words_and_plays_from_them(page: Page, fake_hub: FakeHub, call: Call) -> None:
+    page.goto(reverse("calls:detail", args=[call.public_id]))
+    expect(page.locator(".sentence")).to_have_count(len(SPOKEN))
+    assert [turn.inner_text() for turn in page.locator(".turn h3").all()] == [
+        "Anna",
+        "Kitchen speaker",
+        "Anna",
+    ]
+    page.get_by_role("button", name="The soup is ready.").click()
+    page.wait_for_function("() => document.querySelector('call-player audio').currentTime >= 6.4")
+    expect(page.locator('.sentence[aria-current="true"]')).to_have_text("0:06 The soup is ready.")
+    page.get_by_role("button", name="Pause").click()
+    assert look(page, "call") == []
+
+
+def test_the_transcript_comes_without_a_reload(page: Page, fake_hub: FakeHub, call: Call) -> None:
+    with scope(household=call.household):
+        Transcript.objects.update(state=TranscriptState.WAITING, reason="No speech recogniser is installed.")
+    page.goto(reverse("calls:detail", args=[call.public_id]))
+    expect(page.get_by_text("Waiting for a speech model.")).to_be_visible()
+    picture(page, "transcript-waiting")
+    with scope(household=call.household):
+        Transcript.objects.update(state=TranscriptState.READY, reason="")
+    fake_hub.wait_for("hello")
+    fake_hub.say("transcription", text="", final=True, call_id=str(call.public_id))
+    expect(page.get_by_text("Waiting for a speech model.")).to_be_hidden(timeout=2_500)
+
+
+def test_presence_changes_while_somebody_looks(page: Page, fake_hub: FakeHub, cast: Cast) -> None:
+    page.goto("/")
+    button = page.locator(".call-button")
+    expect(button).to_have_attribute("aria-disabled", "true")
+    expect(page.get_by_text("1 device, 0 online")).to_be_visible()
+    fake_hub.wait_for("hello")
+    fake_hub.say("presence", device_id=str(cast.kitchen.public_id), is_online=True)
+    expect(page.get_by_text("1 device, all online")).to_be_visible()
+    expect(button).to_have_attribute("aria-disabled", "false")
+
+
+def test_a_broken_connection_is_shown_and_mended(page: Page, fake_hub: FakeHub, cast: Cast) -> None:
+    page.goto("/")
+    fake_hub.wait_for("hello")
+    page.route_web_socket("**/ws/hub/", lambda socket: socket.close(code=1012))
+    fake_hub.drop()
+    expect(page.get_by_text("Reconnecting…")).to_be_visible()
+    picture(page, "reconnecting")
+    page.route_web_socket("**/ws/hub/", fake_hub._opened)
+    expect(page.get_by_text("Reconnecting…")).to_be_hidden(timeout=15_000)
+
+
+def test_the_chosen_colours_stay(page: Page, fake_hub: FakeHub, cast: Cast) -> None:
+    page.emulate_media(color_scheme="light")
+    page.goto(reverse("households:settings"))
+    light = page.evaluate(_COLOUR)
+    page.get_by_label("Dark").check()
+    assert page.evaluate(_COLOUR) != light
+    page.goto("/")
+    assert page.evaluate(_COLOUR) != light
+    assert page.locator("html").get_attribute("data-theme") == "dark"
+
+
+def test_a_token_is_shown_once(page: Page, fake_hub: FakeHub, cast: Cast) -> None:
+    page.goto(reverse("households:settings"))
+    page.get_by_label("What is it for?").fill("Wall tablet")
+    page.get_by_role("button", name="Make a token").click()
+    expect(page.locator("#new-token")).to_contain_text("hl_")
+    page.reload()
+    expect(page.get_by_text("Wall tablet")).to_be_visible()
+    expect(page.locator("#new-token")).to_have_count(0)
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.get_by_role("button", name="Revoke").click()
+    expect(page.get_by_text("Wall tablet")).to_be_hidden()

@@ -1,0 +1,61 @@
+"""The hub's end of a browser's WebSocket, so that a test decides what the page hears."""
+
+import json
+from typing import Any
+
+from playwright.sync_api import Page, WebSocketRoute
+
+HOUSEHOLD = "11111111-1111-4111-8111-111111111111"
+
+
+class FakeHub:
+    """Answers hello by itself. Everything else: `sent` keeps it, and `answers` says what comes back."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.sent: list[dict[str, Any]] = []
+        self.answers: dict[str, dict[str, Any]] = {}
+        self.hello_count = 0
+        self._socket: WebSocketRoute | None = None
+        page.route_web_socket("**/ws/hub/", self._opened)
+
+    def say(self, message_type: str, **fields: Any) -> None:
+        """To the page, as the hub would."""
+        self._send({"type": message_type, **fields})
+
+    def drop(self) -> None:
+        """The connection breaks."""
+        if self._socket is None:
+            raise AssertionError("the page has not connected")
+        self._socket.close(code=1012)
+
+    def wait_for(self, message_type: str, *, count: int = 1, within_ms: int = 10_000) -> dict[str, Any]:
+        """The `count`-th message of that type. Raises AssertionError when it does not come."""
+        for _ in range(within_ms // 50):
+            found = [message for message in self.sent if message["type"] == message_type]
+            if len(found) >= count:
+                return found[count - 1]
+            self.page.wait_for_timeout(50)
+        raise AssertionError(f"no {message_type}; there came {[m['type'] for m in self.sent]}")
+
+    def _opened(self, socket: WebSocketRoute) -> None:
+        self._socket = socket
+        socket.on_message(lambda text: self._received(json.loads(text)))
+
+    def _received(self, message: dict[str, Any]) -> None:
+        self.sent.append(message)
+        if message["type"] == "hello":
+            self.hello_count += 1
+            fields = {"version": 1, "household_id": HOUSEHOLD, "household_name": "Lake House"}
+            self._send(
+                {"type": "hello_ack", "voices": [], "ice_servers": [], **fields, "reply_to": message["id"]}
+            )
+        elif message["type"] == "ping":
+            self._send({"type": "pong"})
+        elif message["type"] in self.answers:
+            self._send(self.answers[message["type"]] | {"reply_to": message["id"]})
+
+    def _send(self, message: dict[str, Any]) -> None:
+        if self._socket is None:
+            raise AssertionError("the page has not connected")
+        self._socket.send(json.dumps(message))
