@@ -11,6 +11,7 @@ from aiortc.rtcrtpreceiver import RTCRtpReceiver
 from aiortc.rtcrtpsender import RTCRtpSender
 
 from media import guard
+from media.rtp import PacketReceiver
 
 pytestmark = pytest.mark.unit
 
@@ -108,3 +109,11 @@ def test_installing_twice_wraps_once() -> None:
     first = Connection.data_received
     guard.install()
     assert Connection.data_received is first
+
+
+def test_a_peer_cannot_send_more_than_a_microphone_does() -> None:
+    receiver = PacketReceiver.__new__(PacketReceiver)
+    receiver.second, receiver.packets_in_second = 0, 0
+    taken = [receiver._in_time(7.0 + n / 10_000) for n in range(5000)]
+    assert taken.count(True) == 500
+    assert receiver._in_time(8.0)
