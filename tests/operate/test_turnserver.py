@@ -31,7 +31,8 @@ def turn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Path]]
     words = [
         "-c", str(ROOT / "docker" / "turnserver.conf"), f"--static-auth-secret={SECRET}", "--realm=hub.example.org",
         f"--listening-port={port}", "--listening-ip=127.0.0.1", "--relay-ip=127.0.0.1", "--external-ip=127.0.0.1",
-        "--allow-loopback-peers", "--allowed-peer-ip=127.0.0.99", f"--pidfile={folder / 'pid'}", f"--userdb={folder / 'db'}",
+        "--allow-loopback-peers", "--allowed-peer-ip=127.0.0.99",
+        f"--pidfile={folder / 'pid'}", f"--userdb={folder / 'db'}",
     ]  # fmt: skip
     with log.open("wb") as output:
         process = subprocess.Popen([program, *words], stdout=output, stderr=output, cwd=folder)
