@@ -33,7 +33,7 @@ def pytest_of_its_own(folder: Path, text: str, *, ci: str) -> str:
     (folder / "test_it.py").write_text(text)
     (folder / "pytest.ini").write_text(INI)
     words = ["-p", "tests.plugin_rules", "-p", "no:django", "-p", "no:cacheprovider", "-rA", "--tb=no"]
-    environment = os.environ | {"CI": ci, "PYTHONPATH": str(ROOT)}
+    environment = os.environ | {"CI": ci, "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
     environment.pop("DJANGO_SETTINGS_MODULE", None)
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *words, str(folder)],
