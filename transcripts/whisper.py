@@ -19,6 +19,7 @@ from transcripts.sentences import sentences
 _MIN_SILENCE_MS = 500
 _MIN_SPEECH_MS = 100
 _PAD_MS = 250
+_INAUDIBLE = 0.001  # of full scale, -60 dB
 _PACK_GAP_S = 0.3
 _MAX_THREADS = 4
 _TEMPERATURES = (0.0, 0.2, 0.4)  # Whisper repeats itself now and then; a warmer second try ends that
@@ -65,6 +66,8 @@ class WhisperTranscriber:
 
     def _detect(self, samples: Samples) -> list[tuple[int, int]]:
         """Silero's voice activity detection, whose model comes with faster-whisper."""
+        if np.abs(samples).max() < _INAUDIBLE:  # a muted microphone for an hour costs nothing
+            return []
         options = VadOptions(
             min_silence_duration_ms=_MIN_SILENCE_MS,
             min_speech_duration_ms=_MIN_SPEECH_MS,
