@@ -11,6 +11,7 @@ import random
 from pathlib import Path
 
 import numpy as np
+import words
 from channel import RATE_HZ, degraded
 from everyday import PRODUCT, sentence
 from household import sentence as household_sentence
@@ -19,34 +20,14 @@ from speaker import Speaker, Utterance
 HERE = Path(__file__).resolve().parent
 DEMO_VOICE = HERE.parent / "models" / "demo-voice" / "demo.onnx"
 _ACCENTS = ("en-us", "en-us", "en", "en-gb-scotland", "en-029", "en-gb-x-rp", "en-us-nyc")
-_VARIANTS = [
-    "+m1",
-    "+m2",
-    "+m3",
-    "+m4",
-    "+m5",
-    "+m6",
-    "+m7",
-    "+f1",
-    "+f2",
-    "+f3",
-    "+f4",
-    "+Andy",
-    "+Annie",
-    "+Lee",
-    "+Michael",
-    "+Alicia",
-    "+belinda",
-    "+john",
-    "+max",
-    "+klatt",
-    "+klatt3",
-    "+steph2",
-    "+adam",
-    "+linda",
-]
+_VARIANTS = words.listed("""
++m1 +m2 +m3 +m4 +m5 +m6 +m7 +f1 +f2 +f3 +f4 +Andy +Annie +Lee +Michael +Alicia +belinda +john +max +klatt
++klatt3 +steph2 +adam +linda
+""")
 TRAIN_VOICES = [accent + variant for accent in _ACCENTS for variant in ("", *_VARIANTS)]
-_TEST_VARIANTS = ["+m8", "+f5", "+steph", "+klatt2", "+anika", "+paul", "+robert", "+Mario"]
+_TEST_VARIANTS = words.listed("""
++m8 +f5 +steph +klatt2 +anika +paul +robert +Mario
+""")
 TEST_VOICES = [accent + variant for accent in ("en-us", "en") for variant in _TEST_VARIANTS]
 _HELD_OUT_OF = 17
 _MIN_SAMPLES, _MAX_S = 6000, 9.4

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import words
 from diphones import PAUSE, RATE_HZ, VOICE, build_units, find_instances, pitch_period, speak_all
 from household import sentence
 from model_card import write_card
@@ -18,63 +19,12 @@ from voice_graph import HOP, build, mu_law
 
 _SEED, _SENTENCES = 7, 2500
 # espeak-ng's mnemonics
-_VOWELS = [
-    "a",
-    "E",
-    "I",
-    "i",
-    "i:",
-    "V",
-    "U",
-    "u:",
-    "0",
-    "@",
-    "@2",
-    "I2",
-    "3",
-    "3:",
-    "A:",
-    "O:",
-    "aI",
-    "eI",
-    "OI",
-    "aU",
-    "oU",
-    "A@",
-    "O@",
-    "e@",
-    "i@3",
-    "aI@",
-    "@L",
-    "a#",
-]
-_CONSONANTS = [
-    "p",
-    "b",
-    "t",
-    "d",
-    "k",
-    "g",
-    "tS",
-    "dZ",
-    "f",
-    "v",
-    "T",
-    "D",
-    "s",
-    "z",
-    "S",
-    "Z",
-    "h",
-    "m",
-    "n",
-    "N",
-    "l",
-    "r",
-    "w",
-    "j",
-    "t#",
-]
+_VOWELS = words.listed("""
+a E I i i: V U u: 0 @ @2 I2 3 3: A: O: aI eI OI aU oU A@ O@ e@ i@3 aI@ @L a#
+""")
+_CONSONANTS = words.listed("""
+p b t d k g tS dZ f v T D s z S Z h m n N l r w j t#
+""")
 _PAUSES = "^$.,;:?!"
 # Characters of piper that this voice has no phone for, and what they sound like.
 _LIKE = {

@@ -1,15 +1,17 @@
 """The words of a household: one list per kind of word. Their order matters: a seed picks by place."""
 
 
-def _words(text: str) -> list[str]:
+def listed(text: str) -> list[str]:
+    """One word after another."""
     return text.split()
 
 
-def _phrases(text: str) -> list[str]:
+def phrases(text: str) -> list[str]:
+    """Several words between two commas."""
     return [" ".join(phrase.split()) for phrase in text.split(",")]
 
 
-NAMES = _words("""
+NAMES = listed("""
 Anna Ben Clara David Emma Felix Grace Henry Isabel Jack Karen Leo Maria Nathan Olivia Peter Quinn
 Rachel Simon Tina Ursula Victor Wendy Xavier Yvonne Zoe Alice Brian Carol Daniel Ella Frank Gloria
 Harry Ingrid James Kevin Laura Martin Nina Oscar Paula Robert Sarah Thomas Vera Walter Amy Adam
@@ -19,20 +21,20 @@ Jacob Katherine Lily Matthew Naomi Patrick Rebecca Stephen Teresa Vincent Angela
 Dennis Edith Florence Gabriel Helen Irene Joseph Kenneth Linda Michael Nicholas Pamela Richard
 Sophia Timothy Valerie Agnes Bernard Christine
 """)
-PEOPLE = _phrases("""
+PEOPLE = phrases("""
 Mom, Dad, Grandma, Grandpa, Aunt Mary, Uncle John, my sister, my brother, my cousin, the babysitter,
 the neighbour, the plumber, the electrician, the gardener, the mailman, the doctor, the teacher, our
 guest, the cleaner, the painter, my boss, the carpenter, the dentist, the nurse, the driver, the
 landlord, my nephew, my niece, the twins, the baby, the visitors, the coach, the piano teacher, the
 delivery man, the mechanic, the vet, the chimney sweep, the babysitter, the mayor, the librarian
 """)
-ROOMS = _phrases("""
+ROOMS = phrases("""
 kitchen, living room, bedroom, bathroom, garage, garden, hallway, attic, basement, dining room,
 office, laundry room, playroom, guest room, balcony, terrace, cellar, pantry, study, workshop,
 nursery, porch, shed, closet, entrance, staircase, greenhouse, library, driveway, backyard,
 conservatory, music room, upstairs bathroom, front yard, loft, cloakroom, veranda
 """)
-FOODS = _phrases("""
+FOODS = phrases("""
 chicken, soup, pasta, pizza, rice, salad, bread, butter, cheese, tomato sauce, potatoes, carrots,
 onions, garlic, mushrooms, spinach, broccoli, cabbage, cucumber, lettuce, peppers, beans, peas,
 corn, lentils, fish, salmon, tuna, shrimp, beef, pork, lamb, turkey, ham, bacon, sausages,
@@ -47,15 +49,15 @@ cinnamon, vanilla, ginger, parsley, basil, thyme, rosemary, zucchini, pumpkin, a
 radishes, beetroot, avocado, olives, artichokes, cauliflower, leftovers, casserole, roast beef,
 sushi, porridge, donuts, rolls, bagels, syrup, coconut, figs, dates, chestnuts
 """)
-DRINKS = _phrases("""
+DRINKS = phrases("""
 coffee, tea, orange juice, apple juice, water, lemonade, hot chocolate, milk, wine, beer, cider,
 sparkling water, a smoothie, iced tea, cocoa, espresso, green tea, peppermint tea, tomato juice, a
 milkshake, ginger ale
 """)
-MEALS = _words("""
+MEALS = listed("""
 breakfast lunch dinner supper brunch dessert tea
 """)
-ITEMS = _phrases("""
+ITEMS = phrases("""
 keys, wallet, phone, charger, glasses, umbrella, backpack, laptop, tablet, headphones, remote
 control, book, newspaper, magazine, blanket, pillow, towel, soap, shampoo, toothbrush, hairbrush,
 scissors, tape, hammer, screwdriver, drill, ladder, bucket, mop, broom, sponge, vacuum cleaner,
@@ -76,7 +78,7 @@ mouse, bath mat, hairdryer, razor, perfume, handkerchief, calendar, diary, folde
 telescope, magnifying glass, wrench, pliers, nails, screws, sandpaper, paint, rope, whistle, trophy,
 medal, poster, photograph, album, recipe, shopping list, receipt
 """)
-CHORES = _phrases("""
+CHORES = phrases("""
 empty the dishwasher, set the table, clear the table, wash the dishes, take out the trash, feed the
 cat, feed the dog, walk the dog, water the plants, mow the lawn, rake the leaves, sweep the floor,
 mop the kitchen floor, vacuum the carpet, dust the shelves, clean the windows, make the bed, change
@@ -96,7 +98,7 @@ apples, harvest the tomatoes, light the fire, chop the wood, sew the button, wra
 decorate the tree, blow up the balloons, invite the neighbours, print the photos, reset the router,
 update the tablet, install the printer, silence the alarm, start the washing machine, stop the dryer
 """)
-PLACES = _phrases("""
+PLACES = phrases("""
 school, the station, the airport, the supermarket, the bakery, the library, the park, the
 playground, the hospital, the pharmacy, the post office, the bank, the church, the museum, the
 cinema, the theatre, the swimming pool, the gym, the stadium, the beach, the lake, the mountains,
@@ -106,102 +108,102 @@ lessons, ballet class, the butcher, choir rehearsal, the dentist, the garden cen
 store, the bookstore, the car wash, the petrol station, kindergarten, the university, the concert,
 the wedding, the funfair, the circus, the aquarium, the river, the bridge, the tunnel, the campsite
 """)
-WEATHER = _words("""
+WEATHER = listed("""
 sunny rainy cloudy windy snowy foggy stormy freezing chilly warm mild humid dry icy misty hot cold
 cool bright grey muddy slippery pleasant gorgeous terrible
 """)
-WEATHER_NOUNS = _phrases("""
+WEATHER_NOUNS = phrases("""
 rain, snow, thunder, lightning, sunshine, fog, frost, hail, strong wind, drizzle, a storm, heavy
 clouds, a heat wave, a rainbow, showers, a blizzard, sleet, clear skies
 """)
-DAYS = _words("""
+DAYS = listed("""
 Monday Tuesday Wednesday Thursday Friday Saturday Sunday
 """)
-MONTHS = _words("""
+MONTHS = listed("""
 January February March April May June July August September October November December
 """)
-SEASONS = _words("""
+SEASONS = listed("""
 spring summer autumn winter
 """)
-UP_TO_TWELVE = _words("""
+UP_TO_TWELVE = listed("""
 one two three four five six seven eight nine ten eleven twelve
 """)
-TEENS = _words("""
+TEENS = listed("""
 thirteen fourteen fifteen sixteen seventeen eighteen nineteen
 """)
-TENS = _words("""
+TENS = listed("""
 twenty thirty forty fifty sixty seventy eighty ninety
 """)
-ORDINALS = _words("""
+ORDINALS = listed("""
 first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth
 """)
-COLORS = _words("""
+COLORS = listed("""
 red blue green yellow orange purple pink brown black white grey silver golden turquoise beige violet
 """)
-ADJECTIVES = _words("""
+ADJECTIVES = listed("""
 big small old new broken clean dirty heavy light soft hard wet dry warm cold empty full loud quiet
 beautiful ugly expensive cheap favourite lovely strange funny shiny rusty wooden plastic metal round
 square tiny huge narrow wide sharp smooth rough sticky fresh rotten spare missing little enormous
 comfortable fragile colourful striped woollen leather modern antique
 """)
-FEELINGS = _words("""
+FEELINGS = listed("""
 happy tired hungry thirsty sleepy angry sad excited nervous proud sick better worried bored lonely
 surprised grateful busy ready late early lost safe cold hot ill awake asleep confused relieved
 disappointed cheerful grumpy jealous curious calm dizzy
 """)
-ANIMALS = _words("""
+ANIMALS = listed("""
 cat dog hamster rabbit parrot horse pony goat sheep cow pig duck goose hen rooster turtle goldfish
 mouse squirrel hedgehog fox deer owl pigeon sparrow robin swan frog snail spider butterfly bee wasp
 ant ladybug kitten puppy lizard bat crow beaver badger donkey llama penguin
 """)
-BODY_PARTS = _words("""
+BODY_PARTS = listed("""
 head arm leg hand foot knee elbow shoulder back neck stomach tooth ear nose throat finger thumb toe
 ankle wrist chin cheek eye
 """)
-SUBJECTS = _words("""
+SUBJECTS = listed("""
 maths history geography biology chemistry physics music art English German French Spanish Latin
 economics drama science spelling grammar philosophy astronomy
 """)
-SPORTS = _phrases("""
+SPORTS = phrases("""
 football, basketball, tennis, volleyball, hockey, baseball, cricket, rugby, golf, badminton, table
 tennis, chess, cards, hide and seek, video games, the guitar, the piano, the violin, the drums, the
 trumpet, darts, hopscotch
 """)
-ACTIVITIES = _words("""
+ACTIVITIES = listed("""
 swimming running cycling hiking climbing dancing painting drawing reading singing cooking baking
 fishing sailing skating skiing gardening shopping camping jogging knitting sewing writing juggling
 surfing sleeping working studying
 """)
-DEVICES = _phrases("""
+DEVICES = phrases("""
 television, radio, washing machine, dishwasher, dryer, oven, microwave, fridge, freezer, heater,
 fan, air conditioner, doorbell, alarm, smoke detector, computer, internet, coffee machine, boiler,
 garage door, thermostat, lawn sprinkler, stove, blender, mixer, ceiling light, bathroom light,
 outdoor light, nightlight, security camera, intercom, elevator, humidifier, projector
 """)
-DEVICE_STATES = _phrases("""
+DEVICE_STATES = phrases("""
 on, off, broken, working again, too loud, too quiet, finished, beeping, leaking, blinking,
 overheating, stuck, running, not responding, making a strange noise, ready, full, empty, open,
 closed, locked, unplugged, switched off, frozen, fixed now
 """)
-WHERE = _phrases("""
+WHERE = phrases("""
 on the table, under the bed, behind the sofa, next to the door, in the drawer, on the shelf, in the
 fridge, by the window, near the fireplace, on the counter, inside the cupboard, beside the lamp,
 above the sink, below the stairs, in my bag, in the car, on top of the wardrobe, between the
 cushions, against the wall, in the corner, at the front door, around the corner, on the roof
 """)
-WHEN = _phrases("""
+WHEN = phrases("""
 now, later, soon, tonight, tomorrow, today, this morning, this afternoon, this evening, after
 dinner, before school, right away, in a minute, after lunch, before bedtime, next week, next month,
 at noon, at midnight, on the weekend, every day, in a moment, as soon as possible, before you leave,
 when you get home, once a week, twice a day, until further notice
 """)
-GREETINGS = _phrases("""
+GREETINGS = phrases("""
 Hello, Hi, Good morning, Good afternoon, Good evening, Hey, Welcome home, Good night, Excuse me,
 Attention please, Listen everyone, Thank you, Sorry, Congratulations, Happy birthday, Merry
 Christmas, Happy new year, Dear family, Okay, Well done, Goodbye, See you later, Sweet dreams, Bless
 you, Never mind, Oh dear, Guess what, Hurry up, Be careful, Please wait
 """)
-PAST_VERBS = _phrases("""
+PAST_VERBS = phrases("""
 called, arrived, left, came home, went out, fell asleep, woke up, finished work, missed the bus,
 caught the train, lost the game, won the race, passed the exam, found a coin, broke a glass, spilled
 the milk, burned the toast, cut the grass, forgot the password, sent a message, wrote a letter, drew
@@ -210,33 +212,33 @@ ticket, sold the car, met a friend, climbed a tree, built a castle, caught a col
 a shower, had a nap, cleaned the garage, repaired the fence, learned a poem, rode a horse, flew a
 kite, threw the ball
 """)
-JOBS = _words("""
+JOBS = listed("""
 lawyer pilot baker butcher farmer sailor soldier singer dancer actor author chef waiter cashier
 firefighter policeman judge engineer scientist architect tailor barber fisherman astronaut detective
 journalist photographer translator secretary postman plumber potter jeweller florist beekeeper
 shepherd blacksmith magician clown president professor pharmacist surgeon programmer accountant
 """)
-VEHICLES = _words("""
+VEHICLES = listed("""
 truck van tram ferry boat ship plane helicopter rocket tractor motorcycle ambulance wagon canoe sled
 train subway taxi bus caravan balloon
 """)
-NATURE = _words("""
+NATURE = listed("""
 tree flower rose daisy sunflower oak willow mushroom stone pebble hill valley island desert volcano
 waterfall meadow pond cloud moon star planet sun wave shell feather nest cave cliff path leaf branch
 root acorn berry
 """)
-VERBS = _phrases("""
+VERBS = phrases("""
 saw, liked, wanted, remembered, noticed, ignored, borrowed, painted, discovered, described,
 collected, dropped, followed, admired, photographed, mentioned, repaired, returned, opened, closed,
 moved, pushed, pulled, lifted, hid, kept, stole, counted, chose, dreamed about, talked about,
 laughed at, waited for, looked for, complained about, asked about, heard about, worried about
 """)
-ADVERBS = _words("""
+ADVERBS = listed("""
 quickly slowly carefully suddenly finally probably usually always never often sometimes rarely
 quietly loudly gently politely certainly obviously luckily unfortunately immediately eventually
 recently secretly proudly angrily happily bravely
 """)
-COUNTRIES = _words("""
+COUNTRIES = listed("""
 France Germany Italy Spain Portugal Greece Norway Sweden Denmark Finland Poland Austria Hungary
 Ireland Scotland England America Canada Mexico Brazil Argentina Chile Peru India China Japan Korea
 Australia Egypt Kenya Morocco Turkey Iceland Holland Belgium
