@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import segno
 from django.urls import reverse
 from django_scopes import scope
 from playwright.sync_api import Page, expect
@@ -161,6 +162,33 @@ def test_a_claim_link_survives_signing_in(stranger: Page, cast: Cast) -> None:
     stranger.get_by_role("button", name="Add to Lake House").click()
     expect(stranger.get_by_text("Waiting for the device to fetch its certificate")).to_be_visible()
     assert look(stranger, "joining") == []
+
+
+def test_an_image_of_the_code_is_read(page: Page, fake_hub: FakeHub, tmp_path: Path) -> None:
+    """The decoder is WebAssembly: allowed on this page, and from this hub alone."""
+    picture_of_code = tmp_path / "code.png"
+    segno.make(f"http://hub.local{_claim_link()}").save(str(picture_of_code), scale=6)
+    page.goto(reverse("devices:add"))
+    page.get_by_label("Choose image").set_input_files(picture_of_code)
+    expect(page.get_by_role("heading", name="Is this your device?")).to_be_visible()
+
+
+def test_another_qr_code_is_not_taken(page: Page, fake_hub: FakeHub, tmp_path: Path) -> None:
+    picture_of_code = tmp_path / "code.png"
+    segno.make("https://example.org/claim#nothing").save(str(picture_of_code), scale=6)
+    page.goto(reverse("devices:add"))
+    page.get_by_label("Choose image").set_input_files(picture_of_code)
+    expect(page.get_by_text("This is another QR code")).to_be_visible()
+
+
+def test_a_wrong_code_is_refused_in_words(page: Page, fake_hub: FakeHub) -> None:
+    page.goto(reverse("devices:add"))
+    code = page.get_by_label("Code on the device")
+    code.press_sequentially("bcd fg-hjklm")
+    assert code.input_value() == "BCDFG-HJKLM"
+    page.get_by_role("button", name="Find the device").click()
+    expect(page.get_by_text("No device waits with this code.")).to_be_visible()
+    assert page.get_by_label("Code on the device").input_value() == "BCDFG-HJKLM"
 
 
 def _claim_link() -> str:

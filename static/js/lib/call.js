@@ -74,13 +74,14 @@ export class CallSession extends EventTarget {
       this.callId = reply.call_id;
       this.#take(reply);
       for (const message of this.#waiting.splice(0)) this.#hear(message);
-      if (this.state !== "ended") await this.#offer();
     } catch (error) {
-      if (this.state !== "ended") this.#fail(error);
+      this.#fail(error);
       throw error;
     }
+    if (this.state === "ended") return;
     this.#timers.push(setInterval(() => this.#watch(), WATCH_EVERY_MS));
     this.#timers.push(setInterval(() => this.#report(), STATS_EVERY_MS));
+    await this.#offerOrRetry();
   }
 
   setMuted(isMuted) {
@@ -195,7 +196,10 @@ export class CallSession extends EventTarget {
       this.hangUp();
       return;
     }
-    if (this.state !== "connected" && this.state !== "reconnecting") return;
+    if (this.state !== "connected" && this.state !== "reconnecting") {
+      if (this.#lostAt && this.#hub.isReady && performance.now() - this.#offeredAt > SILENCE_MS * 2) this.#repair();
+      return;
+    }
     const count = await this.#packetCount();
     const now = performance.now();
     if (count > this.#packets.count) {
@@ -227,10 +231,17 @@ export class CallSession extends EventTarget {
   async #repair() {
     if (!this.callId || this.state === "ended") return;
     this.#lost();
+    await this.#offerOrRetry();
+  }
+
+  // A refusal is final. Silence is not: the next "ready" of the socket, or the watch, offers again.
+  async #offerOrRetry() {
     try {
       await this.#offer();
+      if (this.state !== "reconnecting") this.#lostAt = 0;
     } catch (error) {
-      if (error instanceof HubError && ["call_ended", "not_found"].includes(error.code)) this.#fail(error);
+      if (!(error instanceof HubError) || error.code !== "timeout") this.#fail(error);
+      else this.#lostAt ||= performance.now();
     }
   }
 
@@ -250,6 +261,7 @@ export class CallSession extends EventTarget {
   // --- end -----------------------------------------------------------------------------------
 
   #fail(error) {
+    if (this.state === "ended") return;
     if (this.callId) this.#hub.send({ type: "call_end", call_id: this.callId });
     const reason = error instanceof HubError ? error.message : "The connection could not be made.";
     const outcomes = { device_offline: "offline", device_busy: "busy" };

@@ -1,0 +1,153 @@
+"""The call screen against a hub whose every word the test chooses. The audio itself is in the main job's test."""
+
+import pytest
+from django.urls import reverse
+from playwright.sync_api import Page, expect
+
+from tests.e2e.screens import look
+from tests.fakes.browser_hub import FakeHub
+from tests.plugin_cast import Cast
+
+pytestmark = [pytest.mark.e2e, pytest.mark.django_db(transaction=True)]
+
+CALL = "22222222-2222-4222-8222-222222222222"
+
+
+@pytest.fixture
+def screen(page: Page, fake_hub: FakeHub, cast: Cast) -> Page:
+    """The call page of Anna's kitchen, before anything was pressed."""
+    page.goto(reverse("devices:call", args=[cast.kitchen.public_id]))
+    return page
+
+
+def _call(screen: Page, fake_hub: FakeHub, state: str = "calling") -> None:
+    fake_hub.answers["call_invite"] = {"type": "call_state", "call_id": CALL, "state": state}
+    screen.get_by_role("button", name="Call", exact=True).click()
+    fake_hub.wait_for("webrtc_offer")
+
+
+def test_nothing_is_opened_before_the_button(screen: Page, fake_hub: FakeHub) -> None:
+    fake_hub.wait_for("hello")
+    assert [message["type"] for message in fake_hub.sent] == ["hello"]
+    expect(screen.get_by_text("Ready to call")).to_be_visible()
+
+
+def test_the_call_button_of_home_calls_at_once(page: Page, fake_hub: FakeHub, cast: Cast) -> None:
+    fake_hub.answers["call_invite"] = {"type": "call_state", "call_id": CALL, "state": "calling"}
+    page.goto(reverse("devices:call", args=[cast.kitchen.public_id]) + "?start=1")
+    assert fake_hub.wait_for("call_invite")["device_id"] == str(cast.kitchen.public_id)
+    assert "start" not in page.url
+
+
+def test_it_offers_and_trickles_its_candidates(screen: Page, fake_hub: FakeHub) -> None:
+    _call(screen, fake_hub)
+    offer = fake_hub.wait_for("webrtc_offer")
+    assert offer["call_id"] == CALL
+    assert "m=audio" in offer["sdp"]
+    candidate = fake_hub.wait_for("ice_candidate")
+    assert candidate["call_id"] == CALL
+    last = next(m for m in reversed(fake_hub.sent) if m["type"] == "ice_candidate")
+    for _ in range(100):
+        if last["candidate"] is None:
+            break
+        screen.wait_for_timeout(50)
+        last = next(m for m in reversed(fake_hub.sent) if m["type"] == "ice_candidate")
+    assert last["candidate"] is None
+
+
+def test_it_says_each_state_and_how_it_ended(screen: Page, fake_hub: FakeHub) -> None:
+    _call(screen, fake_hub)
+    for state, words in (("ringing", "Ringing…"), ("connecting", "Connecting…")):
+        fake_hub.say("call_state", call_id=CALL, state=state)
+        expect(screen.locator('[data-part="status"]')).to_have_text(words)
+    assert look(screen, "call-connecting", full_page=False) == []
+    fake_hub.say("call_state", call_id=CALL, state="connected", connected_at="2026-11-21T00:00:00Z")
+    expect(screen.locator('[data-part="recording"]')).to_be_visible()
+    expect(screen.locator('[data-part="timer"]')).to_have_text("0:01", timeout=4_000)
+    assert look(screen, "call-connected", full_page=False) == []
+    fake_hub.say("call_end", call_id=CALL, outcome="answered", duration_s=92.0)
+    expect(screen.locator('[data-part="status"]')).to_have_text("Call ended (1:32)")
+    link = screen.get_by_role("link", name="Recording and transcript")
+    expect(link).to_have_attribute("href", reverse("calls:detail", args=[CALL]))
+    assert look(screen, "call-ended", full_page=False) == []
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("device_offline", "Kitchen speaker is offline."),
+        ("device_busy", "Kitchen speaker is in another call."),
+        ("no_worker", "The hub cannot carry audio right now."),
+    ],
+)
+def test_a_refusal_is_shown_in_the_hub_s_words(
+    screen: Page, fake_hub: FakeHub, code: str, message: str
+) -> None:
+    fake_hub.answers["call_invite"] = {"type": "error", "code": code, "message": message}
+    screen.get_by_role("button", name="Call", exact=True).click()
+    expect(screen.locator('[data-part="status"]')).to_have_text(message)
+    expect(screen.get_by_role("link", name="Announce instead")).to_be_visible(visible=code != "no_worker")
+    expect(screen.get_by_role("button", name="Call again")).to_be_visible()
+
+
+def test_a_bad_offer_ends_the_call_on_both_sides(screen: Page, fake_hub: FakeHub) -> None:
+    fake_hub.answers["webrtc_offer"] = {
+        "type": "error",
+        "code": "bad_sdp",
+        "message": "The hub did not take the offer.",
+    }
+    _call(screen, fake_hub)
+    expect(screen.locator('[data-part="status"]')).to_have_text("The hub did not take the offer.")
+    assert fake_hub.wait_for("call_end")["call_id"] == CALL
+
+
+def test_hanging_up_is_said_once(screen: Page, fake_hub: FakeHub) -> None:
+    _call(screen, fake_hub)
+    screen.get_by_role("button", name="Hang up").click()
+    expect(screen.locator('[data-part="status"]')).to_have_text("Call cancelled")
+    fake_hub.say("call_end", call_id=CALL, outcome="cancelled")
+    screen.wait_for_timeout(300)
+    assert [m["type"] for m in fake_hub.sent].count("call_end") == 1
+
+
+def test_mute_says_so_and_keeps_the_connection(screen: Page, fake_hub: FakeHub) -> None:
+    _call(screen, fake_hub)
+    screen.get_by_role("button", name="Mute").click()
+    expect(screen.get_by_role("button", name="Muted")).to_have_attribute("aria-pressed", "true")
+    screen.get_by_role("button", name="Muted").click()
+    expect(screen.get_by_role("button", name="Mute", exact=True)).to_have_attribute("aria-pressed", "false")
+    assert [m["type"] for m in fake_hub.sent].count("webrtc_offer") == 1
+
+
+def test_after_a_break_it_offers_again_in_the_same_call(screen: Page, fake_hub: FakeHub) -> None:
+    _call(screen, fake_hub)
+    fake_hub.say("call_state", call_id=CALL, state="connected", connected_at="2026-11-21T00:00:00Z")
+    fake_hub.drop()
+    assert fake_hub.wait_for("webrtc_offer", count=2)["call_id"] == CALL
+    expect(screen.locator('[data-part="status"]')).to_have_text("Reconnecting…")
+    assert [m["type"] for m in fake_hub.sent].count("call_invite") == 1
+
+
+def test_a_moved_call_gets_a_new_offer(screen: Page, fake_hub: FakeHub) -> None:
+    _call(screen, fake_hub)
+    fake_hub.say("call_moved", call_id=CALL)
+    assert fake_hub.wait_for("webrtc_offer", count=2)["call_id"] == CALL
+
+
+def test_it_does_not_listen_to_another_call(screen: Page, fake_hub: FakeHub) -> None:
+    _call(screen, fake_hub)
+    fake_hub.say(
+        "call_end", call_id="33333333-3333-4333-8333-333333333333", outcome="answered", duration_s=1.0
+    )
+    fake_hub.say("call_state", call_id=CALL, state="ringing")
+    expect(screen.locator('[data-part="status"]')).to_have_text("Ringing…")
+
+
+def test_a_refused_microphone_is_explained(screen: Page, fake_hub: FakeHub) -> None:
+    screen.evaluate(
+        "() => { navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('', 'NotAllowedError')) }"
+    )
+    screen.get_by_role("button", name="Call", exact=True).click()
+    expect(screen.get_by_text("The microphone is blocked for this page.")).to_be_visible()
+    assert "call_invite" not in [m["type"] for m in fake_hub.sent]
+    assert look(screen, "call-refused", full_page=False) == []
