@@ -20,9 +20,10 @@ FLAGS = [
 ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    # Playwright's loop runs in this thread, and Django would refuse every query because of it.
+    """One for each module: while it lives, Playwright's loop runs in this thread, and no other loop may."""
+    # Django would refuse every query because of that loop.
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
