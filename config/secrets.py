@@ -34,7 +34,8 @@ def secret_get(name: str) -> str:
 
 def _make(path: Path) -> None:
     """Write aside and link into place: link(2) fails when another was first and never shows half a secret."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for folder in (path.parent.parent, path.parent):  # parents=True would leave the upper one open to all
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
