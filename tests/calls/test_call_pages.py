@@ -1,0 +1,126 @@
+"""The history, one call, and its sound."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.test import Client
+from django.urls import reverse
+from django_scopes import scope
+
+from calls.models import Call, ListeningCopy
+from calls.recordings import recording_path
+from calls.selectors import call_sound
+from common.clock import now
+from households.models import Membership
+from protocol.messages import CallOutcome, CallState
+from tests.plugin_cast import Cast
+
+pytestmark = [pytest.mark.integration, pytest.mark.django_db]
+
+SOUND = bytes(range(256)) * 40
+
+
+@pytest.fixture(autouse=True)
+def own_recordings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(settings, "RECORDINGS_ROOT", tmp_path)
+
+
+def _call(member: Membership, cast: Cast, outcome: CallOutcome = CallOutcome.ANSWERED) -> Call:
+    device = cast.cellar if member == cast.carla else cast.kitchen
+    ended = now() - timedelta(minutes=1)
+    with scope(household=member.household):
+        return Call.objects.create(
+            household=member.household,
+            device=device,
+            started_by=member.user,
+            state=CallState.ENDED,
+            outcome=outcome,
+            connected_at=ended - timedelta(seconds=92) if outcome == CallOutcome.ANSWERED else None,
+            ended_at=ended,
+        )
+
+
+def _copy(call: Call) -> None:
+    name = f"{call.public_id}/listening.m4a"
+    path = recording_path(name)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(SOUND)
+    with scope(household=call.household):
+        ListeningCopy.objects.create(
+            household=call.household,
+            call=call,
+            name=name,
+            duration_s=92,
+            size_bytes=1,
+            peaks={"caller": [], "others": []},
+        )
+
+
+def test_the_history_shows_how_each_call_ended(client: Client, cast: Cast) -> None:
+    for outcome in CallOutcome:
+        _call(cast.anna, cast, outcome)
+    _call(cast.carla, cast)
+    client.force_login(cast.anna.user)
+    page = client.get(reverse("calls:list")).content.decode()
+    for words in ("Answered", "No answer", "Declined", "Cancelled", "Busy", "Offline", "Failed", "1:32"):
+        assert words in page
+    assert cast.cellar.name not in page
+
+
+def test_the_sound_is_sent_in_parts(client: Client, cast: Cast) -> None:
+    call = _call(cast.anna, cast)
+    _copy(call)
+    client.force_login(cast.anna.user)
+    url = reverse("calls:audio", args=[call.public_id])
+    assert client.get(url).getvalue() == SOUND
+    part = client.get(url, headers={"Range": "bytes=100-199"})
+    assert part.status_code == 206
+    assert part.getvalue() == SOUND[100:200]
+    assert part["Content-Range"] == f"bytes 100-199/{len(SOUND)}"
+    assert "no-store" in part["Cache-Control"]
+
+
+def test_a_foreign_call_cannot_be_seen_or_heard(client: Client, cast: Cast) -> None:
+    call = _call(cast.carla, cast)
+    _copy(call)
+    client.force_login(cast.anna.user)
+    for name in ("detail", "player", "audio"):
+        assert client.get(reverse(f"calls:{name}", args=[call.public_id])).status_code == 404
+
+
+def test_a_child_hears_no_recordings(client: Client, cast: Cast) -> None:
+    call = _call(cast.anna, cast)
+    _copy(call)
+    client.force_login(cast.ben.user)
+    for name in ("detail", "player", "audio"):
+        assert client.get(reverse(f"calls:{name}", args=[call.public_id])).status_code == 403
+    assert client.get(reverse("calls:list")).status_code == 403
+
+
+def test_the_player_asks_until_the_recording_is_there(client: Client, cast: Cast) -> None:
+    call = _call(cast.anna, cast)
+    client.force_login(cast.anna.user)
+    url = reverse("calls:player", args=[call.public_id])
+    with scope(household=call.household):
+        Call.objects.filter(pk=call.pk).update(ended_at=now())
+    waiting = client.get(url).content.decode()
+    assert "hx-trigger" in waiting
+    assert "being prepared" in waiting
+    _copy(call)
+    ready = client.get(url).content.decode()
+    assert "hx-trigger" not in ready
+    assert "call-player" in ready
+
+
+@pytest.mark.parametrize(
+    ("state", "ended_ago_s", "sound"), [(CallState.CONNECTED, None, "live"), (CallState.ENDED, 60, "none")]
+)
+def test_a_call_says_what_there_is_to_hear(
+    cast: Cast, state: CallState, ended_ago_s: int | None, sound: str
+) -> None:
+    call = _call(cast.anna, cast)
+    call.state, call.ended_at = state, now() - timedelta(seconds=ended_ago_s) if ended_ago_s else None
+    with scope(household=call.household):
+        assert call_sound(call).state == sound

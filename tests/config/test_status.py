@@ -1,0 +1,38 @@
+"""The status page: what is missing is said, and what is there is named."""
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from calls.placement import worker_goodbye, worker_heartbeat
+from tests.plugin_cast import Cast
+
+pytestmark = [pytest.mark.integration, pytest.mark.django_db]
+
+
+@pytest.fixture(autouse=True)
+def quick_ping(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("config.status.TASKS_ANSWER_WITHIN_S", 0.05)
+
+
+def test_it_says_what_does_not_run(client: Client, cast: Cast) -> None:
+    client.force_login(cast.anna.user)
+    page = client.get(reverse("status")).content.decode()
+    assert "Not running, so no call can be made." in page
+    assert "No worker answered just now." in page
+    assert "GB left" in page
+    assert page.count("Demo quality") == 2
+
+
+def test_it_counts_the_media_workers(client: Client, cast: Cast) -> None:
+    worker_heartbeat(worker_id="here-1", leg_count=4)
+    client.force_login(cast.anna.user)
+    part = client.get(reverse("status"), headers={"HX-Request": "true"}).content.decode()
+    worker_goodbye(worker_id="here-1")
+    assert "1 worker, 4 live connections." in part
+    assert "<html" not in part
+
+
+def test_a_child_does_not_look_after_the_hub(client: Client, cast: Cast) -> None:
+    client.force_login(cast.ben.user)
+    assert client.get(reverse("status")).status_code == 403

@@ -1,0 +1,151 @@
+"""Home, the pages of a device, and the way to a new one."""
+
+import re
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django_scopes import scope
+
+from devices.models import Device, DeviceAuthorization, Room
+from tests.plugin_cast import Cast, csr_make
+
+pytestmark = [pytest.mark.integration, pytest.mark.django_db]
+
+
+@pytest.fixture
+def anna(client: Client, cast: Cast) -> Client:
+    client.force_login(cast.anna.user)
+    return client
+
+
+@pytest.fixture
+def secret(cast: Cast) -> str:
+    """A device waits to be claimed; this is what its QR code says."""
+    from devices.authorization import authorization_start
+    from protocol.enrollment import AuthorizationRequest
+
+    request = AuthorizationRequest(csr_pem=csr_make(), model="Attic box", serial="SN-9")
+    codes = authorization_start(request=request, base_url="https://hub")
+    match = re.search(r"#s=([^&]+)&f=", codes.verification_uri_complete)
+    assert match
+    return match[1]
+
+
+def test_home_shows_the_own_devices_and_no_others(anna: Client, cast: Cast) -> None:
+    page = anna.get("/").content.decode()
+    assert cast.kitchen.name in page
+    assert cast.cellar.name not in page
+
+
+def test_a_stranger_is_sent_to_the_sign_in_page(client: Client, cast: Cast) -> None:
+    for name, args in (("home", []), ("add", []), ("detail", [cast.kitchen.public_id])):
+        response = client.get(reverse(f"devices:{name}", args=args))
+        assert response.status_code == 302
+        assert response["Location"].startswith(reverse("account_login"))
+
+
+def test_only_the_pages_that_scan_may_run_web_assembly(anna: Client) -> None:
+    assert "wasm-unsafe-eval" in anna.get(reverse("devices:add"))["Content-Security-Policy"]
+    assert "wasm-unsafe-eval" not in anna.get("/")["Content-Security-Policy"]
+
+
+def test_a_code_shows_the_device_and_its_key(anna: Client, secret: str) -> None:
+    response = anna.post(reverse("devices:lookup"), {"secret": secret})
+    fingerprint = DeviceAuthorization.objects.latest("pk").fingerprint_sha256
+    page = response.content.decode()
+    assert response.status_code == 200
+    assert "Attic box" in page
+    assert "SN-9" in page
+    assert fingerprint[:4] in page
+    assert fingerprint[-4:] in page
+
+
+@pytest.mark.parametrize(
+    ("codes", "status", "words"),
+    [
+        ({}, 400, "Type the code"),
+        ({"user_code": "12345"}, 400, "no vowels or digits"),
+        ({"user_code": "BCDFG-HJKLM"}, 404, "No device waits with this code"),
+        ({"secret": "x" * 199}, 404, "No device waits with this code"),
+    ],
+)
+def test_a_wrong_code_is_said_on_the_page(
+    anna: Client, codes: dict[str, str], status: int, words: str
+) -> None:
+    response = anna.post(reverse("devices:lookup"), codes)
+    assert response.status_code == status
+    assert words in response.content.decode()
+
+
+def test_a_fingerprint_of_another_key_is_a_warning(anna: Client, secret: str) -> None:
+    response = anna.post(reverse("devices:lookup"), {"secret": secret, "fingerprint": "0" * 64})
+    assert response.status_code == 400
+    assert "not the key of the device" in response.content.decode()
+
+
+def test_confirming_makes_the_device_and_its_new_room(anna: Client, secret: str, cast: Cast) -> None:
+    fields = {"secret": secret, "name": "Attic", "room_name": "+", "other_room": "Under the roof"}
+    response = anna.post(reverse("devices:confirm"), fields)
+    with scope(household=cast.anna.household):
+        device = Device.objects.select_related("room").get(name="Attic")
+    assert device.room
+    assert device.room.name == "Under the roof"
+    assert not device.is_auto_answer
+    assert response["Location"] == reverse("devices:joining", args=[device.public_id])
+    again = anna.post(reverse("devices:confirm"), fields)
+    assert again.status_code == 409
+    assert "used already" in again.content.decode()
+
+
+def test_a_missing_name_keeps_the_form(anna: Client, secret: str, cast: Cast) -> None:
+    response = anna.post(reverse("devices:confirm"), {"secret": secret, "name": " ", "room_name": "Kitchen"})
+    assert response.status_code == 400
+    assert "Give the device a name" in response.content.decode()
+    with scope(household=cast.anna.household):
+        assert Device.objects.count() == 1
+
+
+def test_the_steps_stop_asking_once_the_device_is_online(anna: Client, cast: Cast) -> None:
+    url = reverse("devices:joining", args=[cast.kitchen.public_id])
+    assert "hx-trigger" in anna.get(url, headers={"HX-Request": "true"}).content.decode()
+    with scope(household=cast.anna.household):
+        cast.kitchen.presence.is_online = True
+        cast.kitchen.presence.save()
+    steps = anna.get(url, headers={"HX-Request": "true"}).content.decode()
+    assert "hx-trigger" not in steps
+    assert "Call it" in steps
+
+
+def test_a_device_gets_another_name_and_room(anna: Client, cast: Cast) -> None:
+    url = reverse("devices:detail", args=[cast.kitchen.public_id])
+    assert anna.post(url, {"name": "Cookery", "room_name": "Kitchen"}).status_code == 302
+    cast.kitchen.refresh_from_db()
+    assert cast.kitchen.name == "Cookery"
+    with scope(household=cast.anna.household):
+        assert Room.objects.count() == 1
+
+
+def test_a_removed_device_is_gone(anna: Client, cast: Cast) -> None:
+    anna.post(reverse("devices:remove", args=[cast.kitchen.public_id]))
+    assert anna.get(reverse("devices:detail", args=[cast.kitchen.public_id])).status_code == 404
+
+
+def test_a_foreign_device_and_no_device_look_alike(anna: Client, cast: Cast) -> None:
+    pages = []
+    for public_id in (cast.cellar.public_id, "00000000-0000-4000-8000-000000000000"):
+        for name in ("detail", "joining", "call"):
+            response = anna.get(reverse(f"devices:{name}", args=[public_id]))
+            assert response.status_code == 404
+            pages.append("There is no such device." in response.content.decode())
+        assert anna.post(reverse("devices:remove", args=[public_id])).status_code == 404
+    assert all(pages)
+
+
+def test_a_child_sees_and_calls_but_does_not_manage(client: Client, cast: Cast) -> None:
+    client.force_login(cast.ben.user)
+    assert client.get(reverse("devices:call", args=[cast.kitchen.public_id])).status_code == 200
+    assert client.get(reverse("devices:add")).status_code == 403
+    assert client.post(reverse("devices:remove", args=[cast.kitchen.public_id])).status_code == 403
+    page = client.get(reverse("devices:detail", args=[cast.kitchen.public_id])).content.decode()
+    assert "Remove this device" not in page
