@@ -56,6 +56,8 @@ def configure(config: dict[str, Any]) -> None:
                     "httpx",
                     "piper",
                 )
-            },
+            }
+            # A waiting device asks every five seconds and is told to wait, with status 400 (RFC 8628 section 3.5).
+            | {"django.request": {"level": "ERROR"}},
         }
     )

@@ -1,5 +1,6 @@
 """Settings that every environment shares. Values that differ by installation come from the environment."""
 
+import logging
 from urllib.parse import urlsplit
 
 from celery.schedules import schedule
@@ -223,5 +224,6 @@ RING_TIMEOUT_S = 35
 CONNECT_TIMEOUT_S = 20
 DEVICE_SILENCE_S = 25
 
+DJANGO_STRUCTLOG_STATUS_4XX_LOG_LEVEL = logging.INFO
 LOGGING_CONFIG = "config.logs.configure"
 LOGGING = {"level": env.str("HUB_LOG_LEVEL", default="INFO")}
