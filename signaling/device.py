@@ -102,7 +102,7 @@ class DeviceConsumer(HubSocket):
         await self.reply(ack, message)
         if call := await self.query(call_live_for_device, device):
             # A push may have been lost while the device was away: the row says what goes on.
-            is_new = call.state == m.CallState.CALLING
+            is_new = call.state in (m.CallState.CALLING, m.CallState.RINGING)
             await self.reply(await self.query(call_invitation if is_new else call_state_message, call))
         await self.query(deliveries_push_pending, device=device)
 

@@ -32,12 +32,18 @@ class Program:
         self._listener: asyncio.Task[None] | None = None
         self.peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self.peer.on("track", self._on_track)
+        self.peer.on("connectionstatechange", self._on_state)
+        self._connected = asyncio.Event()
         self.hello_ack: dict[str, Any] = {}
 
     async def __aenter__(self) -> Self:
         self._socket: ClientConnection = await connect(self._url)
-        await self.say("hello", token=self._token)
-        self.hello_ack = await self.hear("hello_ack")
+        try:
+            await self.say("hello", token=self._token)
+            self.hello_ack = await self.hear("hello_ack")
+        except BaseException:
+            await self.__aexit__(None, None, None)
+            raise
         return self
 
     async def __aexit__(
@@ -78,6 +84,8 @@ class Program:
             await self.say("ice_candidate", candidate=line.strip()[2:], sdpMid="0", sdpMLineIndex=0)
         if trickle:
             await self.say("ice_candidate", candidate=None)
+        async with asyncio.timeout(WAIT_S):
+            await self._connected.wait()
 
     async def listen(self, seconds: float) -> Samples:
         """The next `seconds` that come from the hub, 48 kHz mono."""
@@ -85,6 +93,24 @@ class Program:
         async with asyncio.timeout(WAIT_S), self._more:
             await self._more.wait_for(lambda: sum(map(len, self._heard)) >= begin + seconds * SAMPLE_RATE_HZ)
         return np.concatenate(self._heard)[begin:]
+
+    async def listen_out(self) -> Samples:
+        """Everything that comes from now on, until it has been quiet for a second."""
+        begin = self.heard_s()
+        last_s = begin
+        async with asyncio.timeout(WAIT_S):
+            while last_s == begin or self.heard_s() != last_s:
+                last_s = self.heard_s()
+                await asyncio.sleep(1)
+        return np.concatenate(self._heard)[round(begin * SAMPLE_RATE_HZ) :]
+
+    def heard_s(self) -> float:
+        """How much has come from the hub so far."""
+        return sum(map(len, self._heard)) / SAMPLE_RATE_HZ
+
+    def _on_state(self) -> None:
+        if self.peer.connectionState == "connected":
+            self._connected.set()
 
     def _on_track(self, track: MediaStreamTrack) -> None:
         self._listener = asyncio.create_task(self._listen(track), name="program listens")
