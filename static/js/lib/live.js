@@ -18,7 +18,7 @@ export function showPresence({ device_id: deviceId, is_online: isOnline, last_se
   countOnline();
 }
 
-function countOnline() {
+export function countOnline() {
   const place = document.querySelector("[data-online-count]");
   if (!place) return;
   const all = [...document.querySelectorAll("[data-presence]")];
