@@ -48,6 +48,18 @@ def mixdown(tracks: list[Track], target: Path) -> Mixdown:
     return Mixdown(sample_count / SAMPLE_RATE_HZ, target.stat().st_size, _peaks_reduce(peaks))
 
 
+def sound_duration_s(path: Path) -> float:
+    """Of a sound file, also of one that was cut off; 0 when nothing in it can be decoded."""
+    samples = 0
+    try:
+        with av.open(str(path)) as container:
+            for frame in container.decode(audio=0):
+                samples += frame.samples * SAMPLE_RATE_HZ // frame.sample_rate
+    except (av.FFmpegError, IndexError):
+        return samples / SAMPLE_RATE_HZ
+    return samples / SAMPLE_RATE_HZ
+
+
 def _mixed(sources: list[tuple[Track, Iterator[Samples]]]) -> Iterator[Samples]:
     """Stereo blocks, shape (2, BLOCK), until every source has run out."""
     live = list(sources)

@@ -7,10 +7,12 @@ from django.conf import settings
 from django.db import transaction
 
 from calls.events import recording_finalized
-from calls.mixdown import Track, mixdown
+from calls.mixdown import Track, mixdown, sound_duration_s
 from calls.models import Call, CallParticipant, ListeningCopy, ParticipantRole, Recording, RecordingState
 from common.push import group_household, push_on_commit
 from protocol.messages import Transcription
+
+PART_SUFFIX = ".part"  # while the worker writes
 
 
 def recording_path(name: str) -> Path:
@@ -51,6 +53,27 @@ def recording_finalize(
         if changed:
             recording.refresh_from_db()
             recording_finalized.send(sender=Recording, recording=recording)
+
+
+def recording_recover(*, recording: Recording) -> None:
+    """A file that its worker never closed: what was written is kept; what was not is said to be lost."""
+    path = recording_path(recording.name)
+    partial = path.with_name(f"{path.name}{PART_SUFFIX}")
+    if partial.exists():
+        partial.replace(path)
+    duration_s = sound_duration_s(path) if path.exists() else 0.0
+    if duration_s and recording.call.connected_at:
+        recording_finalize(
+            recording=recording,
+            started_at_s=recording.call.connected_at.timestamp(),
+            duration_s=duration_s,
+            size_bytes=path.stat().st_size,
+            packets_lost=0,
+        )
+    else:
+        Recording.objects.filter(pk=recording.pk, state=RecordingState.WRITING).update(
+            state=RecordingState.LOST
+        )
 
 
 def listening_copy_create(*, call: Call) -> ListeningCopy | None:

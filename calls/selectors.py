@@ -1,7 +1,7 @@
 """Reads."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db.models import Exists, OuterRef, QuerySet
 
@@ -62,3 +62,10 @@ def call_sound(call: Call) -> CallSound:
     is_fresh = call.connected_at is not None and call.ended_at is not None and now() - call.ended_at < FRESH
     is_recorded = Recording.objects.filter(call=call).exclude(state=RecordingState.LOST).exists()
     return CallSound("preparing" if is_recorded or is_fresh else "none", None)
+
+
+def recordings_left_open(limit: datetime) -> QuerySet[Recording]:
+    """Files that should have been closed by now: their call ended before `limit`."""
+    return Recording.objects.filter(state=RecordingState.WRITING, call__ended_at__lt=limit).select_related(
+        "call", "participant", "household"
+    )

@@ -4,11 +4,16 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 
-from calls.models import Call, Recording, RecordingState
+from calls.models import Call
 from calls.placement import worker_is_alive
+from calls.recordings import recording_recover
+from calls.selectors import recordings_left_open
 from calls.services import call_fail, calls_live
 from common.clock import now
 from protocol.messages import CallOutcome, CallState
+
+# A worker that drains closes its files within this time.
+RECORDING_GRACE = timedelta(minutes=1)
 
 
 def calls_sweep() -> int:
@@ -18,7 +23,8 @@ def calls_sweep() -> int:
     for call, ending in endings:
         if ending:
             call_fail(call=call, outcome=ending[0], reason=ending[1])
-    _give_up_lost_recordings(moment)
+    for recording in recordings_left_open(moment - RECORDING_GRACE):
+        recording_recover(recording=recording)
     return sum(1 for _, ending in endings if ending)
 
 
@@ -32,11 +38,3 @@ def _ending(call: Call, moment: datetime) -> tuple[CallOutcome, str] | None:
     if call.state == CallState.CONNECTING and call.accepted_at and call.accepted_at + connect < moment:
         return CallOutcome.FAILED, "No audio came through."
     return None
-
-
-def _give_up_lost_recordings(moment: datetime) -> None:
-    """A file that its worker never closed is marked, so that nothing waits for it."""
-    limit = moment - timedelta(minutes=2)
-    Recording.objects.filter(state=RecordingState.WRITING, call__ended_at__lt=limit).update(
-        state=RecordingState.LOST
-    )

@@ -1,10 +1,15 @@
-"""The base of every Celery task."""
+"""The base of every Celery task, and the chores that belong to no app."""
 
 from typing import Any
 
-from celery import Task
+import structlog
+from celery import Task, shared_task
 from django.db import transaction
 from django_scopes import scopes_disabled
+
+from common.speech_models import SpeechModelError, download
+
+log = structlog.get_logger(__name__)
 
 
 class HubTask(Task):  # type: ignore[type-arg]  # Task takes no parameters at run time
@@ -25,3 +30,12 @@ def delay_on_commit(task: "Task[..., Any]", *args: Any) -> None:
             return
 
     transaction.on_commit(send)
+
+
+@shared_task
+def speech_model_download_task(model_id: str) -> None:
+    """Install a model of the catalogue. How far it is, and why it failed, stands on the status page."""
+    try:
+        download(model_id)
+    except SpeechModelError:
+        log.warning("a speech model was not downloaded", model_id=model_id)

@@ -43,9 +43,10 @@ def _celery(*words: str) -> tuple[str, ...]:
     return _python("-W", f"ignore:{ROOT_WARNING}", "-m", "celery", "--quiet", "-A", "config", *words)
 
 
-def _worker(name: str, queues: str) -> tuple[str, ...]:
+def _worker(name: str, queues: str, *, pool: str = "prefork", concurrency: int = 1) -> tuple[str, ...]:
     return _celery(
-        "worker", "--hostname", f"{name}@%h", "--queues", queues, "--concurrency", "1",
+        "worker", "--hostname", f"{name}@%h", "--queues", queues,
+        "--pool", pool, "--concurrency", str(concurrency),
         "--loglevel", "WARNING", "--without-gossip", "--without-mingle",
     )  # fmt: skip
 
@@ -59,15 +60,17 @@ def web(host: str, port: int) -> Program:
 
 
 def hub_programs(*, host: str, port: int) -> list[Program]:
-    """web, media, two task workers and beat.
+    """web, media, three task workers and beat.
 
-    Long transcripts must not delay an announcement, so `stt` has a worker of its own.
+    Long transcripts must not delay an announcement, and neither may wait for the download of a model,
+    so each queue has a worker of its own. Chores wait for disks and networks: threads are enough.
     """
     return [
         web(host, port),
         Program(name="media", command=_python("-m", "media"), is_first=True),
-        Program(name="speech", command=_worker("speech", "tts,default")),
+        Program(name="speech", command=_worker("speech", "tts")),
         Program(name="words", command=_worker("words", "stt")),
+        Program(name="chores", command=_worker("chores", "default", pool="threads", concurrency=4)),
         Program(
             name="beat",
             command=_celery(

@@ -7,16 +7,27 @@ from pathlib import Path
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
-from django.views.decorators.http import require_GET
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_POST
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from calls.placement import worker_list
 from common.clock import now
 from common.redis import redis_get
-from common.speech_models import InstalledModel, Kind, Progress, chosen, installed, progress_read
+from common.speech_models import (
+    CatalogueModel,
+    InstalledModel,
+    Kind,
+    Progress,
+    catalogue_model,
+    chosen,
+    installed,
+    model_offers,
+    progress_read,
+)
 from common.speech_models.errors import SpeechModelError
+from common.tasks import delay_on_commit, speech_model_download_task
 from config.celery import app
 from households.access import member_of, need
 from households.roles import Permission
@@ -56,7 +67,28 @@ def status(request: HttpRequest) -> HttpResponse:
     """htmx asks for the body alone, every few seconds."""
     need(member_of(request), Permission.DEVICES_MANAGE)
     template = "config/_status.html" if request.headers.get("HX-Request") else "config/status.html"
-    return render(request, template, {"parts": parts(), "models": models(), "downloads": downloads()})
+    return render(request, template, _context(request))
+
+
+@login_required
+@require_POST
+def model_download(request: HttpRequest, model_id: str) -> HttpResponse:
+    """Fetch a model in the background. The page shows how far it is."""
+    need(member_of(request), Permission.HOUSEHOLD_MANAGE)
+    delay_on_commit(speech_model_download_task, catalogue_model(model_id).id)
+    return redirect("status")
+
+
+def _context(request: HttpRequest) -> dict[str, object]:
+    language = member_of(request).household.language
+    return {"parts": parts(), "models": models(), "downloads": downloads(), "offers": offers(language)}
+
+
+def offers(language: str) -> list[CatalogueModel]:
+    """What is usual for the language, and neither here nor on its way."""
+    there = {model.id for model in installed()}
+    begun = {progress.model_id for progress in downloads()}
+    return [model for model in model_offers(language) if model.id not in there | begun]
 
 
 def parts() -> list[Part]:

@@ -5,7 +5,7 @@ from drf_spectacular.views import SpectacularAPIView
 
 from announcements.api import clip_fetch
 from config.health import healthz, readyz
-from config.status import status
+from config.status import model_download, status
 from devices.api import AuthorizationCreateApi, TokenCreateApi
 
 api = [
@@ -20,6 +20,7 @@ urlpatterns = [
     path("api/v1/", include(api)),
     path("accounts/", include("allauth.urls")),
     path("status/", status, name="status"),
+    path("status/models/<str:model_id>/download/", model_download, name="model-download"),
     path("", include("households.urls")),
     path("", include("devices.urls")),
     path("", include("calls.urls")),

@@ -1,5 +1,6 @@
 """What people type about themselves and their household."""
 
+from typing import Any
 from zoneinfo import available_timezones
 
 from django import forms
@@ -42,6 +43,11 @@ class SetupForm(HouseholdForm):
         help_text="At least ten characters. A short sentence is easy to remember.",
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
     )
+    wants_models = forms.BooleanField(required=False, initial=True, label="Download better speech now")
+
+    def owner(self) -> dict[str, Any]:
+        """What households.services.owner_create() takes. Call after is_valid()."""
+        return {name: value for name, value in self.cleaned_data.items() if name != "wants_models"}
 
 
 class TokenForm(forms.Form):

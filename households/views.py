@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from django.conf import settings as hub_settings
 from django.contrib import messages
 from django.contrib.auth import login
 from django.contrib.auth.decorators import login_required
@@ -10,6 +11,8 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
 from common.errors import DomainError
+from common.speech_models import model_offers
+from common.tasks import delay_on_commit, speech_model_download_task
 from households.access import member_of, need
 from households.forms import HouseholdForm, SetupForm, TokenForm
 from households.models import Membership
@@ -31,17 +34,20 @@ def setup(request: HttpRequest) -> HttpResponse:
     """The owner's account and the household, guarded by the token that the console printed."""
     if owner_exists():
         return redirect("devices:home")
+    offers = model_offers(hub_settings.LANGUAGE_CODE)
     form = SetupForm(request.POST or None, initial={"token": request.GET.get("token", "")})
     error = None
     if form.is_valid():
         try:
-            membership = owner_create(**form.cleaned_data)
+            membership = owner_create(**form.owner())
         except DomainError as problem:
             error = problem
         else:
             login(request, membership.user, backend=_BACKEND)
+            for model in offers if form.cleaned_data["wants_models"] else ():
+                delay_on_commit(speech_model_download_task, model.id)
             return redirect("devices:home")
-    context = {"form": form, "error": error}
+    context = {"form": form, "error": error, "offers": offers}
     return render(request, "households/setup.html", context, status=400 if form.is_bound else 200)
 
 

@@ -51,7 +51,7 @@ def django_db_setup(django_db_setup: None) -> None:
     """Tests of django_db(transaction=True) are emptied row by row: truncating every table takes a second."""
     from django.test import TransactionTestCase
 
-    TransactionTestCase._fixture_teardown = _rows_delete  # type: ignore[method-assign, assignment]
+    TransactionTestCase._fixture_teardown = _rows_delete  # type: ignore[attr-defined]
 
 
 def _rows_delete(case: object) -> None:

@@ -6,7 +6,7 @@ SpeechModelError (common.errors.Unavailable)
  +- DownloadFailed   the hub of models could not be reached, or sent something else
 """
 
-from common.speech_models.catalogue import CATALOGUE, CatalogueModel, catalogue_model, suggested
+from common.speech_models.catalogue import CATALOGUE, CatalogueModel, catalogue_model, model_offers, suggested
 from common.speech_models.download import download
 from common.speech_models.errors import DownloadFailed, ModelDamaged, ModelMissing, SpeechModelError
 from common.speech_models.manifest import Kind, Manifest, ModelFile
@@ -30,6 +30,7 @@ __all__ = [
     "download",
     "find",
     "installed",
+    "model_offers",
     "progress_read",
     "remove",
     "suggested",

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from django.conf import settings
+
 from common.speech_models.errors import ModelMissing
 from common.speech_models.manifest import Kind
 
@@ -84,6 +86,11 @@ def suggested(language: str) -> tuple[CatalogueModel, ...]:
     voices = [model for model in CATALOGUE if model.kind is Kind.VOICE and speaks(model.language, language)]
     exact = [voice for voice in voices if voice.language.lower() == language.lower()]
     return (catalogue_model("whisper-base"), *(exact or voices)[:1])
+
+
+def model_offers(language: str) -> tuple[CatalogueModel, ...]:
+    """What the pages offer; nothing where the installation is told to keep to the demo models."""
+    return () if settings.SPEECH_MODELS_CHOICE == "demo" else suggested(language)
 
 
 def speaks(model_language: str, wanted: str) -> bool:

@@ -7,11 +7,9 @@ from celery.schedules import schedule
 from csp.constants import NONCE, NONE, SELF
 
 from config.embedded import celery_broker_url, default_database_url, default_redis_url
-from config.env import BASE_DIR as CODE_DIR
-from config.env import data_dir, env, hub_url
+from config.env import BASE_DIR, data_dir, env, hub_url
 from config.secrets import secret_get
 
-BASE_DIR = CODE_DIR
 DATA_DIR = data_dir()
 HUB_URL = hub_url()
 # Without one, links carry the address under which the hub was reached.

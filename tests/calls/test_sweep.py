@@ -10,12 +10,15 @@ from django_scopes import scopes_disabled
 
 from calls.models import Call, CallParticipant, Recording, RecordingState
 from calls.placement import worker_goodbye, worker_heartbeat
+from calls.recordings import recording_path
 from calls.services import call_accept, call_end, call_leg_joined, call_ring, call_start
 from calls.sweep import calls_sweep
 from common.clock import now
 from common.errors import DeviceBusy, Unavailable
+from common.files import folder_make_private
 from protocol.messages import CallOutcome, CallState
 from tests.plugin_cast import Cast, device_go_online
+from tests.sounds import opus_write
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 
@@ -104,10 +107,34 @@ def test_without_a_media_worker_a_call_says_so_and_leaves_nothing(cast: Cast) ->
     assert Call.objects.count() == 0
 
 
-def test_a_recording_that_its_worker_never_closed_is_marked(call: Call) -> None:
+def recording_left_open(call: Call, name: str) -> Recording:
     participant = call.participants.get(role="caller")
-    Recording.objects.create(household=call.household, call=call, participant=participant, name="x/y.ogg")
+    recording = Recording.objects.create(
+        household=call.household, call=call, participant=participant, name=name
+    )
     call_end(call=call)
-    Call.objects.filter(pk=call.pk).update(ended_at=now() - timedelta(minutes=3))
+    moment = now() - timedelta(minutes=3)
+    Call.objects.filter(pk=call.pk).update(ended_at=moment, connected_at=moment - timedelta(minutes=1))
+    return recording
+
+
+def test_a_recording_of_which_nothing_was_written_is_said_to_be_lost(call: Call) -> None:
+    recording = recording_left_open(call, "gone/nothing.ogg")
     calls_sweep()
-    assert Recording.objects.get().state == RecordingState.LOST
+    recording.refresh_from_db()
+    assert recording.state == RecordingState.LOST
+
+
+def test_what_a_killed_worker_had_written_is_kept(call: Call) -> None:
+    recording = recording_left_open(call, f"killed/{call.public_id}.ogg")
+    path = recording_path(recording.name)
+    folder_make_private(path.parent)
+    opus_write(None, path, silence_s=3.0)
+    whole = path.read_bytes()
+    path.unlink()
+    path.with_name(f"{path.name}.part").write_bytes(whole[: len(whole) * 2 // 3])
+    calls_sweep()
+    recording.refresh_from_db()
+    assert recording.state == RecordingState.FINISHED
+    assert path.exists()
+    assert 0.5 < recording.duration_s < 3.0

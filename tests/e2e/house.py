@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, sync_playwright
 
 from announcements.speech import speak
 from protocol.audio import SAMPLE_RATE_HZ
@@ -23,8 +23,8 @@ from tests.operate.hub_process import ROOT, HubProcess
 from transcripts.engine import transcriber_get
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
-PHONE = {"width": 390, "height": 844}
-DESKTOP = {"width": 1280, "height": 800}
+PHONE: ViewportSize = {"width": 390, "height": 844}
+DESKTOP: ViewportSize = {"width": 1280, "height": 800}
 PASSWORD = "quiet-hearth-42-lanterns"
 
 
@@ -125,10 +125,8 @@ class House:
         self.url = f"http://localhost:{hub.port}"
         self.setup_link = ""
 
-    def context(self, viewport: dict[str, int] | None = None, **options: object) -> BrowserContext:
-        context = self.browser.new_context(  # type: ignore[arg-type]
-            viewport=viewport or PHONE, permissions=["microphone"], base_url=self.url, **options
-        )
+    def context(self, viewport: ViewportSize = PHONE) -> BrowserContext:
+        context = self.browser.new_context(viewport=viewport, permissions=["microphone"], base_url=self.url)
         # Synthetic speech is no room: noise suppression would eat it.
         context.add_init_script("localStorage.setItem('hearthline.rawMicrophone', '1')")
         context.add_init_script(KEEP_PEER_CONNECTIONS)

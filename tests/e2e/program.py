@@ -122,13 +122,18 @@ class Program:
                 frame = await track.recv()
             except MediaStreamError:
                 return
+            if not isinstance(frame, av.AudioFrame):
+                continue
             async with self._more:
-                self._heard += [part.to_ndarray().reshape(-1) for part in resampler.resample(frame)]
+                parts = [part.to_ndarray().reshape(-1) for part in resampler.resample(frame)]
+                self._heard += [part.astype(np.int16) for part in parts]
                 self._more.notify_all()
 
 
 def file_microphone(path: Path) -> MediaStreamTrack:
-    track: MediaStreamTrack = MediaPlayer(str(path)).audio
+    track = MediaPlayer(str(path)).audio
+    if track is None:
+        raise ValueError("a file without sound")
     return track
 
 

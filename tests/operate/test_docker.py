@@ -153,8 +153,9 @@ def test_the_entry_commands_are_those_of_the_supervisor(tmp_path: Path) -> None:
     entries = {
         "web": ["web"],
         "media": ["media"],
-        "speech": ["tasks", "speech", "tts,default"],
+        "speech": ["tasks", "speech", "tts"],
         "words": ["tasks", "words", "stt"],
+        "chores": ["tasks", "chores", "default", "threads", "4"],
         "beat": ["beat"],
     }
     programs = hub_programs(host="0.0.0.0", port=8000)

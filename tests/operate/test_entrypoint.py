@@ -23,7 +23,7 @@ HEALTHY_WITHIN_S = 120.0
 SERVICES = {
     "web": (["web"], ["health", "web"]),
     "media": (["media"], ["health", "media"]),
-    "tasks": (["tasks", "speech", "tts,default"], ["health", "tasks", "speech"]),
+    "tasks": (["tasks", "chores", "default", "threads", "4"], ["health", "tasks", "chores"]),
     "beat": (["beat"], ["health", "beat"]),
 }
 

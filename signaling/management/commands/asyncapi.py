@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from signaling.asyncapi import asyncapi_document
@@ -15,7 +14,7 @@ class Command(BaseCommand):
     help = "Write the AsyncAPI document of both sockets."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--file", type=Path, default=settings.BASE_DIR / "docs" / "asyncapi.yaml")
+        parser.add_argument("--file", type=Path, default=Path("docs/asyncapi.yaml"))
 
     def handle(self, *args: Any, **options: Any) -> None:
         options["file"].write_text(yaml.safe_dump(asyncapi_document(), sort_keys=False, width=110))
