@@ -1,0 +1,1 @@
+"""What Hearthline promises in numbers, measured. Each module runs alone: `python -m benchmarks.NAME --json`."""
