@@ -102,7 +102,8 @@ def quantile_figures(
     reference: str = "",
 ) -> list[Figure]:
     """p50 and p95, each a figure. Neither is ok unless all `runs` of them were measured."""
-    said = f"{runs} runs" if len(values) == runs else f"{len(values)} of {runs} runs"
+    said = f"{runs} run{'' if runs == 1 else 's'}"
+    said = said if len(values) == runs else f"{len(values)} of {said}"
     words = ", ".join([said, *([f"longest {max(values):.4g} {unit}"] if values else [])])
     words += f"; {reference}" if reference else ""
     found = [

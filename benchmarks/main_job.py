@@ -123,7 +123,8 @@ def _round_figures(times: "Times", plan: Plan) -> list[Figure]:
 
     clip = f"of which the clip {statistics.median(times.clip):.2f} s" if times.clip else ""
     lan = {"p50_bar": "<= 0.5", "p95_bar": "<= 1"}
-    wrong = 100 * times.words_wrong / times.words_said if times.words_said else None
+    is_complete = len(times.transcript) == plan.rounds
+    wrong = 100 * times.words_wrong / times.words_said if is_complete else None
     words = f"{times.words_wrong} of {times.words_said} words"
     return [
         *both("claim", "Confirm to online on the page", times.claim, p50_bar="<= 5", p95_bar="<= 5"),
@@ -136,7 +137,8 @@ def _round_figures(times: "Times", plan: Plan) -> list[Figure]:
             p50_bar="<= 10",
             p95_bar="<= 10",
         ),
-        figure("words", "Words wrong in these transcripts", wrong, "%", bar="<= 5", reference=words),
+        # Always the same two sentences, so this shows that calls were transcribed, not how well it is done.
+        figure("words", "Words wrong in these transcripts", wrong, "%", reference=words),
         *both("fetched", "Send to fetched on the page", times.fetched),
         *both("played", "Send to played on the page", times.played, reference=clip),
     ]

@@ -97,6 +97,10 @@ def test_a_run_that_is_missing_is_not_ok() -> None:
     assert figures[0].reference == "2 of 3 runs, longest 0.2 s"
 
 
+def test_one_run_is_one_run() -> None:
+    assert quantile_figures("C2", "call", [0.2], "s", runs=1)[0].reference == "1 run, longest 0.2 s"
+
+
 def test_the_table_says_what_missed_and_what_was_not_measured() -> None:
     lines = table(
         [
