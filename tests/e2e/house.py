@@ -95,7 +95,7 @@ class Device:
     def stop(self) -> None:
         if self.process is not None:
             self.process.terminate()
-            self.process.wait(timeout=10)
+            self.process.wait(timeout=30)
             if self.process.stdout:
                 self.process.stdout.close()
             self.process = None

@@ -12,9 +12,9 @@ from tests.operate.hub_process import ROOT
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
-CALLER_SAYS = "Please open the curtains on Thursday."
-DEVICE_SAYS = "The soup is ready in the kitchen."
-ANNOUNCEMENT = "Lunch is ready in the garden."
+CALLER_SAYS = "Remind the neighbour to open the curtains on Thursday."
+DEVICE_SAYS = "Thanks for the roast beef, it was delicious."
+ANNOUNCEMENT = "Naomi, please book the tickets right away."
 PICTURES = ROOT / "test-results" / "main-job"
 
 
@@ -121,7 +121,7 @@ def sign_out_and_in(page: Page, house: House) -> None:
     page.get_by_role("link", name="Sign out").or_(page.get_by_role("button", name="Sign out")).first.click()
     page.goto("/")
     expect(page).to_have_url(re.compile("/accounts/login/"))
-    page.get_by_label("E-mail").fill("anna@example.org")
+    page.get_by_label("Email").fill("anna@example.org")
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
     expect(page).to_have_url(f"{house.url}/")
