@@ -13,6 +13,12 @@ SCHEMES: Final = ("light", "dark")
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 NARROWEST_PX = 320
 TARGET_PX = 44
+# Colours have a transition, also with reduced motion: a short one. And htmx may be about to change a part.
+_AT_REST = """
+  () => new Promise((go) => requestAnimationFrame(() => setTimeout(go, 50))).then(() =>
+    document.getAnimations().every((one) => one.playState === "finished") &&
+    !document.querySelector(".htmx-request, .htmx-swapping, .htmx-settling"))
+"""
 _SMALL_TARGETS = """
   [...document.querySelectorAll("a.btn, button, select, .chip span, nav a")]
     .filter((e) => e.offsetParent && !e.closest(".sentence"))
@@ -37,8 +43,7 @@ def look(page: Page, name: str, *, full_page: bool = True) -> list[str]:
         for size, (width, height) in SIZES.items():
             page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
             page.set_viewport_size({"width": width, "height": height})
-            # Colours have a transition; with reduced motion it takes no time but still a frame.
-            page.evaluate("() => new Promise((go) => requestAnimationFrame(() => setTimeout(go, 50)))")
+            page.wait_for_function(_AT_REST)
             page.screenshot(path=PICTURES / f"{name}-{size}-{scheme}.png", full_page=full_page)
             problems += [
                 f"{size}, {scheme}: {problem}" for problem in violations(page) + overflow(page, width)
