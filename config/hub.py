@@ -6,6 +6,7 @@ import socket
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.management import call_command
@@ -160,9 +161,10 @@ async def _supervise(
 
 async def _ready(options: HubOptions) -> bool:
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(options.host, options.host)  # noqa: S104
+    name = urlsplit(settings.HUB_URL).netloc  # under another one a hub with a public name refuses to answer
     deadline_s = time.monotonic() + READY_WITHIN_S
     while time.monotonic() < deadline_s:
-        if await answers_ok(host, options.port, "/healthz"):
+        if await answers_ok(host, options.port, "/healthz", name=name):
             return True
         await asyncio.sleep(LOOK_EVERY_S)
     return False
