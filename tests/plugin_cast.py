@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from devices.models import Device
     from households.models import Membership
 
-KEPT_TABLES = ("django_migrations", "django_content_type", "auth_permission")
 PASSWORD = "a long enough password"
 
 
@@ -38,32 +37,6 @@ class Cast:
     kitchen: "Device"
     cellar: "Device"
     keys: "dict[int, ec.EllipticCurvePrivateKey]"
-
-
-@pytest.fixture(scope="session")
-def django_db_keepdb() -> bool:
-    """The whole server is thrown away at the end; threads of the channel layer may still hold connections."""
-    return True
-
-
-@pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None) -> None:
-    """Tests of django_db(transaction=True) are emptied row by row: truncating every table takes a second."""
-    from django.test import TransactionTestCase
-
-    TransactionTestCase._fixture_teardown = _rows_delete  # type: ignore[attr-defined]
-
-
-def _rows_delete(case: object) -> None:
-    from django.core.cache import cache
-    from django.db import connection
-
-    with connection.cursor() as cursor:
-        tables = [t for t in connection.introspection.table_names() if t not in KEPT_TABLES]
-        cursor.execute("SET session_replication_role = replica")
-        cursor.execute("".join(f'DELETE FROM "{table}";' for table in tables))
-        cursor.execute("SET session_replication_role = DEFAULT")
-    cache.clear()
 
 
 @pytest.fixture

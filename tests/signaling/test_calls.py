@@ -151,6 +151,19 @@ async def test_a_declined_call_says_so(cast: Cast) -> None:
         await device.close()
 
 
+async def test_the_device_may_hang_up_too(cast: Cast) -> None:
+    async with FakeWorker():
+        page = await browser(cast.anna)
+        device = await device_socket(cast.kitchen, cast.keys[cast.kitchen.pk])
+        call_id = await invite(page, cast)
+        await device.say("call_accept", call_id=call_id)
+        await join(call_id)
+        await device.say("call_end", call_id=call_id)
+        assert (await page.hear("call_end"))["outcome"] == "answered"
+        await page.close()
+        await device.close()
+
+
 async def test_a_second_hang_up_and_a_late_answer_change_nothing(cast: Cast) -> None:
     async with FakeWorker():
         page = await browser(cast.anna)
