@@ -40,6 +40,7 @@ class AgentConfig:
     microphone: str = "default"
     speaker: str = "default"
     prints_json: bool = False
+    qr_hub_url: str | None = None
     timings: Timings = field(default_factory=Timings)
 
     @property
@@ -79,6 +80,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m agent", description="Hearthline on a device.")
     parser.add_argument("command", nargs="?", choices=["run", "reset"], default="run")
     parser.add_argument("--hub", help="address of the hub; a claimed device remembers it")
+    parser.add_argument("--qr-hub", help="the hub's address for phones, where this device uses another one")
     parser.add_argument("--data-dir", type=Path, required=True, help="key, certificate and journal live here")
     parser.add_argument("--model", default="Hearthline speaker")
     parser.add_argument("--serial", default=None, help="default: the board's own")
@@ -105,4 +107,5 @@ def config_from(arguments: argparse.Namespace, *, remembered_hub_url: str | None
         microphone=arguments.microphone,
         speaker=arguments.speaker,
         prints_json=arguments.once_claimed_json,
+        qr_hub_url=normalize_hub_url(arguments.qr_hub) if arguments.qr_hub else None,
     )

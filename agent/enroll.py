@@ -69,12 +69,13 @@ class Enroller:
             return
         link, code = authorization.verification_uri_complete, qr.group_code(authorization.user_code)
         png = self._config.data_dir / qr.PNG_FILE
-        qr.write_png(link, png)
+        scanned = qr.link_at(link, self._config.qr_hub_url)
+        qr.write_png(scanned, png)
         if self._config.prints_json:
             record = {"event": "waiting", "user_code": authorization.user_code, "link": link, "png": str(png)}
             print(json.dumps(record), flush=True)
         print(
-            f"\n{qr.terminal_text(link)}\nScan this with your phone to add this device, or open\n  {link}\n"
+            f"\n{qr.terminal_text(scanned)}\nScan this with your phone to add this device, or open\n  {link}\n"
             f"or type the code {code} at {authorization.verification_uri}\n",
             file=sys.stderr,
             flush=True,

@@ -3,7 +3,7 @@
 import hmac
 import io
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 import segno
 
@@ -30,6 +30,14 @@ def check_link(link: str, *, fingerprint_sha256: str) -> None:
         raise EnrollmentRefusedError(
             "The hub's link is not for this device's key. Is something between them?"
         )
+
+
+def link_at(link: str, hub_url: str | None) -> str:
+    """The same link under another address of the hub: a phone cannot open `localhost`."""
+    if hub_url is None:
+        return link
+    hub = urlsplit(hub_url)
+    return urlunsplit(urlsplit(link)._replace(scheme=hub.scheme, netloc=hub.netloc))
 
 
 def terminal_text(link: str) -> str:

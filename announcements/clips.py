@@ -22,7 +22,7 @@ def clip_path(clip: SpeechClip) -> Path:
 def clip_request(*, household: Household, text: str, voice_id: str | None) -> SpeechClip:
     """The clip's row, ready or not. Raises BadText, Invalid for a voice that is not installed."""
     clean = text_clean(text)
-    voice = _voice_choose(voice_id)
+    voice = _voice_choose(voice_id, household.language)
     key = hashlib.sha256(f"{voice}\n{clean}".encode()).hexdigest()
     clip, _ = SpeechClip.objects.get_or_create(
         household=household, key=key, defaults={"text": clean, "voice_id": voice}
@@ -48,9 +48,9 @@ def clip_make(*, clip: SpeechClip) -> SpeechClip:
     return clip
 
 
-def _voice_choose(voice_id: str | None) -> str:
-    """The asked voice, else the default one; empty while no voice is installed."""
-    voices = [voice.voice_id for voice in voice_list()]
+def _voice_choose(voice_id: str | None, language: str) -> str:
+    """The asked voice, else the one of the language; empty while no voice is installed."""
+    voices = [voice.voice_id for voice in voice_list(language)]
     if voice_id is None:
         return voices[0] if voices else ""
     if voice_id not in voices:

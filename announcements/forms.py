@@ -26,7 +26,7 @@ class AnnounceForm(forms.Form):
         self.device_rows = list(device_list(household))
         taken = {device.room_id for device in self.device_rows}
         self.room_rows = [room for room in room_list(household) if room.pk in taken]
-        self.voices: list[Voice] = voice_list()
+        self.voices: list[Voice] = voice_list(household.language)
         self.most_chars = MAX_SPEECH_CHARS
         for name, rows in (("rooms", self.room_rows), ("devices", self.device_rows)):
             choices = [(row.public_id, row.name) for row in rows]

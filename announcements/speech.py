@@ -132,12 +132,12 @@ def _as_int16(samples: NDArray[np.float32]) -> Samples:
     return np.asarray(np.clip(np.round(samples * 32767), -32768, 32767), np.int16)
 
 
-def voice_list() -> list[Voice]:
-    """The installed voices, the default one first; each has its own pitch for the test tone."""
+def voice_list(language: str | None = None) -> list[Voice]:
+    """The installed voices, the one that serves the language first; each has its own pitch for the test tone."""
     models = installed(Kind.VOICE)
     if not models:
         return []
-    default = chosen(Kind.VOICE).id
+    default = chosen(Kind.VOICE, language).id
     models.sort(key=lambda model: (model.id != default, model.is_demo, model.manifest.name))
     tones = _tones(models)
     return [

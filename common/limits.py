@@ -5,6 +5,12 @@ from django.core.cache import cache
 from common.errors import TooMany
 
 
+def limit_check(key: str, *, most: int, message: str) -> None:
+    """Raises TooMany when `most` tries of this window are spent already. Counts nothing."""
+    if cache.get(f"limit:{key}", 0) >= most:
+        raise TooMany(message)
+
+
 def limit_hit(key: str, *, most: int, per_s: int, message: str) -> None:
     """Count one try. Raises TooMany once there were more than `most` in `per_s` seconds (fixed window)."""
     cache.add(f"limit:{key}", 0, timeout=per_s)

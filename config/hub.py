@@ -96,8 +96,16 @@ def programs_of(options: HubOptions) -> list[Program]:
     programs = hub_programs(host=options.host, port=options.port)
     if options.has_demo_device:
         folder: Path = settings.DATA_DIR / "demo-device"
-        programs.append(demo_device(hub_url=f"http://localhost:{options.port}", data_dir=folder))
+        hub_url = f"http://localhost:{options.port}"
+        programs.append(demo_device(hub_url=hub_url, data_dir=folder, qr_hub_url=lan_url(options)))
     return programs
+
+
+def lan_url(options: HubOptions) -> str | None:
+    """Where phones and devices of this network reach the hub; None where HUB_URL says it, or they do not."""
+    is_open = options.host not in ("127.0.0.1", "::1", "localhost")
+    lan = lan_address() if is_open and not given("HUB_URL") else None
+    return f"http://{lan}:{options.port}" if lan else None
 
 
 def banner_text(options: HubOptions) -> str:
@@ -107,12 +115,10 @@ def banner_text(options: HubOptions) -> str:
     url = given("HUB_URL").rstrip("/") or f"http://localhost:{options.port}"
     token = setup_token_make()
     connections.close_all()
-    is_open = options.host not in ("127.0.0.1", "::1", "localhost")
-    lan = lan_address() if is_open else None
     return banner(
         url=url,
         setup_url=f"{url}/setup/?token={token}" if token else None,
-        lan_url=f"http://{lan}:{options.port}" if lan and not given("HUB_URL") else None,
+        lan_url=lan_url(options),
         notes=[note for note in (speech_models_note(),) if note],
     )
 

@@ -81,24 +81,26 @@ def hub_programs(*, host: str, port: int) -> list[Program]:
     ]  # fmt: skip
 
 
-def demo_device(*, hub_url: str, data_dir: Path) -> Program:
+def demo_device(*, hub_url: str, data_dir: Path, qr_hub_url: str | None = None) -> Program:
     """A simulated device: `manage.py demo_device` makes its voice and then becomes `python -m agent`."""
+    phones = ("--qr-hub", qr_hub_url) if qr_hub_url else ()
     return Program(
         name="device",
         command=_python(
-            str(BASE_DIR / "manage.py"), "demo_device", "--hub", hub_url, "--data-dir", str(data_dir)
+            str(BASE_DIR / "manage.py"), "demo_device", "--hub", hub_url, "--data-dir", str(data_dir), *phones
         ),
     )
 
 
-def demo_agent(*, hub_url: str, data_dir: Path, microphone: Path) -> Program:
+def demo_agent(*, hub_url: str, data_dir: Path, microphone: Path, qr_hub_url: str | None = None) -> Program:
     """It says the clip `microphone` over and over, and writes what it hears to a file."""
+    phones = ("--qr-hub", qr_hub_url) if qr_hub_url else ()
     return Program(
         name="device",
         command=_python(
             "-m", "agent", "--hub", hub_url, "--data-dir", str(data_dir), "--model", "Demo speaker",
             "--serial", "DEMO-1", "--microphone", f"file:{microphone}?loop",
-            "--speaker", f"file:{data_dir / 'speaker.wav'}",
+            "--speaker", f"file:{data_dir / 'speaker.wav'}", *phones,
         ),
         sees_secrets=False,
     )  # fmt: skip

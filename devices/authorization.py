@@ -16,7 +16,7 @@ from django_scopes import scope
 from common.clock import now
 from common.codes import secret_hash, secret_make
 from common.errors import Conflict, Invalid, NotFound
-from common.limits import limit_hit
+from common.limits import limit_check, limit_hit
 from devices.certificates import authority_get, certificate_sign, csr_check
 from devices.models import (
     AuthorizationState,
@@ -40,6 +40,8 @@ from protocol.enrollment import (
 LIFE = timedelta(minutes=15)
 INTERVAL_S = 2
 TRIES = 5
+TRIES_PER_S = 900
+_TRIES_SPENT = "Too many wrong codes. Wait 15 minutes and try again."
 
 
 class PollProblem(Exception):
@@ -84,9 +86,11 @@ def authorization_find(
 ) -> DeviceAuthorization:
     """The waiting device behind a secret or a typed code. Raises NotFound, Conflict (used), Invalid, TooMany.
 
-    Only wrong codes count as tries, so that a page may look the same device up again.
+    Only wrong codes count as tries, so that a page may look the same device up again; once the tries
+    are spent, a right code is refused too.
     """
     need(membership, Permission.DEVICES_MANAGE)
+    _check_tries_left(membership)
     rows = DeviceAuthorization.objects.all()
     if secret:
         row = rows.filter(secret_hash=secret_hash(secret)).first()
@@ -227,7 +231,16 @@ def _is_claimed(fingerprint_sha256: str) -> bool:
         return Device.objects.filter(fingerprint_sha256=fingerprint_sha256, revoked_at=None).exists()
 
 
+def _check_tries_left(membership: Membership) -> None:
+    for key, most in _tries(membership):
+        limit_check(key, most=most, message=_TRIES_SPENT)
+
+
 def _count_wrong(membership: Membership) -> None:
-    words = "Too many wrong codes. Wait 15 minutes and try again."
-    limit_hit(f"claim:{membership.user_id}", most=TRIES, per_s=900, message=words)
-    limit_hit("claim:all", most=settings.CLAIM_TRIES_PER_QUARTER_HOUR, per_s=900, message=words)
+    for key, most in _tries(membership):
+        limit_hit(key, most=most, per_s=TRIES_PER_S, message=_TRIES_SPENT)
+
+
+def _tries(membership: Membership) -> list[tuple[str, int]]:
+    """What is counted, and how often it may be wrong: one person, and everybody together."""
+    return [(f"claim:{membership.user_id}", TRIES), ("claim:all", settings.CLAIM_TRIES_PER_QUARTER_HOUR)]

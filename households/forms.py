@@ -5,6 +5,8 @@ from zoneinfo import available_timezones
 
 from django import forms
 
+from households.models import Language
+
 
 def time_zone_choices() -> list[tuple[str, str]]:
     """Every zone of the database but its relics, with spaces for people."""
@@ -19,10 +21,15 @@ class HouseholdForm(forms.Form):
         widget=forms.TextInput(attrs={"placeholder": "Maple Street", "autocomplete": "off"}),
     )
     time_zone = forms.ChoiceField(choices=time_zone_choices, label="Time zone", initial="UTC")
+    language = forms.ChoiceField(
+        choices=Language.choices,
+        label="Language you speak at home",
+        help_text="Transcripts and the voice of announcements use it.",
+    )
 
 
 class SetupForm(HouseholdForm):
-    field_order = ("token", "name", "email", "password", "household_name", "time_zone")
+    field_order = ("token", "name", "email", "password", "household_name", "time_zone", "language")
 
     token = forms.CharField(
         max_length=100,

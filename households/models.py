@@ -40,12 +40,23 @@ class User(AbstractBaseUser, PermissionsMixin, BaseModel):
         return self.name
 
 
+class Language(models.TextChoices):
+    """What the household speaks (BCP 47 primary subtags); those for which there are usual voices."""
+
+    ENGLISH = "en", "English"
+    DEUTSCH = "de", "Deutsch"
+    ESPANOL = "es", "Español"
+    FRANCAIS = "fr", "Français"
+    ITALIANO = "it", "Italiano"
+    NEDERLANDS = "nl", "Nederlands"
+
+
 class Household(BaseModel):
     """The tenant: everything else belongs to exactly one."""
 
     name = models.CharField(max_length=80)
     time_zone = models.CharField(max_length=64, default="UTC")
-    language = models.CharField(max_length=16, default="en")
+    language = models.CharField(max_length=16, choices=Language.choices, default=Language.ENGLISH)
 
     def __str__(self) -> str:
         return self.name

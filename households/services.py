@@ -10,7 +10,7 @@ from common.clock import now
 from common.codes import secret_hash, secret_make
 from common.errors import Conflict, Invalid, NotAllowed, NotFound
 from common.limits import limit_hit
-from households.models import ApiToken, Household, Membership, SetupToken, User
+from households.models import ApiToken, Household, Language, Membership, SetupToken, User
 from households.roles import Role
 
 
@@ -30,7 +30,14 @@ def setup_token_make() -> str | None:
 
 
 def owner_create(
-    *, token: str, name: str, email: str, password: str, household_name: str, time_zone: str
+    *,
+    token: str,
+    name: str,
+    email: str,
+    password: str,
+    household_name: str,
+    time_zone: str,
+    language: str = "en",
 ) -> Membership:
     """The first visit. Raises NotAllowed for a wrong token, Conflict when an owner exists, Invalid for bad fields."""
     limit_hit("setup", most=20, per_s=300, message="Too many tries. Wait five minutes and try again.")
@@ -52,7 +59,9 @@ def owner_create(
         SetupToken.objects.filter(pk=setup.pk).update(used_at=now())
         user.set_password(password)
         user.save()
-        household = Household.objects.create(name=household_name.strip(), time_zone=time_zone)
+        household = Household.objects.create(
+            name=household_name.strip(), time_zone=time_zone, language=Language(language)
+        )
         return Membership.objects.create(user=user, household=household, role=Role.OWNER)
 
 
@@ -72,9 +81,9 @@ def api_token_revoke(*, membership: Membership, public_id: str) -> None:
         raise NotFound("There is no such token.")
 
 
-def household_update(*, household: Household, name: str, time_zone: str) -> Household:
+def household_update(*, household: Household, name: str, time_zone: str, language: str) -> Household:
     if time_zone not in available_timezones():
         raise Invalid("This time zone is not known.")
-    household.name, household.time_zone = name.strip(), time_zone
-    household.save(update_fields=["name", "time_zone", "updated_at"])
+    household.name, household.time_zone, household.language = name.strip(), time_zone, Language(language)
+    household.save(update_fields=["name", "time_zone", "language", "updated_at"])
     return household

@@ -44,7 +44,8 @@ def setup(request: HttpRequest) -> HttpResponse:
             error = problem
         else:
             login(request, membership.user, backend=_BACKEND)
-            for model in offers if form.cleaned_data["wants_models"] else ():
+            offers = model_offers(form.cleaned_data["language"]) if form.cleaned_data["wants_models"] else ()
+            for model in offers:
                 delay_on_commit(speech_model_download_task, model.id)
             return redirect("devices:home")
     context = {"form": form, "error": error, "offers": offers}
@@ -56,13 +57,22 @@ def setup(request: HttpRequest) -> HttpResponse:
 def settings(request: HttpRequest) -> HttpResponse:
     membership = member_of(request)
     household = membership.household
-    initial = {"household_name": household.name, "time_zone": household.time_zone}
+    initial = {
+        "household_name": household.name,
+        "time_zone": household.time_zone,
+        "language": household.language,
+    }
     form = HouseholdForm(request.POST or None, initial=initial)
     if form.is_bound:
         need(membership, Permission.HOUSEHOLD_MANAGE)
     if form.is_valid():
         values = form.cleaned_data
-        household_update(household=household, name=values["household_name"], time_zone=values["time_zone"])
+        household_update(
+            household=household,
+            name=values["household_name"],
+            time_zone=values["time_zone"],
+            language=values["language"],
+        )
         messages.success(request, "Saved.")
         return redirect("households:settings")
     context = {"form": form, **_tokens(membership)}

@@ -42,12 +42,12 @@ class BrowserConsumer(HubSocket):
             await handlers.HANDLERS[type(message)](self, message)
 
     async def left(self) -> None:
+        if self.leg_worker_id:
+            await apush(group_worker(self.leg_worker_id), LegClose(leg_id=self.leg_id))
         if self.household is not None:
             await self.channel_layer.group_discard(
                 group_household(self.household.public_id), self.channel_name
             )
-        if self.leg_worker_id:
-            await apush(group_worker(self.leg_worker_id), LegClose(leg_id=self.leg_id))
 
     async def _hello(self, message: Hello) -> None:
         try:
@@ -81,6 +81,6 @@ class BrowserConsumer(HubSocket):
         return HelloAck(
             household_id=membership.household.public_id,
             household_name=membership.household.name,
-            voices=voice_list(),
+            voices=voice_list(membership.household.language),
             ice_servers=ice_servers(self.leg_id),
         )

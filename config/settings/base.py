@@ -21,7 +21,12 @@ HUB_VERSION = "0.1.0"
 SECRET_KEY = secret_get("SECRET_KEY")
 DEBUG = False
 # A hub at home is reached by several names: localhost, a LAN address, a name of the VPN.
-ALLOWED_HOSTS = [_HUB.hostname or "localhost", *env.list("HUB_EXTRA_HOSTS", default=[])]
+ALLOWED_HOSTS = [
+    _HUB.hostname or "localhost",
+    "localhost",
+    "127.0.0.1",
+    *env.list("HUB_EXTRA_HOSTS", default=[]),
+]
 if env.bool("HUB_ALLOW_LAN_HOSTS", default=not IS_HTTPS):
     ALLOWED_HOSTS = ["*"]
 CSRF_TRUSTED_ORIGINS = [HUB_URL]

@@ -21,13 +21,14 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--hub", required=True)
         parser.add_argument("--data-dir", type=Path, required=True)
+        parser.add_argument("--qr-hub", help="the hub's address for phones")
 
-    def handle(self, *, hub: str, data_dir: Path, **options: Any) -> None:
+    def handle(self, *, hub: str, data_dir: Path, qr_hub: str | None, **options: Any) -> None:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         microphone = data_dir / "microphone.wav"
         if not microphone.exists():
             self.make_clip(microphone)
-        program = demo_agent(hub_url=hub, data_dir=data_dir, microphone=microphone)
+        program = demo_agent(hub_url=hub, data_dir=data_dir, microphone=microphone, qr_hub_url=qr_hub)
         # The agent takes this process over, with its parent and its end.
         os.execve(program.command[0], program.command, program.environment_from(os.environ))  # noqa: S606
 
