@@ -9,6 +9,7 @@ import structlog
 from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
 from django.db import transaction
+from redis.exceptions import RedisError
 
 from protocol.base import Message
 
@@ -37,15 +38,15 @@ async def apush(group: str, message: Message) -> None:
     """To a group. Never raises: whoever misses a hint reads the row later."""
     try:
         await get_channel_layer().group_send(group, {"type": EVENT_TYPE, "text": message.to_json()})
-    except OSError:
+    except (RedisError, OSError):
         log.warning("push was lost: Redis is away", group=group)
 
 
 async def apush_channel(channel: str, message: Message) -> None:
-    """To one socket, as the answer to its request."""
+    """To one socket, as the answer to its request. Never raises."""
     try:
         await get_channel_layer().send(channel, {"type": EVENT_TYPE, "text": message.to_json()})
-    except OSError:
+    except (RedisError, OSError):
         log.warning("answer was lost: Redis is away")
 
 

@@ -6,6 +6,8 @@ import structlog
 from celery import Task, shared_task
 from django.db import transaction
 from django_scopes import scopes_disabled
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
 
 from common.speech_models import SpeechModelError, download
 
@@ -20,16 +22,19 @@ class HubTask(Task):  # type: ignore[type-arg]  # Task takes no parameters at ru
             return super().__call__(*args, **kwargs)
 
 
+def delay_now(task: "Task[..., Any]", *args: Any) -> bool:
+    """Enqueue at once. False: the broker is away."""
+    try:
+        task.delay(*args)
+    except (OperationalError, RedisError, OSError):
+        log.warning("a task was not enqueued: the broker is away", task=task.name)
+        return False
+    return True
+
+
 def delay_on_commit(task: "Task[..., Any]", *args: Any) -> None:
     """Enqueue once the rows that the task will read are there. A broker that is away loses it; the sweeps find it."""
-
-    def send() -> None:
-        try:
-            task.delay(*args)
-        except OSError:
-            return
-
-    transaction.on_commit(send)
+    transaction.on_commit(lambda: delay_now(task, *args))
 
 
 @shared_task

@@ -11,15 +11,17 @@ import structlog
 from channels.db import database_sync_to_async
 from channels.layers import get_channel_layer
 from django.conf import settings
-from django.db import DatabaseError
+from django.core.exceptions import ObjectDoesNotExist
+from django.db import DatabaseError, OperationalError
 from django_scopes import scopes_disabled
 from redis.exceptions import RedisError
 
-from calls.models import CallParticipant, Recording
+from calls.models import CallParticipant
 from calls.placement import HEARTBEAT_S, worker_goodbye, worker_heartbeat
 from calls.recordings import recording_finalize, recording_start
 from calls.services import call_leg_joined, call_leg_left
 from common.push import apush_channel, group_worker
+from common.tasks import delay_now
 from media.door import LegState, RecordingFile
 from protocol.errors import ErrorCode
 from protocol.messages import Error, WebrtcAnswer
@@ -27,6 +29,8 @@ from protocol.worker import WorkerCommand, parse_command
 from transcripts.tasks import capture_transcribe_task
 
 log = structlog.get_logger(__name__)
+# A restart of PostgreSQL takes seconds, and a lost "this end left" would keep a device busy for ever.
+NEWS_WAITS_S = (0.5, 1.0, 2.0, 4.0, 8.0)
 
 
 class HubLink:
@@ -50,8 +54,8 @@ class HubLink:
     ) -> None:
         if self._beat is not None:
             self._beat.cancel()
-        await self._layer.group_discard(group_worker(self.worker_id), self._channel)
         try:
+            await self._layer.group_discard(group_worker(self.worker_id), self._channel)
             await asyncio.to_thread(worker_goodbye, worker_id=self.worker_id)
         except RedisError:
             log.warning("lease left to run out: Redis is away")
@@ -75,7 +79,7 @@ class HubLink:
 
 
 class HubDoor:
-    """media.door.Door over Django. A database that is away loses the news; the sweeps put it right."""
+    """media.door.Door over Django. News wait for a database that restarts; see NEWS_WAITS_S."""
 
     async def answer(
         self, *, reply_channel: str, request_id: str | None, call_id: UUID | None, sdp: str
@@ -112,10 +116,9 @@ class HubDoor:
     async def capture_finished(
         self, *, reply_channel: str, request_id: str | None, path: Path, duration_s: float
     ) -> None:
-        task = capture_transcribe_task
-        try:
-            await asyncio.to_thread(task.delay, str(path), settings.LANGUAGE_CODE, reply_channel, request_id)
-        except OSError:
+        order = (str(path), settings.LANGUAGE_CODE, reply_channel, request_id)
+        if not await asyncio.to_thread(delay_now, capture_transcribe_task, *order):
+            await asyncio.to_thread(path.unlink, missing_ok=True)
             await self.error(
                 reply_channel=reply_channel,
                 request_id=request_id,
@@ -129,10 +132,19 @@ async def _tell(function: Callable[..., None], *args: Any) -> None:
         with scopes_disabled():
             function(*args)
 
-    try:
-        await database_sync_to_async(run)()
-    except DatabaseError:
-        log.exception("the hub could not be told", what=function.__name__)
+    for wait_s in (*NEWS_WAITS_S, None):
+        try:
+            await database_sync_to_async(run)()
+        except OperationalError:
+            if wait_s is None:
+                log.exception("the hub could not be told", what=function.__name__)
+                return
+            await asyncio.sleep(wait_s)
+        except (DatabaseError, ObjectDoesNotExist):
+            log.exception("the hub could not be told", what=function.__name__)
+            return
+        else:
+            return
 
 
 def _participant(public_id: UUID) -> CallParticipant:
@@ -154,11 +166,9 @@ def _recording_started(public_id: UUID, name: str) -> None:
 
 
 def _recording_finished(file: RecordingFile) -> None:
-    recording = Recording.objects.select_related("participant", "call", "household").get(
-        participant__public_id=file.participant_id
-    )
+    # The news of its start may have been lost while the database was away.
     recording_finalize(
-        recording=recording,
+        recording=recording_start(participant=_participant(file.participant_id), name=file.name),
         started_at_s=file.started_at_s,
         duration_s=file.duration_s,
         size_bytes=file.size_bytes,

@@ -60,8 +60,8 @@ class DeviceConsumer(HubSocket):
 
     async def left(self) -> None:
         if self.device is not None:
-            await self.channel_layer.group_discard(group_device(self.device.public_id), self.channel_name)
             await self.query(presence_disconnect, device=self.device, channel_name=self.channel_name)
+            await self.channel_layer.group_discard(group_device(self.device.public_id), self.channel_name)
 
     async def push_message(self, event: dict[str, Any]) -> None:
         await super().push_message(event)

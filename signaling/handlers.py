@@ -13,8 +13,9 @@ from calls.models import CallParticipant
 from calls.placement import worker_choose
 from calls.selectors import call_live_list
 from calls.services import call_end, call_start, call_state_message
-from common.errors import Conflict, NotFound
+from common.errors import Conflict, NotFound, Unavailable
 from common.push import apush, group_worker
+from common.tasks import delay_now
 from devices.access import access_device
 from households.access import need
 from households.models import Household, Membership
@@ -88,7 +89,8 @@ async def on_speak(socket: "BrowserConsumer", message: m.Speak) -> None:
         clip: SpeechClip = clip_request(
             household=membership.household, text=message.text, voice_id=message.voice_id
         )
-        clip_speak_task.delay(clip.pk, worker_id, str(leg_id), socket.channel_name, message.id)
+        if not delay_now(clip_speak_task, clip.pk, worker_id, str(leg_id), socket.channel_name, message.id):
+            raise Unavailable("The hub cannot speak right now. Try again in a moment.")
 
     await socket.query(speak, socket.membership)
 

@@ -42,7 +42,7 @@ class HubSocket(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels has n
         raise NotImplementedError
 
     async def left(self) -> None:
-        """The socket is gone."""
+        """The socket is gone. May raise DatabaseError: the sweeps do then what it could not."""
 
     # --- sending -----------------------------------------------------------------------------
 
@@ -78,7 +78,10 @@ class HubSocket(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels has n
     async def disconnect(self, code: int) -> None:
         if self._watch is not None:
             self._watch.cancel()
-        await self.left()
+        try:
+            await self.left()
+        except (DatabaseError, RedisError, OSError):
+            log.exception("a socket could not be left in order")
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         self._heard_at = time.monotonic()
@@ -104,7 +107,8 @@ class HubSocket(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels has n
                 await self.handle(message)
         except DomainError as error:
             await self.refuse(error.wire_code, error.message, message.id)
-        except (DatabaseError, RedisError, OSError):
+        except Exception:
+            # Whatever it was, it was this one message: the socket, and the call that it carries, go on.
             log.exception("a message could not be handled", type=type(message).__name__)
             await self.refuse(ErrorCode.INTERNAL, "The hub has a problem. Try again in a moment.", message.id)
 

@@ -1,0 +1,111 @@
+"""The worker's door to Django: news that come late, twice, or of nobody."""
+
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from asgiref.sync import sync_to_async
+from django.db import OperationalError
+from django_scopes import scopes_disabled
+
+from calls.models import Call, CallParticipant, Recording, RecordingState
+from calls.services import call_start
+from media import hub
+from media.door import LegState, RecordingFile
+from media.hub import HubDoor
+from tests.fakes.worker import FakeWorker
+from tests.plugin_cast import Cast, device_go_online
+
+pytestmark = [pytest.mark.integration, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture(autouse=True)
+def no_scope() -> Iterator[None]:
+    with scopes_disabled():
+        yield
+
+
+async def leg_make(cast: Cast) -> CallParticipant:
+    def make() -> CallParticipant:
+        with scopes_disabled():
+            device_go_online(cast.kitchen)
+            call = call_start(membership=cast.anna, device=cast.kitchen)
+            return call.participants.select_related("call").get(role="caller")
+
+    async with FakeWorker():
+        return await sync_to_async(make)()
+
+
+def file_of(leg: CallParticipant) -> RecordingFile:
+    return RecordingFile(
+        call_id=leg.call.public_id,
+        participant_id=leg.public_id,
+        name="h/c/p.ogg",
+        started_at_s=1_700_000_000.0,
+        duration_s=2.0,
+        size_bytes=10,
+        packets_lost=0,
+    )
+
+
+async def test_a_recording_whose_beginning_nobody_heard_of_is_kept(cast: Cast) -> None:
+    leg = await leg_make(cast)
+    await HubDoor().recording_finished(file_of(leg))
+    recording = await Recording.objects.aget()
+    assert (recording.name, recording.state) == ("h/c/p.ogg", RecordingState.FINISHED)
+
+
+async def test_news_of_a_participant_that_is_gone_are_no_error(cast: Cast) -> None:
+    nobody = uuid.uuid4()
+    await HubDoor().leg_state(
+        leg_id=nobody, call_id=nobody, participant_id=nobody, state=LegState.CLOSED, reason=""
+    )
+    await HubDoor().recording_started(call_id=nobody, participant_id=nobody, name="x.ogg")
+    assert await Recording.objects.acount() == 0
+
+
+def refusing(times: int, function: Callable[..., None]) -> Callable[..., None]:
+    """Fails so many times as PostgreSQL does while it restarts, then works."""
+    left = [times]
+
+    def run(*args: Any) -> None:
+        if left[0]:
+            left[0] -= 1
+            raise OperationalError("the database system is starting up")
+        function(*args)
+
+    run.__name__ = function.__name__
+    return run
+
+
+async def test_that_an_end_left_is_told_again_when_the_database_is_back(
+    cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leg = await leg_make(cast)
+    monkeypatch.setattr(hub, "NEWS_WAITS_S", (0.0, 0.0))
+    monkeypatch.setattr(hub, "_leg_left", refusing(2, hub._leg_left))
+    await HubDoor().leg_state(
+        leg_id=leg.public_id, call_id=leg.call.public_id, participant_id=leg.public_id, state=LegState.CLOSED
+    )
+    call = await Call.objects.aget()
+    assert not call.is_live
+
+
+async def test_speech_that_nobody_can_write_down_is_refused_and_its_file_removed(
+    cast: Cast, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    said: list[Any] = []
+
+    async def hear(channel: str, message: Any) -> None:
+        said.append((channel, message))
+
+    monkeypatch.setattr(hub, "delay_now", lambda *_: False)
+    monkeypatch.setattr(hub, "apush_channel", hear)
+    file = tmp_path / "said.opus"
+    file.write_bytes(b"x")
+    await HubDoor().capture_finished(reply_channel="c", request_id="7", path=file, duration_s=1.0)
+    [(channel, error)] = said
+    assert (channel, error.reply_to, error.code) == ("c", "7", "internal")
+    assert not file.exists()
