@@ -6,10 +6,18 @@ from django.dispatch import receiver
 
 from calls.events import recording_finalized
 from calls.models import Recording
+from calls.services import call_end_of_device
 from calls.tasks import listening_copy_create_task
 from common.tasks import delay_on_commit
+from devices.events import device_removed
+from devices.models import Device
 
 
 @receiver(recording_finalized)
 def on_recording_finalized(recording: Recording, **_: Any) -> None:
     delay_on_commit(listening_copy_create_task, recording.call_id)
+
+
+@receiver(device_removed)
+def on_device_removed(device: Device, **_: Any) -> None:
+    call_end_of_device(device=device)

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
+import av
 from django.conf import settings
 from django.db import transaction
 
@@ -77,7 +78,10 @@ def recording_recover(*, recording: Recording) -> None:
 
 
 def listening_copy_create(*, call: Call) -> ListeningCopy | None:
-    """Mix the finished recordings. None while one is still being written, or when there is none."""
+    """Mix the finished recordings. None while one is still being written, or when there is none that can be read.
+
+    Raises av.FFmpegError where the fault is not with the recordings, as on a full disk.
+    """
     recordings = list(Recording.objects.filter(call=call).select_related("participant"))
     finished = [r for r in recordings if r.state == RecordingState.FINISHED and r.started_at]
     if not finished or any(r.state == RecordingState.WRITING for r in recordings):
@@ -92,7 +96,12 @@ def listening_copy_create(*, call: Call) -> ListeningCopy | None:
         for r in finished
     ]
     name = f"{call.household.public_id}/{call.public_id}/listening.m4a"
-    result = mixdown(tracks, recording_path(name))
+    try:
+        result = mixdown(tracks, recording_path(name))
+    except av.FFmpegError:
+        if not _unreadable_mark(finished):
+            raise
+        return None  # the sweep tries again with what is left
     copy, _ = ListeningCopy.objects.update_or_create(
         call=call,
         defaults={
@@ -107,3 +116,9 @@ def listening_copy_create(*, call: Call) -> ListeningCopy | None:
         group_household(call.household.public_id), Transcription(call_id=call.public_id, text="", final=False)
     )
     return copy
+
+
+def _unreadable_mark(recordings: list[Recording]) -> int:
+    """Call those of which nothing can be decoded lost. Returns how many."""
+    bad = [r.pk for r in recordings if not sound_duration_s(recording_path(r.name))]
+    return Recording.objects.filter(pk__in=bad).update(state=RecordingState.LOST)

@@ -64,6 +64,17 @@ def call_sound(call: Call) -> CallSound:
     return CallSound("preparing" if is_recorded or is_fresh else "none", None)
 
 
+def calls_without_copy(since: datetime, until: datetime) -> QuerySet[Call]:
+    """Ended in between, every file closed, and the listening copy is not there."""
+    recordings = Recording.objects.filter(call=OuterRef("pk"))
+    return Call.objects.filter(
+        Exists(recordings.filter(state=RecordingState.FINISHED)),
+        ~Exists(recordings.filter(state=RecordingState.WRITING)),
+        ended_at__range=(since, until),
+        listening_copy=None,
+    )
+
+
 def recordings_left_open(limit: datetime) -> QuerySet[Recording]:
     """Files that should have been closed by now: their call ended before `limit`."""
     return Recording.objects.filter(state=RecordingState.WRITING, call__ended_at__lt=limit).select_related(

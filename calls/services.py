@@ -1,12 +1,11 @@
 """A call from the press of the button to the last word. Every change goes through calls.state."""
 
-from datetime import datetime
-
 from django.db import IntegrityError, transaction
 
 from calls.events import call_ended
 from calls.models import Call, CallParticipant, ParticipantRole
 from calls.placement import worker_choose
+from calls.selectors import call_live_for_device
 from calls.state import LIVE_STATES, call_move
 from common.clock import now
 from common.errors import Conflict, DeviceBusy, DeviceOffline
@@ -101,6 +100,12 @@ def call_fail(*, call: Call, outcome: CallOutcome, reason: str) -> None:
     _end(call, outcome=CallOutcome.ANSWERED if call.connected_at else outcome, reason=reason)
 
 
+def call_end_of_device(*, device: Device) -> None:
+    """The device belongs to nobody now: its call is over, if it was in one."""
+    if call := call_live_for_device(device):
+        call_fail(call=call, outcome=CallOutcome.FAILED, reason=f"{device.name} was removed.")
+
+
 def call_state_message(call: Call, reply_to: str | None = None) -> CallStateMessage:
     return CallStateMessage(
         call_id=call.public_id,
@@ -153,16 +158,17 @@ def _call_create(membership: Membership, device: Device, *, worker_id: str) -> C
 
 
 def _call_refused(membership: Membership, device: Device, outcome: CallOutcome) -> None:
-    moment: datetime = now()
-    call = Call.objects.create(
-        household=membership.household,
-        device=device,
-        started_by=membership.user,
-        state=CallState.ENDED,
-        outcome=outcome,
-        ended_at=moment,
-    )
-    _participants_create(call, membership, device)
+    """A line in the history, for a call that never began."""
+    with transaction.atomic():
+        call = Call.objects.create(
+            household=membership.household,
+            device=device,
+            started_by=membership.user,
+            state=CallState.ENDED,
+            outcome=outcome,
+            ended_at=now(),
+        )
+        _participants_create(call, membership, device)
 
 
 def _participants_create(call: Call, membership: Membership, device: Device) -> None:

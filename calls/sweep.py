@@ -3,17 +3,21 @@
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.core.cache import cache
 
 from calls.models import Call
 from calls.placement import worker_is_alive
 from calls.recordings import recording_recover
-from calls.selectors import recordings_left_open
+from calls.selectors import calls_without_copy, recordings_left_open
 from calls.services import call_fail, calls_live
 from common.clock import now
 from protocol.messages import CallOutcome, CallState
 
 # A worker that drains closes its files within this time.
 RECORDING_GRACE = timedelta(minutes=1)
+# A copy that the broker lost is asked for again after this time, until its call is so old that it will not work.
+COPY_AGAIN = timedelta(minutes=2)
+COPY_GIVEN_UP = timedelta(days=1)
 
 
 def calls_sweep() -> int:
@@ -26,6 +30,14 @@ def calls_sweep() -> int:
     for recording in recordings_left_open(moment - RECORDING_GRACE):
         recording_recover(recording=recording)
     return sum(1 for _, ending in endings if ending)
+
+
+def copies_due() -> list[int]:
+    """Keys of ended calls whose listening copy was lost: by the broker, by a crash, or with one of its files."""
+    moment = now()
+    lost = calls_without_copy(moment - COPY_GIVEN_UP, moment - RECORDING_GRACE).values_list("pk", flat=True)
+    again_s = int(COPY_AGAIN.total_seconds())
+    return [key for key in lost if cache.add(f"listening-copy:{key}", 1, timeout=again_s)]
 
 
 def _ending(call: Call, moment: datetime) -> tuple[CallOutcome, str] | None:

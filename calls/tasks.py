@@ -4,12 +4,15 @@ from celery import shared_task
 
 from calls.models import Call
 from calls.recordings import listening_copy_create
-from calls.sweep import calls_sweep
+from calls.sweep import calls_sweep, copies_due
+from common.tasks import delay_now
 
 
 @shared_task
 def calls_sweep_task() -> None:
     calls_sweep()
+    for key in copies_due():
+        delay_now(listening_copy_create_task, key)
 
 
 @shared_task

@@ -18,8 +18,10 @@ def presence_connect(*, device: Device, channel_name: str, agent_version: str) -
 
 
 def presence_touch(*, device: Device, channel_name: str) -> bool:
-    """A heartbeat. False: the presence belongs to another socket now, or the sweep gave this one up."""
-    rows = DevicePresence.objects.filter(device=device, channel_name=channel_name, is_online=True)
+    """A heartbeat. False: another socket has the presence, the sweep gave this one up, or the device was removed."""
+    rows = DevicePresence.objects.filter(
+        device=device, device__revoked_at=None, channel_name=channel_name, is_online=True
+    )
     return bool(rows.update(last_seen_at=now()))
 
 
@@ -28,6 +30,12 @@ def presence_disconnect(*, device: Device, channel_name: str) -> None:
     rows = DevicePresence.objects.filter(device=device, channel_name=channel_name)
     if rows.update(is_online=False, channel_name="", last_seen_at=now()):
         _tell(device, is_online=False)
+
+
+def presence_end(*, device: Device) -> None:
+    """Whoever holds it: the device was removed."""
+    DevicePresence.objects.filter(device=device).update(is_online=False, channel_name="")
+    _tell(device, is_online=False)
 
 
 def presence_sweep() -> int:

@@ -5,7 +5,9 @@ from django.db import transaction
 from common.clock import now
 from common.errors import Invalid
 from common.push import group_device, push_on_commit
-from devices.models import Device, DeviceCertificate, DevicePresence, Room
+from devices.events import device_removed
+from devices.models import Device, DeviceCertificate, Room
+from devices.presence import presence_end
 from households.models import Household
 from protocol.messages import Unclaimed
 
@@ -28,11 +30,12 @@ def device_update(*, device: Device, name: str, room: Room | None, is_auto_answe
 
 
 def device_unclaim(*, device: Device) -> None:
-    """Revoked at once; the device wipes itself when it hears of it. History and recordings stay."""
+    """Revoked at once, a live call ends; the device wipes itself when it hears of it. History and recordings stay."""
     with transaction.atomic():
         Device.objects.filter(pk=device.pk, revoked_at=None).update(revoked_at=now())
         DeviceCertificate.objects.filter(device=device, revoked_at=None).update(revoked_at=now())
-        DevicePresence.objects.filter(device=device).update(is_online=False, channel_name="")
+        presence_end(device=device)
+        device_removed.send(sender=Device, device=device)
         push_on_commit(
             group_device(device.public_id), Unclaimed(reason="The device was removed from its home.")
         )

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from calls.models import Call, ParticipantRole, Recording
+from calls.models import Call, ParticipantRole, Recording, RecordingState
 from transcripts.models import Transcript, TranscriptSegment, TranscriptState
 
 
@@ -54,7 +54,7 @@ def conversation_get(call: Call) -> Conversation:
         Transcript.objects.filter(recording__call=call).select_related("recording__participant")
     )
     if not transcripts:
-        is_recorded = Recording.objects.filter(call=call).exists()
+        is_recorded = Recording.objects.filter(call=call).exclude(state=RecordingState.LOST).exists()
         return Conversation(TranscriptState.QUEUED if is_recorded else "none", "", [], False, False)
     worst = min(transcripts, key=lambda t: _WORST_FIRST.index(TranscriptState(t.state)))
     turns = _turns(transcripts)

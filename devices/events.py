@@ -1,0 +1,5 @@
+"""What happened. Higher apps listen."""
+
+from django.dispatch import Signal
+
+device_removed = Signal()  # device
