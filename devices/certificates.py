@@ -8,7 +8,7 @@ from functools import cache
 from uuid import UUID
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -58,15 +58,32 @@ def csr_check(csr_pem: str) -> SigningRequest:
     """Raises Invalid unless it is a CSR for a P-256 key, signed by that key."""
     try:
         csr = x509.load_pem_x509_csr(csr_pem.encode())
-        public_key = csr.public_key()
     except (ValueError, TypeError, x509.InvalidVersion):
         raise Invalid("This is not a certificate signing request.") from None
+    public_key = _public_key(csr)
     if not isinstance(public_key, ec.EllipticCurvePublicKey) or public_key.curve.name != "secp256r1":
         raise Invalid("A device needs an EC P-256 key.")
-    if not csr.is_signature_valid:
+    if not _is_self_signed(csr):
         raise Invalid("The signing request was not signed with its own key.")
     pem = public_key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     return SigningRequest(public_key, fingerprint(public_key), pem.decode())
+
+
+def _public_key(csr: x509.CertificateSigningRequest) -> object:
+    """None for a kind of key or a curve that nobody here knows."""
+    try:
+        return csr.public_key()
+    except UnsupportedAlgorithm:
+        return None
+    except (ValueError, TypeError):
+        raise Invalid("This is not a certificate signing request.") from None
+
+
+def _is_self_signed(csr: x509.CertificateSigningRequest) -> bool:
+    try:
+        return csr.is_signature_valid
+    except (UnsupportedAlgorithm, ValueError, TypeError):
+        return False
 
 
 def certificate_sign(*, request: SigningRequest, device_id: UUID) -> x509.Certificate:

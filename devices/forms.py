@@ -4,6 +4,7 @@ from typing import Any
 
 from django import forms
 
+from common.errors import Invalid
 from devices.models import Device, Room
 from devices.selectors import room_list
 from devices.services import room_get_or_create
@@ -36,13 +37,20 @@ class CodeForm(forms.Form):
 
     def codes(self) -> dict[str, str]:
         """What devices.authorization.authorization_find() takes. Call after is_valid()."""
-        return {name: self.cleaned_data[name].strip() for name in ("secret", "user_code", "fingerprint")}
+        return {
+            name: self.cleaned_data.get(name, "").strip() for name in ("secret", "user_code", "fingerprint")
+        }
 
 
 class DeviceForm(forms.Form):
     """Name, room and manners of a device. The rooms of the household come first, then usual ones."""
 
-    name = forms.CharField(max_length=80, label="Name", widget=forms.TextInput(attrs={"autocomplete": "off"}))
+    name = forms.CharField(
+        max_length=80,
+        label="Name",
+        error_messages={"required": "Give the device a name."},
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
     room_name = forms.CharField(max_length=80, required=False, widget=forms.HiddenInput)
     other_room = forms.CharField(
         max_length=80,
@@ -70,9 +78,11 @@ class DeviceForm(forms.Form):
         return {"name": device.name, "room_name": room_name, "is_auto_answer": device.is_auto_answer}
 
     def values(self) -> dict[str, Any]:
-        """Name, room (made where it is new) and manners. Call after is_valid(); raises Invalid."""
+        """Name, room (made where it is new) and manners. Raises Invalid for what the form does not accept."""
+        if not self.is_valid():
+            raise Invalid(str(next(iter(self.errors.values()))[0]))
         data = self.cleaned_data
-        return {"name": data.get("name", ""), "room": self._room(), "is_auto_answer": data["is_auto_answer"]}
+        return {"name": data["name"], "room": self._room(), "is_auto_answer": data["is_auto_answer"]}
 
     def _room(self) -> Room | None:
         chosen = self.cleaned_data["room_name"]

@@ -1,11 +1,21 @@
 """Claiming over HTTP: RFC 8628 field names, then a certificate for the device's CSR (RFC 2986)."""
 
+from typing import Annotated
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 USER_CODE_ALPHABET = "BCDFGHJKLMNPQRSTVWXZ"  # RFC 8628 section 6.1: no vowels, so no words
 USER_CODE_LENGTH = 10
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("only letters, digits, signs and spaces")
+    return text
+
+
+Words = Annotated[str, Field(min_length=1, max_length=80), AfterValidator(_printable)]
 
 
 class AuthorizationRequest(BaseModel):
@@ -14,9 +24,9 @@ class AuthorizationRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     csr_pem: str = Field(max_length=4096)
-    model: str = Field(min_length=1, max_length=80)
-    serial: str = Field(min_length=1, max_length=80)
-    capabilities: list[str] = Field(default_factory=list, max_length=16)
+    model: Words
+    serial: Words
+    capabilities: list[Words] = Field(default_factory=list, max_length=16)
 
 
 class Authorization(BaseModel):

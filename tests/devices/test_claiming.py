@@ -1,5 +1,7 @@
 """Claiming: RFC 8628 with a certificate at its end."""
 
+import base64
+import textwrap
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -179,6 +181,15 @@ def broken_csr() -> str:
     return x509.load_der_x509_csr(bytes(bad)).public_bytes(serialization.Encoding.PEM).decode()
 
 
+def strange_csr(oid: str, other: str) -> str:
+    """Well formed, with an object identifier that nobody knows. Both are DER, hex, of one length."""
+    good = x509.load_pem_x509_csr(csr_make().encode()).public_bytes(serialization.Encoding.DER)
+    assert bytes.fromhex(oid) in good
+    bad = good.replace(bytes.fromhex(oid), bytes.fromhex(other))
+    body = "\n".join(textwrap.wrap(base64.b64encode(bad).decode(), 64))
+    return f"-----BEGIN CERTIFICATE REQUEST-----\n{body}\n-----END CERTIFICATE REQUEST-----\n"
+
+
 @pytest.mark.parametrize(
     "csr",
     [
@@ -188,8 +199,21 @@ def broken_csr() -> str:
         rsa_csr(),
         csr_make(ec.generate_private_key(ec.SECP384R1())),
         broken_csr(),
+        strange_csr("06072a8648ce3d0201", "06072a8648ce3d0263"),
+        strange_csr("06082a8648ce3d030107", "06082a8648ce3d030163"),
+        strange_csr("06082a8648ce3d040302", "06082a8648ce3d040363"),
     ],
-    ids=["empty", "words", "truncated", "rsa", "other curve", "bad signature"],
+    ids=[
+        "empty",
+        "words",
+        "truncated",
+        "rsa",
+        "other curve",
+        "bad signature",
+        "unknown key",
+        "unknown curve",
+        "unknown signature",
+    ],
 )
 def test_a_bad_signing_request_gets_a_clear_answer(cast: Cast, client: Client, csr: str) -> None:
     body = {"csr_pem": csr, "model": "m", "serial": "s"}
@@ -197,6 +221,17 @@ def test_a_bad_signing_request_gets_a_clear_answer(cast: Cast, client: Client, c
     assert answer.status_code == 400
     assert answer.json()["error_description"]
     assert DeviceAuthorization.objects.filter(serial="s").count() == 0
+
+
+@pytest.mark.parametrize("field", ["model", "serial", "capabilities"])
+def test_what_the_database_cannot_hold_is_refused_before_it_gets_there(
+    cast: Cast, client: Client, field: str
+) -> None:
+    bad = "a\0b"
+    body = {"csr_pem": csr_make(), "model": "m", "serial": "s"} | {field: [bad] if field[0] == "c" else bad}
+    answer = client.post("/api/v1/devices/authorizations", body, content_type="application/json")
+    assert answer.status_code == 400
+    assert field in answer.json()["error_description"]
 
 
 @given(st.binary(max_size=600))

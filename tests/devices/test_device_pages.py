@@ -106,6 +106,21 @@ def test_a_missing_name_keeps_the_form(anna: Client, secret: str, cast: Cast) ->
         assert Device.objects.count() == 1
 
 
+@pytest.mark.parametrize("field", ["name", "room_name", "other_room"])
+def test_a_name_that_is_too_long_keeps_the_form(anna: Client, secret: str, cast: Cast, field: str) -> None:
+    fields = {"secret": secret, "name": "Attic", "room_name": "+", "other_room": "Attic"} | {field: "x" * 81}
+    response = anna.post(reverse("devices:confirm"), fields)
+    assert response.status_code == 400
+    assert "at most 80 characters" in response.content.decode()
+    with scope(household=cast.anna.household):
+        assert Device.objects.count() == 1
+
+
+def test_a_secret_that_is_too_long_does_not_hide_the_code(anna: Client) -> None:
+    response = anna.post(reverse("devices:lookup"), {"secret": "x" * 201, "user_code": "BCDFGHJKLM"})
+    assert response.status_code == 404
+
+
 def test_the_steps_stop_asking_once_the_device_is_online(anna: Client, cast: Cast) -> None:
     url = reverse("devices:joining", args=[cast.kitchen.public_id])
     assert "hx-trigger" in anna.get(url, headers={"HX-Request": "true"}).content.decode()
