@@ -21,11 +21,19 @@ from households.roles import Permission
 from protocol.messages import Announce, AnnounceProgress, DeliveryState
 
 EXPIRES_AFTER = timedelta(hours=1)
+# From the end of an announcement's time until a device that took it and fell silent is given up.
+SILENCE_AFTER_FETCH = timedelta(minutes=5)
 LINK_LIFE_S = 600
 _SALT = "announcements.clip"
 _EARLIER: dict[DeliveryState, tuple[DeliveryState, ...]] = {
     DeliveryState.FETCHED: (DeliveryState.QUEUED,),
-    DeliveryState.PLAYED: (DeliveryState.QUEUED, DeliveryState.FETCHED, DeliveryState.FAILED),
+    # What was heard was heard, whatever was believed before.
+    DeliveryState.PLAYED: (
+        DeliveryState.QUEUED,
+        DeliveryState.FETCHED,
+        DeliveryState.FAILED,
+        DeliveryState.EXPIRED,
+    ),
     DeliveryState.FAILED: (DeliveryState.QUEUED, DeliveryState.FETCHED),
     DeliveryState.EXPIRED: (DeliveryState.QUEUED,),
 }
@@ -135,11 +143,16 @@ def delivery_move(delivery: AnnouncementDelivery, state: DeliveryState, reason: 
 
 
 def deliveries_expire() -> int:
-    """Nobody wants to hear at night that lunch is ready. Returns how many."""
-    late = AnnouncementDelivery.objects.filter(
-        state=DeliveryState.QUEUED, announcement__expires_at__lt=now()
-    ).select_related("announcement", "device", "household")
-    return sum(delivery_move(delivery, DeliveryState.EXPIRED) for delivery in late)
+    """Nobody wants to hear at night that lunch is ready. Returns how many, with those whose device fell silent."""
+    rows = AnnouncementDelivery.objects.select_related("announcement", "device", "household")
+    late = rows.filter(state=DeliveryState.QUEUED, announcement__expires_at__lt=now())
+    silent = rows.filter(
+        state=DeliveryState.FETCHED, announcement__expires_at__lt=now() - SILENCE_AFTER_FETCH
+    )
+    words = "The device took it and never said whether it was heard."
+    return sum(delivery_move(delivery, DeliveryState.EXPIRED) for delivery in late) + sum(
+        delivery_move(delivery, DeliveryState.FAILED, words) for delivery in silent
+    )
 
 
 def deliveries_retry() -> None:

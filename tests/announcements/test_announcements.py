@@ -12,6 +12,7 @@ from django_scopes import scopes_disabled
 from announcements.clips import clip_make, clip_path
 from announcements.models import Announcement, AnnouncementDelivery, ClipState, SpeechClip
 from announcements.services import (
+    SILENCE_AFTER_FETCH,
     announcement_send,
     announcements_unspoken,
     clip_link,
@@ -91,6 +92,29 @@ def test_what_was_not_fetched_in_time_expires_and_says_so(delivery: Announcement
     Announcement.objects.update(expires_at=now() - timedelta(seconds=1))
     assert deliveries_expire() == 1
     assert state_of(delivery) == DeliveryState.EXPIRED
+
+
+def test_a_device_that_took_it_and_fell_silent_is_given_up_but_may_still_report(
+    delivery: AnnouncementDelivery, cast: Cast
+) -> None:
+    delivery_progress(device=cast.kitchen, public_id=delivery.public_id, state=DeliveryState.FETCHED)
+    Announcement.objects.update(expires_at=now() - SILENCE_AFTER_FETCH + timedelta(seconds=30))
+    assert deliveries_expire() == 0
+    Announcement.objects.update(expires_at=now() - SILENCE_AFTER_FETCH)
+    assert deliveries_expire() == 1
+    assert state_of(delivery) == DeliveryState.FAILED
+    assert "never said" in delivery.reason
+    delivery_progress(device=cast.kitchen, public_id=delivery.public_id, state=DeliveryState.PLAYED)
+    assert state_of(delivery) == DeliveryState.PLAYED
+
+
+def test_what_was_heard_counts_though_it_had_been_given_up(
+    delivery: AnnouncementDelivery, cast: Cast
+) -> None:
+    Announcement.objects.update(expires_at=now() - timedelta(seconds=1))
+    deliveries_expire()
+    delivery_progress(device=cast.kitchen, public_id=delivery.public_id, state=DeliveryState.PLAYED)
+    assert state_of(delivery) == DeliveryState.PLAYED
 
 
 def test_a_signed_link_gives_the_clip_and_a_forged_or_foreign_one_nothing(
