@@ -92,19 +92,40 @@ def _lease_take(transcript: Transcript) -> bool:
     return True
 
 
+def _lease_renew(transcript: Transcript) -> bool:
+    """False: it ran out and another worker has the job. Inside a transaction the row stays locked until its end."""
+    until = now() + LEASE
+    held = Transcript.objects.filter(pk=transcript.pk, leased_until=transcript.leased_until)
+    is_held = bool(held.update(leased_until=until))
+    transcript.leased_until = until
+    return is_held
+
+
 def _write(transcript: Transcript, transcriber: Transcriber) -> None:
     transcript.segments.all().delete()
     path = recording_path(transcript.recording.name)
     for segment in transcriber.transcribe(path, language=transcript.household.language):
-        TranscriptSegment.objects.create(
-            household=transcript.household, transcript=transcript, **_segment_fields(segment)
-        )
-        Transcript.objects.filter(pk=transcript.pk).update(leased_until=now() + LEASE)
+        if not _segment_keep(transcript, segment):
+            return
         hint = Transcription(call_id=transcript.recording.call.public_id, text="", final=False)
         push(group_household(transcript.household.public_id), hint)
+    if not _lease_renew(transcript):
+        return
     transcript.model_name, transcript.is_demo_model = transcriber.model_name, transcriber.is_demo
     transcript.finished_at = now()
     _leave(transcript, TranscriptState.READY, "")
+
+
+def _segment_keep(transcript: Transcript, segment: Segment) -> bool:
+    """False, and nothing is kept: another worker writes this transcript now."""
+    with transaction.atomic():
+        if not _lease_renew(transcript):
+            log.warning("a transcript was left to another worker", transcript_id=str(transcript.public_id))
+            return False
+        TranscriptSegment.objects.create(
+            household=transcript.household, transcript=transcript, **_segment_fields(segment)
+        )
+    return True
 
 
 def _segment_fields(segment: Segment) -> dict[str, object]:

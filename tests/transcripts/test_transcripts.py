@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from django.conf import LazySettings
@@ -14,6 +15,8 @@ from common.clock import now
 from common.files import folder_make_private
 from tests.plugin_cast import Cast
 from tests.sounds import opus_write
+from transcripts import services
+from transcripts.engine import Segment
 from transcripts.models import Transcript, TranscriptSegment, TranscriptState
 from transcripts.selectors import conversation_get
 from transcripts.services import ATTEMPTS, transcript_create, transcript_request, transcripts_due
@@ -113,6 +116,31 @@ def test_what_another_worker_holds_is_left_to_it(call: Call) -> None:
     Transcript.objects.update(leased_until=now() + timedelta(minutes=1), state=TranscriptState.RUNNING)
     transcripts_write()
     assert TranscriptSegment.objects.count() == 0
+
+
+def test_a_worker_whose_lease_ran_out_leaves_no_word_beside_those_of_the_next(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was stopped for longer than its lease, in the middle of a file; the job went to another worker."""
+    rows = Transcript.objects.select_related("household", "recording__call", "recording__participant")
+    slow, next_ = rows.order_by("pk")[0], rows.order_by("pk")[0]
+
+    class Sleeper:
+        model_name, is_demo = "slow", False
+
+        def transcribe(self, path: Path, *, language: str | None) -> Iterator[Segment]:
+            yield Segment(0.0, 1.0, "Before.", ())
+            Transcript.objects.filter(pk=slow.pk).update(leased_until=now() - timedelta(seconds=1))
+            monkeypatch.undo()
+            transcript_create(transcript=next_)
+            yield Segment(1.0, 2.0, "After.", ())
+
+    monkeypatch.setattr(services, "transcriber_get", lambda language: Sleeper())
+    transcript_create(transcript=slow)
+    next_.refresh_from_db()
+    assert (next_.state, next_.model_name != "slow") == (TranscriptState.READY, True)
+    said = " ".join(TranscriptSegment.objects.filter(transcript=next_).values_list("text", flat=True))
+    assert words(said) == ["please", "open", "the", "curtains", "on", "thursday"]
 
 
 def test_a_recording_without_speech_is_ready_and_empty(cast: Cast) -> None:
