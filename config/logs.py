@@ -7,11 +7,20 @@ from typing import Any
 
 import structlog
 
+
+def hide_query(logger: Any, method: str, event: dict[str, Any]) -> dict[str, Any]:
+    """A structlog processor: the query of an address may hold a set-up token or the signature of a link."""
+    if isinstance(event.get("request"), str):
+        event["request"] = event["request"].partition("?")[0]
+    return event
+
+
 _SHARED: list[Any] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
     structlog.stdlib.add_logger_name,
     structlog.processors.TimeStamper(fmt="%H:%M:%S"),
+    hide_query,
 ]
 
 

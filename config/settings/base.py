@@ -1,6 +1,7 @@
 """Settings that every environment shares. Values that differ by installation come from the environment."""
 
 import logging
+from typing import Any
 from urllib.parse import urlsplit
 
 from celery.schedules import schedule
@@ -174,7 +175,8 @@ CONTENT_SECURITY_POLICY = {
         "frame-ancestors": [NONE],
     },
 }
-DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+# 100,000 characters of any script, so that a text that is far too long is refused in words on its page.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 
 # --- API -------------------------------------------------------------------------------------
 REST_FRAMEWORK = {
@@ -196,6 +198,9 @@ SPECTACULAR_SETTINGS = {
 CELERY_BROKER_URL = celery_broker_url(REDIS_URL)
 CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_ROUTES = {
+    # A sweep must not wait behind the hour-long transcript that it looks after.
+    "transcripts.tasks.transcripts_sweep_task": {"queue": "default"},
+    "announcements.tasks.announcements_sweep_task": {"queue": "default"},
     "transcripts.tasks.*": {"queue": "stt"},
     "announcements.tasks.*": {"queue": "tts"},
 }
@@ -207,14 +212,18 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TASK_TIME_LIMIT = 3600
 CELERY_BEAT_SYNC_EVERY = 10  # tasks sent; the times of the last runs are also what its health check reads
+
+
+def _sweep(task: str, every_s: int) -> dict[str, Any]:
+    """What nobody took in time is dropped: an hour without a worker must not leave hundreds of sweeps to run."""
+    return {"task": task, "schedule": schedule(every_s), "options": {"expire_seconds": 2 * every_s}}
+
+
 CELERY_BEAT_SCHEDULE = {
-    "end forgotten calls": {"task": "calls.tasks.calls_sweep_task", "schedule": schedule(5.0)},
-    "notice devices that went away": {"task": "devices.tasks.presence_sweep_task", "schedule": schedule(5.0)},
-    "retry transcripts": {"task": "transcripts.tasks.transcripts_sweep_task", "schedule": schedule(10.0)},
-    "retry and expire announcements": {
-        "task": "announcements.tasks.announcements_sweep_task",
-        "schedule": schedule(10.0),
-    },
+    "end forgotten calls": _sweep("calls.tasks.calls_sweep_task", 5),
+    "notice devices that went away": _sweep("devices.tasks.presence_sweep_task", 5),
+    "retry transcripts": _sweep("transcripts.tasks.transcripts_sweep_task", 10),
+    "retry and expire announcements": _sweep("announcements.tasks.announcements_sweep_task", 10),
 }
 
 # --- calls -----------------------------------------------------------------------------------

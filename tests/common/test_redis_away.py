@@ -5,8 +5,12 @@ import uuid
 import pytest
 from celery import Celery
 from channels_redis.pubsub import RedisPubSubChannelLayer
+from django.core.cache.backends.redis import RedisCache
 
+from common import limits
 from common import push as push_module
+from common.errors import Unavailable
+from common.limits import limit_hit
 from common.push import push, push_channel
 from common.tasks import delay_now
 from protocol.messages import CallMoved
@@ -36,3 +40,10 @@ def test_a_task_that_no_broker_takes_is_reported_and_not_raised() -> None:
         assert delay_now(app.task(nothing)) is False
     finally:
         app.close()
+
+
+def test_what_is_counted_may_not_be_tried_uncounted(monkeypatch: pytest.MonkeyPatch) -> None:
+    away = RedisCache(NOBODY, {})
+    monkeypatch.setattr(limits, "cache", away)
+    with pytest.raises(Unavailable, match="Try again in a moment"):
+        limit_hit("claim", most=5, per_s=60, message="Too many.")
