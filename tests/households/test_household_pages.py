@@ -106,7 +106,10 @@ def test_nobody_revokes_the_token_of_another(client: Client, cast: Cast) -> None
 
 
 def test_the_household_gets_another_name_from_its_owner_only(client: Client, cast: Cast) -> None:
-    url, fields = reverse("households:settings"), {"household_name": "Hill House", "time_zone": "UTC", "language": "nl"}
+    url, fields = (
+        reverse("households:settings"),
+        {"household_name": "Hill House", "time_zone": "UTC", "language": "nl"},
+    )
     client.force_login(cast.ben.user)
     assert client.post(url, fields).status_code == 403
     client.force_login(cast.anna.user)

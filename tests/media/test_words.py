@@ -3,8 +3,10 @@
 import asyncio
 import time
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
-from uuid import uuid4
+from types import SimpleNamespace
+from uuid import UUID, uuid4
 
 import numpy as np
 import numpy.typing as npt
@@ -16,8 +18,8 @@ from media.worker import MediaWorker
 from protocol.worker import CallClose
 from tests.fakes.door import FakeDoor
 from tests.fakes.peer import FRAME, RATE, RealPeer, ToneTrack
-from tests.speech.sounds import words
-from tests.speech.test_words import SENTENCES, word_errors
+from tests.speech.sounds import word_errors, words
+from tests.speech.test_words import SENTENCES
 from transcripts.engine import transcriber_get
 
 pytestmark = [pytest.mark.unit, pytest.mark.timeout(300)]
@@ -60,6 +62,10 @@ def speech(sentences: list[str]) -> Samples:
     return np.concatenate([part for sentence in sentences for part in (pause, *speak(sentence), pause)])
 
 
+def is_recording_of(participant_id: UUID, told: SimpleNamespace) -> bool:
+    return bool(told.recording.participant_id == participant_id)
+
+
 def words_of(path: Path) -> str:
     return " ".join(segment.text for segment in transcriber_get().transcribe(path, language="en"))
 
@@ -83,8 +89,9 @@ async def test_at_most_5_percent_of_20_sentences_are_wrong_after_a_call(
         await asyncio.gather(*(track.done.wait() for track in tracks))
     for call_id in calls:
         await worker.handle(CallClose(call_id=call_id))
-    for number in range(len(peers)):
-        await door.wait_for("recording_finished", lambda told, n=number: told.recording.name == f"{n}.ogg")
+    for peer in peers:
+        whose = peer.participant_id
+        await door.wait_for("recording_finished", partial(is_recording_of, whose))
     for peer in peers:
         await peer.close()
     wrong = {}
