@@ -37,7 +37,7 @@ def clip_make(*, clip: SpeechClip) -> SpeechClip:
         return clip
     folder_make_private(path.parent)
     try:
-        clip.duration_s = clip_write(clip.text, clip.voice_id or None, path)
+        clip.duration_s = clip_write(clip.text, clip.voice_id or None, path, language=clip.household.language)
         clip.sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
         clip.state, clip.reason = ClipState.READY, ""
     except (ModelMissing, ModelDamaged) as problem:

@@ -54,5 +54,5 @@ class Door(Protocol):
     async def recording_finished(self, recording: RecordingFile) -> None: ...
 
     async def capture_finished(
-        self, *, reply_channel: str, request_id: str | None, path: Path, duration_s: float
+        self, *, reply_channel: str, request_id: str | None, path: Path, duration_s: float, language: str
     ) -> None: ...

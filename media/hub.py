@@ -10,7 +10,6 @@ from uuid import UUID
 import structlog
 from channels.db import database_sync_to_async
 from channels.layers import get_channel_layer
-from django.conf import settings
 from django.core.exceptions import ObjectDoesNotExist
 from django.db import DatabaseError, OperationalError
 from django_scopes import scopes_disabled
@@ -114,9 +113,9 @@ class HubDoor:
         await _tell(_recording_finished, recording)
 
     async def capture_finished(
-        self, *, reply_channel: str, request_id: str | None, path: Path, duration_s: float
+        self, *, reply_channel: str, request_id: str | None, path: Path, duration_s: float, language: str
     ) -> None:
-        order = (str(path), settings.LANGUAGE_CODE, reply_channel, request_id)
+        order = (str(path), language, reply_channel, request_id)
         if not await asyncio.to_thread(delay_now, capture_transcribe_task, *order):
             await asyncio.to_thread(path.unlink, missing_ok=True)
             await self.error(

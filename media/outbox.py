@@ -94,6 +94,7 @@ class Outbox:
                 request_id=request.request_id,
                 path=file.path,
                 duration_s=file.duration_s,
+                language=request.language,
             )
         )
 

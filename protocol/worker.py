@@ -82,6 +82,7 @@ class CaptureStart(Message):
 class CaptureStop(Message):
     type: Literal["capture_stop"] = "capture_stop"
     leg_id: UUID
+    language: str  # of the household: what is probably spoken
     reply_channel: str
     request_id: str | None = None
 

@@ -103,7 +103,12 @@ async def on_mic_start(socket: "BrowserConsumer", message: m.MicStart) -> None:
 
 async def on_mic_stop(socket: "BrowserConsumer", message: m.MicStop) -> None:
     _, leg_id, worker_id = await _leg(socket, None)
-    command = CaptureStop(leg_id=leg_id, reply_channel=socket.channel_name, request_id=message.id)
+    command = CaptureStop(
+        leg_id=leg_id,
+        language=socket.household.language if socket.household else "",
+        reply_channel=socket.channel_name,
+        request_id=message.id,
+    )
     await apush(group_worker(worker_id), command)
 
 

@@ -63,7 +63,7 @@ class FakeDoor:
         self._tell("recording_finished", recording=recording)
 
     async def capture_finished(
-        self, *, reply_channel: str, request_id: str | None, path: Path, duration_s: float
+        self, *, reply_channel: str, request_id: str | None, path: Path, duration_s: float, language: str
     ) -> None:
         self._tell(
             "capture_finished",
@@ -71,6 +71,7 @@ class FakeDoor:
             request_id=request_id,
             path=path,
             duration_s=duration_s,
+            language=language,
         )
 
     def all(self, name: str) -> list[Told]:

@@ -17,6 +17,7 @@ from media.door import LegState, RecordingFile
 from media.hub import HubDoor
 from tests.fakes.worker import FakeWorker
 from tests.plugin_cast import Cast, device_go_online
+from transcripts.tasks import capture_transcribe_task
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db(transaction=True)]
 
@@ -97,15 +98,23 @@ async def test_speech_that_nobody_can_write_down_is_refused_and_its_file_removed
     cast: Cast, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     said: list[Any] = []
+    asked: list[Any] = []
+
+    def away(*order: Any) -> bool:
+        asked.append(order)
+        return False
 
     async def hear(channel: str, message: Any) -> None:
         said.append((channel, message))
 
-    monkeypatch.setattr(hub, "delay_now", lambda *_: False)
+    monkeypatch.setattr(hub, "delay_now", away)
     monkeypatch.setattr(hub, "apush_channel", hear)
     file = tmp_path / "said.opus"
     file.write_bytes(b"x")
-    await HubDoor().capture_finished(reply_channel="c", request_id="7", path=file, duration_s=1.0)
+    await HubDoor().capture_finished(
+        reply_channel="c", request_id="7", path=file, duration_s=1.0, language="de"
+    )
     [(channel, error)] = said
     assert (channel, error.reply_to, error.code) == ("c", "7", "internal")
     assert not file.exists()
+    assert asked == [(capture_transcribe_task, str(file), "de", "c", "7")]

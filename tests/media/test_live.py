@@ -96,11 +96,13 @@ async def test_what_a_leg_says_is_captured(worker: MediaWorker, door: FakeDoor, 
         await door.wait_for("leg_state")
         await worker.handle(CaptureStart(leg_id=anna.leg_id, reply_channel="test"))
         await asyncio.sleep(1.2)
-        await worker.handle(CaptureStop(leg_id=anna.leg_id, reply_channel="test", request_id="7"))
+        await worker.handle(
+            CaptureStop(leg_id=anna.leg_id, language="de", reply_channel="test", request_id="7")
+        )
         told = await door.wait_for("capture_finished")
     samples = decoded(told.path)
     assert told.path.parent == captures
-    assert told.request_id == "7"
+    assert (told.request_id, told.language) == ("7", "de")
     assert told.duration_s == pytest.approx(1.2, abs=0.3)
     assert samples.size / 48_000 == pytest.approx(told.duration_s, abs=0.01)
     assert loudest_hz(samples[4800:]) == pytest.approx(700, abs=3)
@@ -209,7 +211,7 @@ async def test_an_unknown_leg_has_no_connection(worker: MediaWorker, door: FakeD
         ToneStart(leg_id=leg_id, frequency_hz=440, reply_channel="c", request_id="tone"),
         PlayClip(leg_id=leg_id, clip_path="/nowhere", reply_channel="c", request_id="clip"),
         CaptureStart(leg_id=leg_id, reply_channel="c", request_id="start"),
-        CaptureStop(leg_id=leg_id, reply_channel="c", request_id="stop"),
+        CaptureStop(leg_id=leg_id, language="en", reply_channel="c", request_id="stop"),
         ToneStop(leg_id=leg_id),
         LegCandidate(leg_id=leg_id, candidate="x"),
         LegClose(leg_id=leg_id),
@@ -239,7 +241,7 @@ async def test_stopping_a_microphone_that_was_not_started_gets_words(
 ) -> None:
     async with RealPeer(worker, door) as anna:
         await anna.connect()
-        await worker.handle(CaptureStop(leg_id=anna.leg_id, reply_channel="c", request_id="1"))
+        await worker.handle(CaptureStop(leg_id=anna.leg_id, language="en", reply_channel="c", request_id="1"))
         assert (await door.wait_for("error")).code is ErrorCode.NO_CONNECTION
 
 
