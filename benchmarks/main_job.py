@@ -4,6 +4,7 @@ Everything is real: `manage.py up` with its private PostgreSQL and Valkey, `pyth
 and Piper with the models that are shipped. One hub and one page for all rounds; each round claims the device anew.
 """
 
+import os
 import statistics
 import sys
 import tempfile
@@ -46,6 +47,9 @@ class Starts:
 def main(arguments: list[str] | None = None) -> int:
     options = options_parse("main_job", (__doc__ or "").splitlines()[0], IDS, arguments)
     plan = QUICK if options.is_quick else Plan()
+    _say(
+        f"load average before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores; the bars are for a quiet machine"
+    )
     with tempfile.TemporaryDirectory(prefix="hearthline-benchmark-") as name:
         folder = Path(name)
         django_ready(folder / "own")
