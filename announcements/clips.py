@@ -1,12 +1,14 @@
 """Clips: asked for by row, made by a task, found again by voice and text."""
 
 import hashlib
+from datetime import timedelta
 from pathlib import Path
 
 from django.conf import settings
 
 from announcements.models import ClipState, SpeechClip
 from announcements.speech import BadText, clip_write, text_clean, voice_list
+from common.clock import now
 from common.errors import Invalid
 from common.files import folder_make_private
 from common.speech_models import ModelDamaged, ModelMissing
@@ -44,8 +46,21 @@ def clip_make(*, clip: SpeechClip) -> SpeechClip:
         clip.state, clip.reason = ClipState.WAITING, str(problem)[:300]
     except BadText as problem:
         clip.state, clip.reason = ClipState.FAILED, problem.message[:300]
+    except OSError as problem:
+        clip.state = ClipState.WAITING
+        clip.reason = f"The clip could not be stored: {problem.strerror or 'the disk does not take it'}."
     clip.save()
     return clip
+
+
+def clips_due() -> list[int]:
+    """Keys of clips of the last hour that nobody made: the broker lost the task, or a voice was missing."""
+    waiting = SpeechClip.objects.filter(
+        state__in=[ClipState.QUEUED, ClipState.WAITING],
+        created_at__gt=now() - timedelta(hours=1),
+        updated_at__lt=now() - timedelta(seconds=8),
+    )
+    return list(waiting.values_list("pk", flat=True))
 
 
 def _voice_choose(voice_id: str | None, language: str) -> str:

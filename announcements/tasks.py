@@ -4,7 +4,7 @@ from uuid import UUID
 
 from celery import shared_task
 
-from announcements.clips import clip_make, clip_path
+from announcements.clips import clip_make, clip_path, clips_due
 from announcements.models import Announcement, AnnouncementDelivery, ClipState, SpeechClip
 from announcements.services import (
     announcement_deliver,
@@ -58,3 +58,5 @@ def announcements_sweep_task() -> None:
     deliveries_retry()
     for announcement in announcements_unspoken():
         announcement_speak_task.delay(announcement.pk)
+    for key in clips_due():
+        clip_make_task.delay(key)

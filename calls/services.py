@@ -78,6 +78,9 @@ def call_leg_left(*, leg: CallParticipant, reason: str) -> None:
 
 
 def call_decline(*, call: Call, outcome: CallOutcome) -> None:
+    if call.accepted_at:  # too late to decline: it is a hang-up
+        call_end(call=call)
+        return
     words = "is busy" if outcome == CallOutcome.BUSY else "declined the call"
     _end(call, outcome=outcome, reason=f"{call.device.name} {words}.")
 

@@ -16,7 +16,7 @@ from django.conf import settings
 
 from common.clock import now
 from common.errors import Invalid
-from common.files import file_write_private
+from common.files import file_write_private, folder_lock
 
 CA_LIFE = timedelta(days=365 * 20)
 CERTIFICATE_LIFE = timedelta(days=365)
@@ -134,14 +134,15 @@ def authority_get() -> Authority:
     """The hub's CA, made at first use, in two files of mode 0600."""
     folder = settings.DATA_DIR / "authority"
     key_file, certificate_file = folder / "ca-key.pem", folder / "ca.pem"
-    if not certificate_file.exists():
-        key, certificate = _authority_make()
-        # The certificate is written last and its name is what counts, so a start cut short makes a new pair.
-        pem = key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        file_write_private(key_file, pem)
-        file_write_private(certificate_file, certificate.public_bytes(serialization.Encoding.PEM))
+    with folder_lock(folder):
+        if not certificate_file.exists():
+            key, certificate = _authority_make()
+            # The certificate is written last and its name is what counts: a start cut short makes a new pair.
+            pem = key.private_bytes(
+                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+            )
+            file_write_private(key_file, pem)
+            file_write_private(certificate_file, certificate.public_bytes(serialization.Encoding.PEM))
     private_key = serialization.load_pem_private_key(key_file.read_bytes(), password=None)
     if not isinstance(private_key, ec.EllipticCurvePrivateKey):
         raise TypeError("The hub's CA key is not an EC key.")

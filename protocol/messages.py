@@ -15,7 +15,7 @@ from protocol.errors import ErrorCode
 
 MAX_SPEECH_CHARS = 500
 Sdp = Annotated[str, Field(min_length=1, max_length=MAX_SDP_CHARS)]
-ShortText = Annotated[str, Field(min_length=1, max_length=200)]
+ShortText = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
 VoiceId = Annotated[str, Field(min_length=1, max_length=100)]
 
 
@@ -95,7 +95,7 @@ class CallEnd(Message):
     type: Literal["call_end"] = "call_end"
     call_id: UUID
     outcome: CallOutcome | None = None
-    reason: str | None = Field(default=None, max_length=200)
+    reason: ShortText | None = None
     duration_s: float | None = None
 
 
@@ -157,7 +157,7 @@ class Speak(Message):
     """Speak into the live connection: of the call, or of the client alone."""
 
     type: Literal["speak"] = "speak"
-    text: str = Field(max_length=MAX_SPEECH_CHARS)
+    text: str  # how long it may be is for the speech to say, in words; the message has its own limit
     voice_id: VoiceId | None = None
     call_id: UUID | None = None
 
@@ -203,7 +203,7 @@ class AnnounceProgress(Message):
     state: DeliveryState
     announcement_id: UUID | None = None
     device_id: UUID | None = None
-    reason: str | None = Field(default=None, max_length=200)
+    reason: ShortText | None = None
 
 
 # --- hub to client ---------------------------------------------------------------------------

@@ -51,7 +51,8 @@ class BrowserConsumer(HubSocket):
 
     async def _hello(self, message: Hello) -> None:
         try:
-            membership = await self.query(self._identify, message)
+            # Who a socket is, is settled once: its groups follow from it.
+            membership = self.membership or await self.query(self._identify, message)
         except DomainError as error:
             await self.refuse(error.wire_code, error.message, message.id)
             await self.close(CloseCode.NOT_SIGNED_IN)

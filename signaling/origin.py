@@ -28,7 +28,7 @@ class OriginGate:
         if origin is not None and not is_same_origin(
             origin.decode("latin-1"), headers.get(b"host", b"").decode("latin-1")
         ):
-            await send({"type": "websocket.close", "code": CloseCode.NOT_SIGNED_IN})
+            await send({"type": "websocket.close", "code": int(CloseCode.NOT_SIGNED_IN)})
             return
         await self._application({**scope, "is_same_origin": origin is not None}, receive, send)
 

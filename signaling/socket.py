@@ -58,6 +58,10 @@ class HubSocket(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels has n
         """From common.push."""
         await self.send(text_data=event["text"])
 
+    async def close(self, code: CloseCode | None = None, reason: str | None = None) -> None:
+        # Daphne takes a plain integer and nothing that is merely one.
+        await super().close(None if code is None else int(code), reason)
+
     # --- running -----------------------------------------------------------------------------
 
     async def query(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:

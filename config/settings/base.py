@@ -141,7 +141,8 @@ EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
 SESSION_COOKIE_NAME = "hearthline_session"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = IS_HTTPS
 SESSION_COOKIE_SAMESITE = "Lax"
-SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
+# Not in the cache: pages go on while Redis is away.
+SESSION_ENGINE = "django.contrib.sessions.backends.db"
 
 # --- pages -----------------------------------------------------------------------------------
 LANGUAGE_CODE = "en"

@@ -9,7 +9,7 @@ from django.conf import LazySettings
 from django.test import Client
 from django_scopes import scopes_disabled
 
-from announcements.clips import clip_make, clip_path
+from announcements.clips import clip_make, clip_path, clip_request, clips_due
 from announcements.models import Announcement, AnnouncementDelivery, ClipState, SpeechClip
 from announcements.services import (
     SILENCE_AFTER_FETCH,
@@ -152,6 +152,15 @@ def test_a_clip_whose_file_was_lost_is_made_again(delivery: AnnouncementDelivery
     clip_path(clip).unlink()
     clip_make(clip=clip)
     assert clip_path(clip).exists()
+
+
+def test_a_clip_that_the_broker_forgot_is_due_again(cast: Cast) -> None:
+    clip = clip_request(household=cast.anna.household, text="Bath time.", voice_id=None)
+    assert clips_due() == []
+    SpeechClip.objects.update(updated_at=now() - timedelta(seconds=9))
+    assert clips_due() == [clip.pk]
+    clip_make(clip=clip)
+    assert clips_due() == []
 
 
 def test_the_sweep_expires_and_leaves_the_rest(delivery: AnnouncementDelivery) -> None:

@@ -35,6 +35,7 @@ class Program:
         self.peer.on("connectionstatechange", self._on_state)
         self._connected = asyncio.Event()
         self.hello_ack: dict[str, Any] = {}
+        self.close_code: int | None = None
 
     async def __aenter__(self) -> Self:
         self._socket: ClientConnection = await connect(self._url)
@@ -42,6 +43,9 @@ class Program:
             await self.say("hello", token=self._token)
             self.hello_ack = await self.hear("hello_ack")
         except BaseException:
+            async with asyncio.timeout(WAIT_S):
+                await self._socket.wait_closed()
+            self.close_code = self._socket.close_code
             await self.__aexit__(None, None, None)
             raise
         return self

@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
+from protocol.errors import CloseCode
 from tests.e2e.house import House, house_open, say_into, words, words_in
 from tests.e2e.program import Program, file_microphone, loudest_hz, wav_write
 
@@ -90,6 +90,19 @@ def test_what_is_said_between_mic_start_and_mic_stop_comes_back_as_text(house: H
     run(work())
 
 
+@pytest.mark.parametrize("text", ["", " ", "a" * 501])
+def test_a_text_that_cannot_be_spoken_is_refused_in_words(house: House, token: str, text: str) -> None:
+    async def work() -> None:
+        silence = say_into(house.folder / "silence.wav", "Yes.", lead_s=30)
+        async with Program(house.url, token) as program:
+            await program.connect(file_microphone(silence))
+            await program.say("speak", text=text, id="s")
+            error = await program.hear("error")
+            assert (error["code"], error["reply_to"]) == ("bad_text", "s")
+
+    run(work())
+
+
 @pytest.mark.parametrize("sdp", ["hello", "v=0\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\n", "v=0\r\n" * 300])
 def test_an_offer_that_is_none_gets_an_answer_in_words_and_the_socket_lives(
     house: House, token: str, sdp: str
@@ -106,10 +119,12 @@ def test_an_offer_that_is_none_gets_an_answer_in_words_and_the_socket_lives(
     run(work())
 
 
-def test_a_wrong_token_is_refused(house: House, tmp_path: Path) -> None:
+def test_a_wrong_token_is_refused_with_its_own_close_code(house: House) -> None:
     async def work() -> None:
+        program = Program(house.url, "hl_wrong")
         with pytest.raises(AssertionError, match="not_signed_in"):
-            async with Program(house.url, "hl_wrong"):
+            async with program:
                 pass
+        assert program.close_code == CloseCode.NOT_SIGNED_IN
 
     run(work())

@@ -3,9 +3,11 @@
 import json
 
 import pytest
+from asgiref.sync import sync_to_async
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from households.services import api_token_create
 from protocol.base import MAX_MESSAGE_BYTES, MessageError
 from protocol.errors import CloseCode
 from protocol.messages import UNIONS, members, parse_browser, parse_device
@@ -28,8 +30,7 @@ WRONG = [
     ('{"type": "webrtc_offer", "sdp": ""}', "bad_message"),
     ("[" * 20_000, "bad_message"),
     ('{"type": "dance", "id": "\\ud800"}', "unknown_type"),
-    ('{"type": "speak", "text": "\\ud800"}', "bad_message"),
-    ('{"type": "speak", "text": "' + "a" * 501 + '"}', "bad_message"),
+    ('{"type": "call_end", "call_id": "x", "reason": "\\u0000"}', "bad_message"),
 ]
 
 
@@ -77,6 +78,14 @@ async def test_speaking_before_a_connection_says_what_to_do(cast: Cast) -> None:
         await socket.say(**words)
         error = await socket.hear("error")
         assert (error["code"], error["message"]) == ("no_connection", "Send a webrtc_offer first.")
+    await socket.close()
+
+
+async def test_a_second_hello_changes_nobody(cast: Cast) -> None:
+    socket = await browser(cast.anna)
+    _, token = await sync_to_async(api_token_create)(membership=cast.carla, name="other home")
+    await socket.say("hello", token=token)
+    assert (await socket.hear("hello_ack"))["household_name"] == "Lake House"
     await socket.close()
 
 
