@@ -4,6 +4,7 @@
 """
 
 import os
+import wave
 from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,12 @@ from django.core.management.base import BaseCommand
 
 from config.programs import demo_agent
 
-WORDS = "Hello from the demo speaker. The kettle is on in the kitchen. Come down when you are ready."
+# Words that the small recogniser of this hub writes down as they are.
+WORDS = (
+    "Good morning. The coffee is ready in the kitchen. I made pasta and salad for everyone. "
+    "Remind the neighbour to open the curtains on Thursday."
+)
+PAUSE_S = 4
 
 
 class Command(BaseCommand):
@@ -37,4 +43,9 @@ class Command(BaseCommand):
 
         partial = path.with_name("part.wav")
         clip_write(WORDS, None, partial)
+        with wave.open(str(partial), "rb") as clip:
+            shape, frames = clip.getparams(), clip.readframes(clip.getnframes())
+        with wave.open(str(partial), "wb") as clip:
+            clip.setparams(shape)
+            clip.writeframes(frames + bytes(PAUSE_S * shape.framerate * shape.sampwidth))
         partial.rename(path)
