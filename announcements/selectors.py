@@ -11,7 +11,7 @@ PHRASES = ("Dinner is ready.", "Please come downstairs.", "Good night, everybody
 
 def announcement_list(household: Household) -> QuerySet[Announcement]:
     """Newest first, each with its deliveries."""
-    deliveries = AnnouncementDelivery.objects.select_related("device").order_by("device__name")
+    deliveries = AnnouncementDelivery.objects.select_related("device__presence").order_by("device__name")
     return (
         Announcement.objects.filter(household=household)
         .select_related("sent_by", "clip")

@@ -11,6 +11,7 @@ from django.urls import reverse
 from announcements.clips import clip_request
 from announcements.events import announcement_sent
 from announcements.models import Announcement, AnnouncementDelivery, ClipState
+from announcements.speech import text_clean
 from common.clock import now
 from common.errors import Invalid, NotFound
 from common.push import group_device, group_household, push_on_commit
@@ -44,6 +45,7 @@ def announcement_send(
 ) -> Announcement:
     """Store it and let it be spoken. Raises BadText, Invalid (no device, unknown voice), NotAllowed."""
     need(membership, Permission.ANNOUNCE)
+    text_clean(text)
     if not devices:
         raise Invalid("Choose at least one device.")
     with transaction.atomic():

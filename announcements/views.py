@@ -94,10 +94,12 @@ def clip_audio(request: HttpRequest, public_id: UUID) -> HttpResponseBase:
 @login_required
 @require_GET
 def detail(request: HttpRequest, public_id: UUID) -> HttpResponse:
-    """htmx asks for the deliveries alone."""
+    """htmx asks for the deliveries alone, or for the player until the clip is there."""
     announcement = access_announcement(membership=member_of(request), public_id=public_id)
-    is_part = request.headers.get("HX-Request")
-    template = "announcements/_deliveries.html" if is_part else "announcements/detail.html"
+    template = "announcements/detail.html"
+    if request.headers.get("HX-Request"):
+        is_player = request.headers.get("HX-Target") == "clip-player"
+        template = "announcements/_clip.html" if is_player else "announcements/_deliveries.html"
     context = {"announcement": announcement, "is_settled": announcement_is_settled(announcement)}
     return render(request, template, context)
 

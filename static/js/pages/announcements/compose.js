@@ -3,13 +3,17 @@
 const form = document.querySelector("#announce-form");
 const text = form.elements.text;
 const counter = document.querySelector("#counter");
+const submit = form.querySelector('button[type="submit"]');
 const everywhere = form.elements.everywhere;
 
 function count() {
   // Characters as people count them: an emoji is one.
   const length = [...text.value.replace(/\s+/g, " ").trim()].length;
   counter.querySelector("[data-count]").textContent = String(length);
-  counter.classList.toggle("over", length > Number(text.dataset.most));
+  const isOver = length > Number(text.dataset.most);
+  counter.classList.toggle("over", isOver);
+  counter.querySelector("[data-over]").hidden = !isOver;
+  if (submit) submit.disabled = isOver;
 }
 
 function settleTargets() {
@@ -22,7 +26,7 @@ text.addEventListener("input", count);
 text.addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
     event.preventDefault();
-    form.requestSubmit(form.querySelector('button[type="submit"]'));
+    if (submit && !submit.disabled) form.requestSubmit(submit);
   }
 });
 form.addEventListener("change", (event) => {
