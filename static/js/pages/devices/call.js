@@ -146,6 +146,8 @@ class CallView extends HTMLElement {
     for (const name of ["timer", "meters", "recording", "controls", "before"]) this.#part(name).hidden = true;
     this.#part("leave").hidden = false;
     this.#part("after").hidden = false;
+    this.#part("why").textContent = (answered && reason) || "";
+    this.#part("why").hidden = !answered || !reason;
     this.#part("note").hidden = !answered;
     this.#part("history").hidden = !answered;
     if (call.callId) this.#part("history").href = `${this.dataset.calls}${call.callId}/`;
