@@ -77,6 +77,13 @@ class DeviceForm(forms.Form):
         room_name = device.room.name if device.room else ""
         return {"name": device.name, "room_name": room_name, "is_auto_answer": device.is_auto_answer}
 
+    def clean(self) -> dict[str, Any]:
+        super().clean()
+        data = self.cleaned_data
+        if data.get("room_name") == OTHER_ROOM and not data.get("other_room", "").strip():
+            self.add_error("other_room", "Give the room a name.")
+        return data
+
     def values(self) -> dict[str, Any]:
         """Name, room (made where it is new) and manners. Raises Invalid for what the form does not accept."""
         if not self.is_valid():
