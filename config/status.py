@@ -32,7 +32,8 @@ from config.celery import app
 from households.access import member_of, need
 from households.roles import Permission
 
-QUEUES = {"stt": "transcripts", "tts": "announcements", "default": "other work"}
+QUEUES = {"stt": "to write down", "tts": "to speak", "default": "other"}
+HELPERS = "Helpers that speak and write"
 TASKS_ANSWER_WITHIN_S = 0.5
 # What the recordings of a two-party call take: two Opus tracks and the listening copy.
 BYTES_PER_CALL_HOUR = 75_000_000
@@ -122,10 +123,10 @@ def _media() -> Part:
     except RedisError:
         workers = []
     if not workers:
-        return Part("Media worker", "audio-lines", False, "Not running, so no call can be made.")
+        return Part("Calls", "audio-lines", False, "Not running, so no call can be made.")
     legs = sum(worker.leg_count for worker in workers)
-    count = "1 worker" if len(workers) == 1 else f"{len(workers)} workers"
-    return Part("Media worker", "audio-lines", True, f"{count}, {legs} live connections.")
+    count = "1 part carries" if len(workers) == 1 else f"{len(workers)} parts carry"
+    return Part("Calls", "audio-lines", True, f"{count} the audio, {legs} live connections.")
 
 
 def _tasks() -> Part:
@@ -134,19 +135,21 @@ def _tasks() -> Part:
     except (OperationalError, RedisError, OSError):
         answers = []
     if not answers:
-        words = "No worker answered just now. One that is writing a long transcript may be slow to answer."
-        return Part("Task workers", "server", False, words)
-    count = "1 worker answers." if len(answers) == 1 else f"{len(answers)} workers answer."
-    return Part("Task workers", "server", True, count)
+        words = "None answered just now. One that is writing a long transcript may be slow to answer."
+        return Part(HELPERS, "server", False, words)
+    count = "1 answers." if len(answers) == 1 else f"{len(answers)} answer."
+    return Part(HELPERS, "server", True, count)
 
 
 def _queues() -> list[Part]:
     try:
         lengths = {queue: int(redis_get().llen(queue)) for queue in QUEUES}
     except RedisError:
-        return [Part("Task queues", "database", False, "Redis does not answer.")]
-    waiting = ", ".join(f"{lengths[queue]} {words}" for queue, words in QUEUES.items())
-    return [Part("Task queues", "database", True, f"Waiting: {waiting}.")]
+        return [
+            Part("Waiting work", "database", False, "The part that keeps the work in line does not answer.")
+        ]
+    waiting = ", ".join(f"{lengths[queue]} {words}" for queue, words in QUEUES.items() if lengths[queue])
+    return [Part("Waiting work", "database", True, f"{waiting}." if waiting else "Nothing waits.")]
 
 
 def _disk() -> Part:

@@ -6,6 +6,9 @@ from django import template
 from django.templatetags.static import static
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import get_language_info
+
+from common.speech_models.catalogue import MANY_LANGUAGES
 
 register = template.Library()
 
@@ -57,6 +60,17 @@ def clock(seconds: float | None) -> str:
     hours, rest = divmod(total, 3600)
     minutes, seconds_left = divmod(rest, 60)
     return f"{hours}:{minutes:02}:{seconds_left:02}" if hours else f"{minutes}:{seconds_left:02}"
+
+
+@register.filter
+def language_words(tag: str) -> str:
+    """A BCP 47 tag as its English name where Django knows one: en-US is English; `mul` is many languages."""
+    if tag == MANY_LANGUAGES:
+        return "many languages"
+    try:
+        return str(get_language_info(tag.lower())["name"])
+    except KeyError:
+        return tag
 
 
 @register.filter

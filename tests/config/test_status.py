@@ -19,7 +19,7 @@ def test_it_says_what_does_not_run(client: Client, cast: Cast) -> None:
     client.force_login(cast.anna.user)
     page = client.get(reverse("status")).content.decode()
     assert "Not running, so no call can be made." in page
-    assert "No worker answered just now." in page
+    assert "None answered just now." in page
     assert "GB left" in page
     assert page.count("Demo quality") == 2
 
@@ -29,7 +29,7 @@ def test_it_counts_the_media_workers(client: Client, cast: Cast) -> None:
     client.force_login(cast.anna.user)
     part = client.get(reverse("status"), headers={"HX-Request": "true"}).content.decode()
     worker_goodbye(worker_id="here-1")
-    assert "1 worker, 4 live connections." in part
+    assert "1 part carries the audio, 4 live connections." in part
     assert "<html" not in part
 
 
