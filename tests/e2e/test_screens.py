@@ -301,6 +301,6 @@ def test_a_token_is_shown_once(page: Page, fake_hub: FakeHub, cast: Cast) -> Non
     page.reload()
     expect(page.get_by_text("Wall tablet")).to_be_visible()
     expect(page.locator("#new-token")).to_have_count(0)
-    page.on("dialog", lambda dialog: dialog.accept())
-    page.get_by_role("button", name="Revoke").click()
+    page.get_by_role("button", name="Revoke Wall tablet").click()
+    page.get_by_role("dialog").get_by_role("button", name="Revoke").click()
     expect(page.get_by_text("Wall tablet")).to_be_hidden()
