@@ -44,6 +44,14 @@ TRIES_PER_S = 900
 _TRIES_SPENT = "Too many wrong codes. Wait 15 minutes and try again."
 
 
+class CodeUsed(Conflict):
+    """`device`: what the code was used for, where it belongs to the same household."""
+
+    def __init__(self, device: Device | None) -> None:
+        super().__init__("This code was used already. Each code works once.")
+        self.device = device
+
+
 class PollProblem(Exception):
     """RFC 8628 section 3.5: `error` is one of its four words."""
 
@@ -102,7 +110,8 @@ def authorization_find(
     if fingerprint and fingerprint.lower() != row.fingerprint_sha256:
         raise Invalid("The key in this code is not the key of the device. Do not claim it; reset the device.")
     if row.state != AuthorizationState.PENDING:
-        raise Conflict("This code was used already. Each code works once.")
+        own = Device.objects.filter(pk=row.device_id or 0, household=membership.household, revoked_at=None)
+        raise CodeUsed(own.first())
     if row.expires_at <= now():
         raise NotFound("This code has expired. Let the device show a new one.")
     return row

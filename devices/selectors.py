@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 
 from devices.models import Device, DeviceCertificate, Room
 from households.models import Household
+from protocol.messages import CallState
 
 
 @dataclass(frozen=True)
@@ -17,10 +18,13 @@ class RoomCard:
 
 
 def device_list(household: Household) -> QuerySet[Device]:
-    """The claimed devices, by room and name, each with its presence."""
+    """The claimed devices, by room and name, each with its presence and `is_in_call`."""
+    live = [state for state in CallState if state != CallState.ENDED]
+    in_call = Device.objects.filter(pk=OuterRef("pk"), calls__state__in=live)
     return (
         Device.objects.filter(household=household, revoked_at=None)
         .select_related("room", "presence")
+        .annotate(is_in_call=Exists(in_call))
         .order_by("room__name", "name")
     )
 

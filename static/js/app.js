@@ -1,6 +1,6 @@
 // On every page: times, messages, the theme, and the hub's socket where somebody is signed in.
 
-import { showPresence, wireStaleBar } from "./lib/live.js";
+import { showCall, showPresence, wireStaleBar } from "./lib/live.js";
 import { hub } from "./lib/socket.js";
 import { wireThemeChoice } from "./lib/theme.js";
 import { showTimes } from "./lib/time.js";
@@ -23,6 +23,9 @@ document.addEventListener("click", (event) => {
   if (copier) copy(copier);
 });
 
+// After a refusal the first field at fault has the focus.
+document.querySelector('main [aria-invalid="true"]')?.focus();
+
 // A form that was sent once is not sent twice by an impatient thumb.
 document.addEventListener("submit", (event) => {
   const button = event.submitter;
@@ -44,6 +47,7 @@ async function copy(button) {
 if (document.body.dataset.signedIn === "true") {
   wireStaleBar();
   hub.addEventListener("presence", ({ detail }) => showPresence(detail));
+  for (const name of ["call_state", "call_end"]) hub.addEventListener(name, ({ detail }) => showCall(detail));
   hub.addEventListener("signed-out", () => location.reload());
   for (const name of ["presence", "transcription", "announce_progress", "call_end", "call_state"]) {
     hub.addEventListener(name, ({ detail }) => document.body.dispatchEvent(new CustomEvent(`hub:${name}`, { detail })));

@@ -1,21 +1,40 @@
-// What changes on a page by itself: who is online, and the thin bar while the hub is away.
+// What changes on a page by itself: who is online or in a call, and the thin bar while the hub is away.
 
 import { hub } from "./socket.js";
 import { ago } from "./time.js";
 
 const STALE_AFTER_MS = 1_500;
+// Device by call: the end of a call names the call alone.
+const calls = new Map();
 
 export function showPresence({ device_id: deviceId, is_online: isOnline, last_seen_at: lastSeenAt }) {
   for (const element of document.querySelectorAll(`[data-presence="${deviceId}"]`)) {
     element.dataset.online = String(isOnline);
     const since = !isOnline && !("short" in element.dataset) && lastSeenAt ? `, seen ${ago(new Date(lastSeenAt))}` : "";
-    element.textContent = isOnline ? "Online" : `Offline${since}`;
+    const here = element.dataset.inCall === "true" ? "In a call" : "Online";
+    element.textContent = isOnline ? here : `Offline${since}`;
   }
   for (const element of document.querySelectorAll(`[data-needs-online="${deviceId}"]`)) {
     element.toggleAttribute("disabled", !isOnline);
     element.setAttribute("aria-disabled", String(!isOnline));
   }
   countOnline();
+}
+
+export function showCall({ type, call_id: callId, device_id: deviceId, state }) {
+  if (type === "call_end" || state === "ended") calls.delete(callId);
+  else if (deviceId) calls.set(callId, deviceId);
+  showCalls();
+}
+
+export function showCalls() {
+  const devices = new Set(calls.values());
+  for (const element of document.querySelectorAll("[data-presence]")) {
+    const isInCall = devices.has(element.dataset.presence);
+    if (element.dataset.inCall === String(isInCall)) continue;
+    element.dataset.inCall = String(isInCall);
+    if (element.dataset.online === "true") element.textContent = isInCall ? "In a call" : "Online";
+  }
 }
 
 export function countOnline() {
@@ -38,6 +57,9 @@ export function wireStaleBar() {
   hub.addEventListener("ready", ({ detail }) => {
     clearTimeout(timer);
     bar.hidden = true;
+    // After its hello the hub names every call that goes on.
+    calls.clear();
+    showCalls();
     // What was pushed in between is lost, so the parts of the page that can read themselves again do so.
     if (detail.again) document.body.dispatchEvent(new CustomEvent("hub-again"));
   });
