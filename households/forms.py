@@ -56,6 +56,16 @@ class SetupForm(HouseholdForm):
         """What households.services.owner_create() takes. Call after is_valid()."""
         return {name: value for name, value in self.cleaned_data.items() if name != "wants_models"}
 
+    def secrets(self) -> dict[str, str]:
+        """What households.services.setup_problems() takes, also of a form that is not valid."""
+        return {name: self.data.get(name, "") for name in ("token", "name", "email", "password")}
+
+    def refuse(self, problems: dict[str, str]) -> None:
+        """Beside the fields that have nothing against them yet."""
+        for name, words in problems.items():
+            if name not in self.errors:
+                self.add_error(name, words)
+
 
 class TokenForm(forms.Form):
     name = forms.CharField(

@@ -29,6 +29,28 @@ def setup_token_make() -> str | None:
     return token
 
 
+class SetupRefused(Invalid):
+    """`fields`: what is wrong with which field of the set-up form, in words."""
+
+    def __init__(self, fields: dict[str, str]) -> None:
+        super().__init__(" ".join(fields.values()))
+        self.fields = fields
+
+
+def setup_problems(*, token: str, name: str, email: str, password: str) -> dict[str, str]:
+    """By field, what only the hub can tell of the first visit: empty when all is well. Raises TooMany."""
+    limit_hit("setup", most=20, per_s=300, message="Too many tries. Wait five minutes and try again.")
+    problems = {}
+    if not SetupToken.objects.filter(token_hash=secret_hash(token.strip()), used_at=None).exists():
+        words = "The set-up token is not right. It stands in the window in which the hub was started."
+        problems["token"] = words
+    try:
+        validate_password(password, User(email=email.strip().lower(), name=name.strip()))
+    except ValidationError as error:
+        problems["password"] = " ".join(error.messages)
+    return problems
+
+
 def owner_create(
     *,
     token: str,
@@ -39,23 +61,18 @@ def owner_create(
     time_zone: str,
     language: str = "en",
 ) -> Membership:
-    """The first visit. Raises NotAllowed for a wrong token, Conflict when an owner exists, Invalid for bad fields."""
-    limit_hit("setup", most=20, per_s=300, message="Too many tries. Wait five minutes and try again.")
+    """The first visit. Raises SetupRefused for a wrong token or a weak password, Conflict when an owner exists."""
     if time_zone not in available_timezones():
         raise Invalid("This time zone is not known.")
+    if problems := setup_problems(token=token, name=name, email=email, password=password):
+        raise SetupRefused(problems)
     user = User(email=email.strip().lower(), name=name.strip())
-    try:
-        validate_password(password, user)
-    except ValidationError as error:
-        raise Invalid(" ".join(error.messages)) from None
     with transaction.atomic():
         setup = SetupToken.objects.select_for_update().filter(token_hash=secret_hash(token.strip())).first()
         if owner_exists():
             raise Conflict("This hub already has an owner. Sign in instead.")
         if setup is None or setup.used_at:
-            raise NotAllowed(
-                "The set-up token is not right. It stands in the window in which the hub was started."
-            )
+            raise NotAllowed("The set-up token was used a moment ago.")
         SetupToken.objects.filter(pk=setup.pk).update(used_at=now())
         user.set_password(password)
         user.save()

@@ -19,11 +19,13 @@ from households.models import Membership
 from households.roles import Permission
 from households.selectors import api_token_list
 from households.services import (
+    SetupRefused,
     api_token_create,
     api_token_revoke,
     household_update,
     owner_create,
     owner_exists,
+    setup_problems,
 )
 
 _BACKEND = "django.contrib.auth.backends.ModelBackend"
@@ -37,19 +39,27 @@ def setup(request: HttpRequest) -> HttpResponse:
     offers = model_offers(hub_settings.LANGUAGE_CODE)
     form = SetupForm(request.POST or None, initial={"token": request.GET.get("token", "")})
     error = None
-    if form.is_valid():
+    if form.is_bound:
         try:
-            membership = owner_create(**form.owner())
+            return _begin(request, form)
+        except SetupRefused as refusal:
+            form.refuse(refusal.fields)
         except DomainError as problem:
             error = problem
-        else:
-            login(request, membership.user, backend=_BACKEND)
-            offers = model_offers(form.cleaned_data["language"]) if form.cleaned_data["wants_models"] else ()
-            for model in offers:
-                delay_on_commit(speech_model_download_task, model.id)
-            return redirect("devices:home")
     context = {"form": form, "error": error, "offers": offers}
     return render(request, "households/setup.html", context, status=400 if form.is_bound else 200)
+
+
+def _begin(request: HttpRequest, form: SetupForm) -> HttpResponse:
+    """Raises SetupRefused, also for a form that is not valid: then with what else is wrong."""
+    if not form.is_valid():
+        raise SetupRefused(setup_problems(**form.secrets()))
+    membership = owner_create(**form.owner())
+    login(request, membership.user, backend=_BACKEND)
+    if form.cleaned_data["wants_models"]:
+        for model in model_offers(form.cleaned_data["language"]):
+            delay_on_commit(speech_model_download_task, model.id)
+    return redirect("devices:home")
 
 
 @login_required

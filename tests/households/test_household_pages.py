@@ -120,7 +120,7 @@ def test_the_household_gets_another_name_from_its_owner_only(client: Client, cas
 
 def test_signing_in_and_out(client: Client, cast: Cast) -> None:
     fields = {"login": "anna@example.org", "password": "wrong password"}
-    assert "not correct" in client.post(reverse("account_login"), fields).content.decode()
+    assert "do not belong together" in client.post(reverse("account_login"), fields).content.decode()
     response = client.post(reverse("account_login"), fields | {"password": PASSWORD})
     assert response["Location"] == "/"
     assert client.get("/").status_code == 200
