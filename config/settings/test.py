@@ -5,3 +5,5 @@ from config.settings.base import *  # noqa: F403
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 SPEECH_MODELS_CHOICE = "demo"
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+# Nothing was collected: the finders serve each file from where it lies.
+STATIC_ROOT = None
