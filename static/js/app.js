@@ -40,8 +40,15 @@ addEventListener("pageshow", (event) => event.persisted && location.reload());
 
 async function copy(button) {
   const source = document.getElementById(button.dataset.copies);
-  await navigator.clipboard.writeText(source.value ?? source.textContent.trim());
-  button.querySelector("span").textContent = "Copied";
+  const word = button.querySelector("span");
+  try {
+    await navigator.clipboard.writeText(source.value ?? source.textContent.trim());
+    word.textContent = "Copied";
+  } catch {
+    // Without HTTPS a page may not write to the clipboard; a person still may.
+    getSelection().selectAllChildren(source);
+    word.textContent = "Selected";
+  }
 }
 
 if (document.body.dataset.signedIn === "true") {
