@@ -5,7 +5,7 @@ from django.test import Client
 from django.urls import reverse
 from django_scopes import scope
 
-from announcements.models import Announcement, AnnouncementDelivery
+from announcements.models import Announcement, AnnouncementDelivery, ClipState, SpeechClip
 from announcements.selectors import PHRASES, announcement_is_settled, phrase_list
 from protocol.messages import MAX_SPEECH_CHARS, DeliveryState
 from tests.plugin_cast import Cast, device_make
@@ -64,6 +64,35 @@ def test_a_text_that_cannot_be_said_is_refused_and_kept(
         assert not Announcement.objects.exists()
 
 
+def test_a_missing_text_is_said_before_a_missing_device(anna: Client) -> None:
+    page = anna.post(reverse("announcements:send"), {"text": " "}).content.decode()
+    assert "Please write what should be said." in page
+
+
+def test_an_offline_device_says_it_when_it_is_back(anna: Client, cast: Cast) -> None:
+    url = anna.post(reverse("announcements:send"), {"text": "Soup.", "everywhere": "1"})["Location"]
+    words = "Offline. It is said if the device is back before"
+    assert words in anna.get(url).content.decode()
+    with scope(household=cast.anna.household):
+        cast.kitchen.presence.is_online = True
+        cast.kitchen.presence.save()
+    assert words not in anna.get(url).content.decode()
+
+
+def test_the_player_is_swapped_only_until_it_is_there(anna: Client, cast: Cast) -> None:
+    url = anna.post(reverse("announcements:send"), {"text": "Soup.", "everywhere": "1"})["Location"]
+    htmx = {"HX-Request": "true", "HX-Target": "clip-player"}
+    waiting = anna.get(url, headers=htmx).content.decode()
+    assert "hx-trigger" in waiting
+    assert "<audio" not in waiting
+    with scope(household=cast.anna.household):
+        SpeechClip.objects.update(state=ClipState.READY)
+    ready = anna.get(url, headers=htmx).content.decode()
+    assert "hx-trigger" not in ready
+    assert "<audio" in ready
+    assert "<audio" not in anna.get(url, headers={"HX-Request": "true"}).content.decode()
+
+
 def test_nobody_and_foreign_devices_are_refused(anna: Client, cast: Cast) -> None:
     nobody = anna.post(reverse("announcements:send"), {"text": "Soup."})
     assert "Choose at least one device." in nobody.content.decode()
@@ -74,7 +103,6 @@ def test_nobody_and_foreign_devices_are_refused(anna: Client, cast: Cast) -> Non
 
 def test_a_preview_is_heard_by_the_own_household_only(anna: Client, cast: Cast) -> None:
     from announcements.clips import clip_make
-    from announcements.models import SpeechClip
 
     assert "hx-trigger" in anna.post(reverse("announcements:preview"), {"text": "Soup."}).content.decode()
     with scope(household=cast.anna.household):

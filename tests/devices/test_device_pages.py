@@ -7,7 +7,9 @@ from django.test import Client
 from django.urls import reverse
 from django_scopes import scope
 
-from devices.models import Device, DeviceAuthorization, Room
+from calls.models import Call
+from devices.models import Device, DeviceAuthorization, DevicePresence, Room
+from protocol.messages import CallState
 from tests.plugin_cast import Cast, csr_make
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
@@ -96,6 +98,42 @@ def test_confirming_makes_the_device_and_its_new_room(anna: Client, secret: str,
     again = anna.post(reverse("devices:confirm"), fields)
     assert again.status_code == 409
     assert "used already" in again.content.decode()
+    own = anna.post(reverse("devices:lookup"), {"secret": secret}).content.decode()
+    assert reverse("devices:detail", args=[device.public_id]) in own
+
+
+def test_a_used_code_leads_nobody_to_the_device_of_another_home(
+    anna: Client, secret: str, cast: Cast
+) -> None:
+    anna.post(reverse("devices:confirm"), {"secret": secret, "name": "Attic", "room_name": ""})
+    with scope(household=cast.anna.household):
+        device = Device.objects.get(name="Attic")
+    anna.force_login(cast.carla.user)
+    page = anna.post(reverse("devices:lookup"), {"secret": secret})
+    assert page.status_code == 409
+    assert str(device.public_id) not in page.content.decode()
+
+
+@pytest.mark.parametrize("other_room", ["", "   "])
+def test_another_room_needs_a_name(anna: Client, secret: str, cast: Cast, other_room: str) -> None:
+    fields = {"name": "Attic", "room_name": "+", "other_room": other_room}
+    claim = anna.post(reverse("devices:confirm"), fields | {"secret": secret})
+    change = anna.post(reverse("devices:detail", args=[cast.kitchen.public_id]), fields)
+    for response in (claim, change):
+        assert response.status_code == 400
+        assert "Give the room a name." in response.content.decode()
+    with scope(household=cast.anna.household):
+        assert Device.objects.get().room
+
+
+def test_home_shows_who_is_in_a_call(anna: Client, cast: Cast) -> None:
+    with scope(household=cast.anna.household):
+        DevicePresence.objects.filter(device=cast.kitchen).update(is_online=True)
+        call = Call.objects.create(household=cast.anna.household, device=cast.kitchen)
+    assert "In a call" in anna.get("/").content.decode()
+    with scope(household=cast.anna.household):
+        Call.objects.filter(pk=call.pk).update(state=CallState.ENDED)
+    assert "In a call" not in anna.get("/").content.decode()
 
 
 def test_a_missing_name_keeps_the_form(anna: Client, secret: str, cast: Cast) -> None:

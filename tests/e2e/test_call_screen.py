@@ -72,6 +72,15 @@ def test_it_says_each_state_and_how_it_ended(screen: Page, fake_hub: FakeHub) ->
     assert look(screen, "call-ended", full_page=False) == []
 
 
+def test_an_answered_call_that_broke_off_says_why(screen: Page, fake_hub: FakeHub) -> None:
+    _call(screen, fake_hub)
+    fake_hub.say("call_state", call_id=CALL, state="connected", connected_at="2026-11-21T00:00:00Z")
+    words = "The part of the hub that carries the audio stopped."
+    fake_hub.say("call_end", call_id=CALL, outcome="answered", duration_s=92.0, reason=words)
+    expect(screen.locator('[data-part="status"]')).to_have_text("Call ended (1:32)")
+    expect(screen.get_by_text(words)).to_be_visible()
+
+
 @pytest.mark.parametrize(
     ("code", "message"),
     [

@@ -4,7 +4,7 @@ import math
 import wave
 from datetime import timedelta
 from pathlib import Path
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 import segno
@@ -269,6 +269,19 @@ def test_presence_changes_while_somebody_looks(page: Page, fake_hub: FakeHub, ca
     fake_hub.say("presence", device_id=str(cast.kitchen.public_id), is_online=True)
     expect(page.get_by_text("1 device, all online")).to_be_visible()
     expect(button).to_have_attribute("aria-disabled", "false")
+
+
+def test_who_is_in_a_call_changes_while_somebody_looks(page: Page, fake_hub: FakeHub, cast: Cast) -> None:
+    with scope(household=cast.anna.household):
+        DevicePresence.objects.filter(device=cast.kitchen).update(is_online=True, last_seen_at=now())
+    page.goto("/")
+    fake_hub.wait_for("hello")
+    call_id, device_id = str(uuid4()), str(cast.kitchen.public_id)
+    fake_hub.say("call_state", call_id=call_id, state="ringing", device_id=device_id)
+    expect(page.get_by_text("In a call")).to_be_visible()
+    assert look(page, "home-in-call") == []
+    fake_hub.say("call_end", call_id=call_id, outcome="answered", duration_s=3)
+    expect(page.get_by_text("Online", exact=True)).to_be_visible()
 
 
 def test_a_broken_connection_is_shown_and_mended(page: Page, fake_hub: FakeHub, cast: Cast) -> None:

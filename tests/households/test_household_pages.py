@@ -83,6 +83,14 @@ def test_bad_fields_are_said_and_make_nothing(
     assert PASSWORD not in response.content.decode()
 
 
+def test_everything_that_is_wrong_is_said_at_once(client: Client, token: str) -> None:
+    wrong = {"token": "guessed", "password": "short", "household_name": ""}
+    page = client.post(reverse("households:setup"), _fields(token) | wrong).content.decode()
+    for words in ("The set-up token is not right.", "too short", "This field is required."):
+        assert words in page
+    assert page.count('aria-invalid="true"') == 3
+
+
 def test_a_token_is_shown_once_and_revoked_for_good(client: Client, cast: Cast) -> None:
     client.force_login(cast.anna.user)
     made = client.post(reverse("households:token-create"), {"name": "Door script"}).content.decode()
