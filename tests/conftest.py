@@ -5,6 +5,12 @@ import pytest
 KEPT_TABLES = ("django_migrations", "django_content_type", "auth_permission")
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The main job comes last: whoever reads the end of a log sees whether the product does what it is for."""
+    items.sort(key=lambda item: "test_main_job" in item.nodeid)
+
+
 @pytest.fixture(scope="session")
 def django_db_keepdb() -> bool:
     """The whole server is thrown away at the end; threads of the channel layer may still hold connections."""
