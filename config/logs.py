@@ -15,6 +15,14 @@ def hide_query(logger: Any, method: str, event: dict[str, Any]) -> dict[str, Any
     return event
 
 
+class OneLine(logging.Filter):
+    """For a library that reports what it mends by itself: the sentence, without the traceback."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.exc_info = None
+        return True
+
+
 _SHARED: list[Any] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
@@ -28,7 +36,10 @@ def configure(config: dict[str, Any]) -> None:
     """Called by Django with settings.LOGGING."""
     is_json = os.environ.get("HUB_LOG_JSON") == "1"
     renderer: Any = (
-        structlog.processors.JSONRenderer() if is_json else structlog.dev.ConsoleRenderer(colors=False)
+        structlog.processors.JSONRenderer()
+        if is_json
+        # Plain, because the pretty one prints local variables, and these hold tokens and what people said.
+        else structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
     )
     structlog.configure(
         processors=[
@@ -51,6 +62,7 @@ def configure(config: dict[str, Any]) -> None:
                     "foreign_pre_chain": _SHARED,
                 },
             },
+            "filters": {"one line": {"()": OneLine}},
             "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
             "root": {"handlers": ["console"], "level": config.get("level", "INFO")},
             # These write what people send each other, or one line per packet.
@@ -67,6 +79,8 @@ def configure(config: dict[str, Any]) -> None:
                 )
             }
             # A waiting device asks every five seconds and is told to wait, with status 400 (RFC 8628 section 3.5).
-            | {"django.request": {"level": "ERROR"}},
+            | {"django.request": {"level": "ERROR"}}
+            # It connects again by itself when Redis is back.
+            | {"channels_redis.pubsub": {"filters": ["one line"]}},
         }
     )

@@ -15,8 +15,7 @@ from config.programs import demo_agent
 
 # Words that the small recogniser of this hub writes down as they are.
 WORDS = (
-    "Good morning. The coffee is ready in the kitchen. I made pasta and salad for everyone. "
-    "Remind the neighbour to open the curtains on Thursday."
+    "Hello, can you hear me? Dinner is ready. The soup is ready in the kitchen. Please turn off the lights."
 )
 PAUSE_S = 4
 
