@@ -12,9 +12,9 @@ from tests.operate.hub_process import ROOT
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
-CALLER_SAYS = "Remind the neighbour to open the curtains on Thursday."
-DEVICE_SAYS = "Thanks for the roast beef, it was delicious."
-ANNOUNCEMENT = "Naomi, please book the tickets right away."
+CALLER_SAYS = "Hello, can you hear me? Please close the window."
+DEVICE_SAYS = "The soup is ready in the kitchen."
+ANNOUNCEMENT = "Lunch is ready in the garden."
 PICTURES = ROOT / "test-results" / "main-job"
 
 
