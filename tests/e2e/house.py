@@ -20,6 +20,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, syn
 from announcements.speech import speak
 from protocol.audio import SAMPLE_RATE_HZ
 from tests.operate.hub_process import ROOT, HubProcess
+from tests.speech.sounds import word_errors
 from transcripts.engine import transcriber_get
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
@@ -45,6 +46,14 @@ def words_in(path: Path) -> list[str]:
 
 def words(text: str) -> list[str]:
     return re.findall(r"[a-z']+", text.lower())
+
+
+def is_said(sentence: str, heard: list[str]) -> bool:
+    """Whether those were the words, but for one at most: the small recogniser errs now and then.
+
+    tests/media/test_words.py holds it to 5 % over 20 sentences.
+    """
+    return word_errors(sentence, " ".join(heard)) <= 1
 
 
 @dataclass

@@ -7,12 +7,22 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.house import HEARD_ENERGY, PASSWORD, Device, House, house_open, say_into, words, words_in
+from tests.e2e.house import (
+    HEARD_ENERGY,
+    PASSWORD,
+    Device,
+    House,
+    house_open,
+    is_said,
+    say_into,
+    words,
+    words_in,
+)
 from tests.operate.hub_process import ROOT
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
-CALLER_SAYS = "Hello, can you hear me? Please close the window."
+CALLER_SAYS = "Remind the neighbour to open the curtains on Thursday."
 DEVICE_SAYS = "The soup is ready in the kitchen."
 ANNOUNCEMENT = "Lunch is ready in the garden."
 PICTURES = ROOT / "test-results" / "main-job"
@@ -70,7 +80,7 @@ def call_and_hang_up(page: Page, device: Device) -> None:
     expect(page.get_by_role("link", name="Recording and transcript")).to_be_visible()
     picture(page, "4-call-ended")
     heard = words_in(device.heard_since(max(0.0, began_s - 2), device.folder / "heard-call.wav"))
-    assert heard == words(CALLER_SAYS)
+    assert is_said(CALLER_SAYS, heard), heard
 
 
 def read_the_transcript(page: Page, house: House) -> None:
@@ -82,7 +92,9 @@ def read_the_transcript(page: Page, house: House) -> None:
         turn.locator("h3").inner_text(): words(" ".join(turn.locator(".sentence span").all_inner_texts()))
         for turn in turns.all()
     }
-    assert said == {"Anna": words(CALLER_SAYS), device_name(): words(DEVICE_SAYS)}
+    assert set(said) == {"Anna", device_name()}
+    assert is_said(CALLER_SAYS, said["Anna"]), said
+    assert is_said(DEVICE_SAYS, said[device_name()]), said
     expect(page.locator("call-player")).to_be_visible(timeout=30_000)
     sentence = turns.locator(".sentence").last
     start_s = float(sentence.get_attribute("data-start") or "0")
@@ -111,7 +123,8 @@ def announce(page: Page, device: Device, folder: Path) -> None:
     delivery = page.locator("#deliveries li").first
     expect(delivery).to_have_attribute("data-state", "played", timeout=60_000)
     picture(page, "7-announced")
-    assert words_in(device.heard_since(began_s, folder / "heard-announcement.wav")) == words(ANNOUNCEMENT)
+    heard = words_in(device.heard_since(began_s, folder / "heard-announcement.wav"))
+    assert is_said(ANNOUNCEMENT, heard), heard
     page.goto("/announce/")
     expect(page.get_by_text(ANNOUNCEMENT).first).to_be_visible()
 
