@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 from uuid import UUID
 
+from media.connection.peer import Peer
 from media.door import LegState
-from media.opus import OpusDecoder, Samples
-from media.peer import Peer
-from media.recorder import Recorder
+from media.packets import MicPacket, signed16
+from media.recording.recorder import Recorder
+from media.sound.opus import OpusDecoder, Samples
+from media.sound.tracks import OutgoingTrack
 from media.stats import LegStats
 from media.supervise import Supervisor
-from media.timeline import MicPacket, signed16
-from media.tracks import OutgoingTrack
 from protocol.messages import IceServer
 
 _RTCP_LEAD_S: Final = 1.0

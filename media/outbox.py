@@ -9,7 +9,7 @@ import structlog
 
 from media.door import Door, LegState, RecordingFile
 from media.leg import Leg
-from media.recorder import FinishedFile
+from media.recording.recorder import FinishedFile
 from media.session import StartedRecording
 from media.supervise import Supervisor, log_failure
 from protocol.errors import ErrorCode

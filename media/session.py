@@ -9,9 +9,9 @@ import structlog
 
 from media.door import RecordingFile
 from media.leg import Leg
-from media.opus import Samples
-from media.recorder import FileThread, Recorder, free_path
-from media.timeline import MicPacket
+from media.packets import MicPacket
+from media.recording.recorder import FileThread, Recorder, free_path
+from media.sound.opus import Samples
 
 log = structlog.get_logger(__name__)
 

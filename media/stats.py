@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from protocol.audio import SAMPLE_RATE_HZ
 
 if TYPE_CHECKING:
-    from media.rtp import PacketReceiver, PacketSender
+    from media.connection.rtp import PacketReceiver, PacketSender
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,16 +9,16 @@ from uuid import UUID, uuid4
 
 import structlog
 
+from media.connection.sdp import BadSdpError
 from media.door import Door, LegState
 from media.leg import Leg, Limits
 from media.outbox import Outbox, Request
-from media.player import ClipError, ClipPlayer
-from media.recorder import FileThread, Recorder, free_path
-from media.sdp import BadSdpError
+from media.packets import MicPacket
+from media.recording.recorder import FileThread, Recorder, free_path
 from media.session import CallSession
+from media.sound.player import ClipError, ClipPlayer
 from media.stats import LegStats
 from media.supervise import Supervisor, log_failure
-from media.timeline import MicPacket
 from protocol.errors import ErrorCode
 from protocol.worker import (
     CallClose,

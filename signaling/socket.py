@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -22,7 +23,7 @@ from signaling.limits import BAD_MESSAGES, BURST, HELLO_DEADLINE_S, RATE_PER_S, 
 log = structlog.get_logger(__name__)
 
 
-class HubSocket(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels has no types
+class HubSocket(AsyncWebsocketConsumer, ABC):  # type: ignore[misc]  # channels has no types
     """One socket. Subclasses say how to parse, who is there, and what each message does."""
 
     idle_s: float
@@ -35,11 +36,13 @@ class HubSocket(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels has n
         self._heard_at = time.monotonic()
         self._watch: asyncio.Task[None] | None = None
 
+    @abstractmethod
     def parse(self, text: str) -> Message:
-        raise NotImplementedError
+        """Raises MessageError."""
 
+    @abstractmethod
     async def handle(self, message: Message) -> None:
-        raise NotImplementedError
+        """Do what it says. Raises DomainError in the user's words."""
 
     async def left(self) -> None:
         """The socket is gone. May raise DatabaseError: the sweeps do then what it could not."""

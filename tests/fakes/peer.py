@@ -18,8 +18,8 @@ from aiortc import (
 from aiortc.mediastreams import MediaStreamError
 from av import AudioFrame, AudioResampler
 
-from media.opus import mono_samples
-from media.peer import PeerConnection
+from media.connection.peer import PeerConnection
+from media.sound.opus import mono_samples
 from media.worker import MediaWorker
 from protocol.worker import LegCandidate, LegOffer
 from tests.fakes.door import FakeDoor

@@ -1,4 +1,4 @@
-"""The guard, and the private names of aiortc 1.16 and aioice on which it and `media.rtp` lean."""
+"""The guard, and the private names of aiortc 1.16 and aioice on which it and `media.connection.rtp` lean."""
 
 import inspect
 from importlib.metadata import version
@@ -10,8 +10,8 @@ from aiortc.rtcdtlstransport import RTCDtlsTransport
 from aiortc.rtcrtpreceiver import RTCRtpReceiver
 from aiortc.rtcrtpsender import RTCRtpSender
 
-from media import guard
-from media.rtp import PacketReceiver
+from media.connection import guard
+from media.connection.rtp import PacketReceiver
 
 pytestmark = pytest.mark.unit
 

@@ -8,9 +8,9 @@ from uuid import uuid4
 import pytest
 from aiortc import RTCConfiguration, RTCSessionDescription
 
-from media import guard
+from media.connection import guard
+from media.connection.peer import PeerConnection
 from media.door import LegState
-from media.peer import PeerConnection
 from media.worker import MediaWorker
 from protocol.errors import ErrorCode
 from protocol.messages import IceServer

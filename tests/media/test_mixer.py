@@ -4,9 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from media.mixer import FULL_SCALE, KNEE, gain, mix, mix_minus, silence, soft_clip
-from media.opus import Samples
-from media.tone import LEVEL_DB, RAMP_SAMPLES, Tone
+from media.sound.mixer import FULL_SCALE, KNEE, gain, mix, mix_minus, silence, soft_clip
+from media.sound.opus import Samples
+from media.sound.tone import LEVEL_DB, RAMP_SAMPLES, Tone
 from protocol.audio import FRAME_SAMPLES
 
 pytestmark = pytest.mark.unit

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from media.ogg import PRE_SKIP_SAMPLES, OggOpusWriter, ogg_crc
-from media.opus import packet_samples
+from media.recording.ogg import PRE_SKIP_SAMPLES, OggOpusWriter, ogg_crc
+from media.sound.opus import packet_samples
 from protocol.audio import FRAME_SAMPLES, OPUS_SILENCE
 
 pytestmark = pytest.mark.unit

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media.opus import MAX_PACKET_SAMPLES, OpusDecoder, OpusEncoder, packet_samples, silence_packets
+from media.sound.opus import MAX_PACKET_SAMPLES, OpusDecoder, OpusEncoder, packet_samples, silence_packets
 from protocol.audio import FRAME_SAMPLES, OPUS_SILENCE
 
 pytestmark = pytest.mark.unit

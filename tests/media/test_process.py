@@ -15,7 +15,7 @@ from channels.layers import get_channel_layer
 
 from calls.placement import worker_is_alive
 from common.push import apush, group_worker
-from media.peer import PeerConnection
+from media.connection.peer import PeerConnection
 from protocol.worker import LegOffer, ToneStart
 from tests.fakes.peer import ToneTrack
 

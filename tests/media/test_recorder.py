@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from media.opus import OpusEncoder
-from media.recorder import FileThread, Recorder, VoiceFile, free_path
-from media.timeline import MicPacket
+from media.packets import MicPacket
+from media.recording.recorder import FileThread, Recorder, VoiceFile, free_path
+from media.sound.opus import OpusEncoder
 from protocol.audio import FRAME_SAMPLES
 from tests.fakes.peer import decoded, loudest_hz
 
@@ -148,7 +148,7 @@ import sys, time, asyncio
 sys.path.insert(0, {root!r})
 from dataclasses import replace
 from pathlib import Path
-from media.recorder import FileThread, Recorder
+from media.recording.recorder import FileThread, Recorder
 from tests.media.test_recorder import voice
 
 async def main():

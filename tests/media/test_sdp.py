@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media.sdp import (
+from media.connection.sdp import (
     MAX_CANDIDATES,
     MAX_LINES,
     AudioOffer,

@@ -5,7 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media.timeline import REORDER_WINDOW, MicPacket, Reorderer, RtpLine, WallLine, signed16, signed32
+from media.connection.line import RtpLine
+from media.packets import MicPacket, signed16, signed32
+from media.recording.timeline import REORDER_WINDOW, Reorderer, WallLine
 
 pytestmark = pytest.mark.unit
 

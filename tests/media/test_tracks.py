@@ -9,11 +9,11 @@ import pytest_asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media.opus import OpusDecoder, Samples
-from media.player import ClipPlayer
+from media.packets import MicPacket
+from media.sound.opus import OpusDecoder, Samples
+from media.sound.player import ClipPlayer
+from media.sound.tracks import MAX_CLIPS, Inlet, OutgoingTrack
 from media.supervise import Supervisor
-from media.timeline import MicPacket
-from media.tracks import MAX_CLIPS, Inlet, OutgoingTrack
 from tests.fakes.peer import loudest_hz, write_tone
 
 pytestmark = pytest.mark.unit

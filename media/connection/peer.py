@@ -17,12 +17,19 @@ from aiortc import (
 )
 from aiortc.rtcicetransport import parse_stun_turn_uri
 
-from media import guard
-from media.rtp import PacketReceiver, PacketSender, take_over
-from media.sdp import MAX_CANDIDATES, AudioOffer, BadSdpError, read_candidate, read_offer, write_answer
+from media.connection import guard
+from media.connection.rtp import PacketReceiver, PacketSender, take_over
+from media.connection.sdp import (
+    MAX_CANDIDATES,
+    AudioOffer,
+    BadSdpError,
+    read_candidate,
+    read_offer,
+    write_answer,
+)
+from media.packets import MicPacket
 from media.stats import LegStats, leg_stats
 from media.supervise import Supervisor, log_failure
-from media.timeline import MicPacket
 from protocol.messages import IceServer
 
 log = structlog.get_logger(__name__)

@@ -6,7 +6,7 @@ from typing import Final, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from media.opus import Samples
+from media.sound.opus import Samples
 from protocol.audio import FRAME_SAMPLES
 
 Floats = npt.NDArray[np.float32]

@@ -11,8 +11,8 @@ import av
 import numpy as np
 import structlog
 
-from media.mixer import silence
-from media.opus import Samples, mono_samples
+from media.sound.mixer import silence
+from media.sound.opus import Samples, mono_samples
 from protocol.audio import FRAME_SAMPLES, SAMPLE_RATE_HZ
 
 log = structlog.get_logger(__name__)

@@ -4,7 +4,7 @@ from typing import Final
 
 import numpy as np
 
-from media.opus import Samples
+from media.sound.opus import Samples
 from protocol.audio import FRAME_SAMPLES, SAMPLE_RATE_HZ
 
 LEVEL_DB: Final = -12.0

@@ -15,10 +15,11 @@ from typing import Final, TypeVar
 
 import structlog
 
-from media.ogg import PRE_SKIP_SAMPLES, OggOpusWriter
-from media.opus import packet_samples, silence_packets
+from media.packets import MicPacket
+from media.recording.ogg import PRE_SKIP_SAMPLES, OggOpusWriter
+from media.recording.timeline import Reorderer, WallLine
+from media.sound.opus import packet_samples, silence_packets
 from media.supervise import log_failure
-from media.timeline import MicPacket, Reorderer, WallLine
 from protocol.audio import SAMPLE_RATE_HZ
 
 log = structlog.get_logger(__name__)

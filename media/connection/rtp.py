@@ -17,8 +17,9 @@ from aiortc.rtcrtpreceiver import RTCRtpReceiver, StreamStatistics
 from aiortc.rtcrtpsender import RTCRtpSender
 from aiortc.rtp import RtpPacket
 
-from media.opus import MAX_PACKET_BYTES
-from media.timeline import MicPacket, RtpLine
+from media.connection.line import RtpLine
+from media.packets import MicPacket
+from media.sound.opus import MAX_PACKET_BYTES
 from protocol.audio import SAMPLE_RATE_HZ
 
 _MAX_SOURCES: Final = 8  # a peer that keeps changing its SSRC may not fill our memory

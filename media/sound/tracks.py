@@ -9,12 +9,12 @@ from uuid import UUID
 
 import numpy as np
 
-from media.mixer import mix, silence
-from media.opus import OpusEncoder, Samples
-from media.player import ClipPlayer
+from media.packets import MicPacket
+from media.sound.mixer import mix, silence
+from media.sound.opus import OpusEncoder, Samples
+from media.sound.player import ClipPlayer
+from media.sound.tone import Tone
 from media.supervise import Supervisor
-from media.timeline import MicPacket
-from media.tone import Tone
 from protocol.audio import FRAME_MS, FRAME_SAMPLES
 
 FRAME_S: Final = FRAME_MS / 1000

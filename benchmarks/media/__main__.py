@@ -1,0 +1,35 @@
+"""`python -m benchmarks.media`: every part in its turn, one table at the end."""
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from benchmarks.figures import Figure, Options, options_parse, report
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """The figures that one module measures, by id, and how."""
+
+    figures: tuple[str, ...]
+    measure: Callable[[Options], list[Figure]]
+
+
+PARTS: Final[tuple[Part, ...]] = ()
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    known = [figure_id for part in PARTS for figure_id in part.figures]
+    options = options_parse(
+        "media", "What the media engine costs, how late it is, what it survives.", known, words
+    )
+    found: list[Figure] = []
+    for part in PARTS:
+        if any(options.wants(figure_id) for figure_id in part.figures):
+            found += part.measure(options)
+    return report(found, options)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
