@@ -62,6 +62,16 @@ class Household(BaseModel):
         return self.name
 
 
+class HouseholdKey(models.Model):
+    """Wraps the keys of what the household keeps; is itself wrapped by the hub's. See households.keys."""
+
+    household = models.OneToOneField(Household, on_delete=models.CASCADE, related_name="key")
+    wrapped = models.BinaryField()
+
+    def __str__(self) -> str:
+        return f"the key of {self.household}"
+
+
 class HouseholdModel(BaseModel):
     """Base of every row that belongs to a household. Querying it outside a scope raises."""
 

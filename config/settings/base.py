@@ -20,6 +20,8 @@ IS_HTTPS = _HUB.scheme == "https"
 HUB_VERSION = "0.1.0"
 
 SECRET_KEY = secret_get("SECRET_KEY")
+# Without it no recording can be opened again: it belongs into every backup of this hub, apart from the rest.
+DATA_KEY = secret_get("DATA_KEY")
 DEBUG = False
 # A hub at home is reached by several names: localhost, a LAN address, a name of the VPN.
 ALLOWED_HOSTS = [

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.unit
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PACKAGES = (
-    "agent", "announcements", "calls", "common", "config", "devices", "households", "media", "protocol",
+    "agent", "announcements", "calls", "common", "config", "devices", "households", "media", "protocol", "sealing",
     "signaling", "transcripts",
 )  # fmt: skip
 SUFFIXES = (".py", ".html", ".js", ".css", ".md", ".yaml", ".yml", ".toml", ".txt", ".in", ".sh")

@@ -1,0 +1,1 @@
+"""Files that only the holder of their key can read."""
