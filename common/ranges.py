@@ -1,8 +1,10 @@
 """Sending a file so that a player can seek: RFC 9110 section 14. Django's own FileResponse ignores Range."""
 
+import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
@@ -11,10 +13,21 @@ from django.http.response import HttpResponseBase
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})\s*", re.ASCII)
 _BLOCK_BYTES = 64 * 1024
 
+Opener = Callable[[], BinaryIO]
+
 
 def file_response(request: HttpRequest, path: Path, content_type: str) -> HttpResponseBase:
-    """200, 206 for one range, or 416. Several ranges at once get the whole file, as the RFC allows."""
-    size = path.stat().st_size
+    """What `sound_response` does, for a file that lies open on the disk."""
+    return sound_response(request, lambda: path.open("rb"), content_type)
+
+
+def sound_response(request: HttpRequest, opener: Opener, content_type: str) -> HttpResponseBase:
+    """200, 206 for one range, or 416. Several ranges at once get the whole file, as the RFC allows.
+
+    `opener` gives something that can seek; it is asked again when the body is read, which may be never.
+    """
+    with opener() as source:
+        size = source.seek(0, os.SEEK_END)
     span = _span(request.headers.get("Range", ""), size)
     if span is None:
         response = HttpResponse(status=416)
@@ -22,7 +35,7 @@ def file_response(request: HttpRequest, path: Path, content_type: str) -> HttpRe
         return response
     first, last, is_part = span
     body: HttpResponseBase = StreamingHttpResponse(
-        _read(path, first, last), status=206 if is_part else 200, content_type=content_type
+        _read(opener, first, last), status=206 if is_part else 200, content_type=content_type
     )
     body["Content-Length"] = str(last - first + 1)
     body["Accept-Ranges"] = "bytes"
@@ -47,10 +60,10 @@ def _span(header: str, size: int) -> tuple[int, int, bool] | None:
     return (first, last, True) if first < size else None
 
 
-def _read(path: Path, first: int, last: int) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        file.seek(first)
+def _read(opener: Opener, first: int, last: int) -> Iterator[bytes]:
+    with opener() as source:
+        source.seek(first)
         left = last - first + 1
-        while left > 0 and (block := file.read(min(_BLOCK_BYTES, left))):
+        while left > 0 and (block := source.read(min(_BLOCK_BYTES, left))):
             left -= len(block)
             yield block

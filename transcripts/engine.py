@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from common.errors import Invalid
 from common.speech_models import Kind, chosen
@@ -43,7 +43,7 @@ class Transcriber(Protocol):
     @property
     def is_demo(self) -> bool: ...
 
-    def transcribe(self, path: Path, *, language: str | None) -> Iterator[Segment]:
+    def transcribe(self, source: Path | BinaryIO, *, language: str | None) -> Iterator[Segment]:
         """Sentences in order, as they are found; none for a file without speech. Raises UnreadableAudio."""
         ...
 

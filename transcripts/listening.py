@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import av
 import numpy as np
@@ -35,13 +36,13 @@ class Piece:
 Detector = Callable[[Samples], list[tuple[int, int]]]
 
 
-def decode(path: Path) -> Iterator[Samples]:
-    """The file at 16 kHz mono, about a second at a time; gaps in its time line become silence.
+def decode(source: Path | BinaryIO) -> Iterator[Samples]:
+    """The sound at 16 kHz mono, about a second at a time; gaps in its time line become silence.
 
     Raises UnreadableAudio.
     """
     try:
-        with av.open(str(path), metadata_errors="ignore") as container:
+        with av.open(source, mode="r", metadata_errors="ignore") as container:
             if not container.streams.audio:
                 raise UnreadableAudio("The recording holds no audio.")
             yield from _resampled(container)

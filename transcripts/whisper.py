@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from faster_whisper import WhisperModel
@@ -57,9 +58,9 @@ class WhisperTranscriber:
         self._is_packing = not is_demo
         self._temperatures = _TEMPERATURES[:1] if is_demo else _TEMPERATURES
 
-    def transcribe(self, path: Path, *, language: str | None) -> Iterator[Segment]:
+    def transcribe(self, source: Path | BinaryIO, *, language: str | None) -> Iterator[Segment]:
         """See Transcriber. Memory does not grow with the length of the file."""
-        pieces = speech(decode(path), self._detect)
+        pieces = speech(decode(source), self._detect)
         return sentences(
             chain.from_iterable(self._words(window, language) for window in self._windows(pieces))
         )

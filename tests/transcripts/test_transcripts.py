@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 from django.conf import LazySettings
@@ -128,7 +129,7 @@ def test_a_worker_whose_lease_ran_out_leaves_no_word_beside_those_of_the_next(
     class Sleeper:
         model_name, is_demo = "slow", False
 
-        def transcribe(self, path: Path, *, language: str | None) -> Iterator[Segment]:
+        def transcribe(self, source: Path | BinaryIO, *, language: str | None) -> Iterator[Segment]:
             yield Segment(0.0, 1.0, "Before.", ())
             Transcript.objects.filter(pk=slow.pk).update(leased_until=now() - timedelta(seconds=1))
             monkeypatch.undo()
