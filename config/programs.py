@@ -9,6 +9,7 @@ from config.env import BASE_DIR
 
 # What only the hub's own processes may see.
 ROOT_WARNING = "You're running the worker with superuser privileges"
+LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
 HUB_ONLY_PREFIXES = ("HUB_", "DATABASE_URL", "REDIS_URL", "DJANGO_")
 
 
@@ -67,7 +68,12 @@ def hub_programs(*, host: str, port: int) -> list[Program]:
     """
     return [
         web(host, port),
-        Program(name="media", command=_python("-m", "media"), is_first=True),
+        Program(
+            name="media",
+            command=_python("-m", "media"),
+            is_first=True,
+            environment={"HUB_MEDIA_MAY_LOOPBACK": "1"} if host in LOOPBACK_HOSTS else {},
+        ),
         Program(name="speech", command=_worker("speech", "tts")),
         Program(name="words", command=_worker("words", "stt")),
         Program(name="chores", command=_worker("chores", "default", pool="threads", concurrency=4)),

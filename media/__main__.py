@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import django
 import structlog
 
+from media.connection.candidates import AddressRules, networks_read
 from media.supervise import Supervisor, log_failure
 from media.worker import MediaWorker
 
@@ -47,7 +48,14 @@ async def serve(worker_id: str, stop: asyncio.Event) -> None:
 
     async with HubLink(worker_id) as link:
         worker = MediaWorker(
-            link.door, recordings_root=settings.RECORDINGS_ROOT, captures_root=settings.CAPTURES_ROOT
+            link.door,
+            recordings_root=settings.RECORDINGS_ROOT,
+            captures_root=settings.CAPTURES_ROOT,
+            addresses=AddressRules(
+                may_loopback=settings.MEDIA_MAY_LOOPBACK,
+                may_resolve_names=settings.LAN_MODE,
+                service_networks=networks_read(settings.SERVICE_NETWORKS),
+            ),
         )
         tasks = Supervisor("main")
         tasks.spawn(_take_commands(link, worker), name="commands")

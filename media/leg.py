@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 from uuid import UUID
 
+from media.connection.candidates import AddressPolicy
 from media.connection.peer import Peer
 from media.door import LegState
 from media.packets import MicPacket, signed16
@@ -70,10 +71,11 @@ class Leg:
 
     # Connections
 
-    async def answer(self, sdp: str, ice_servers: list[IceServer]) -> str:
+    async def answer(self, sdp: str, ice_servers: list[IceServer], addresses: AddressPolicy) -> str:
         """Answer an offer with a new peer connection. Raises BadSdpError; then the old connection stays."""
         peer = Peer(
             ice_servers=ice_servers,
+            addresses=addresses,
             tasks=self._tasks,
             on_packet=self._packet_came,
             on_state=self._state_changed,

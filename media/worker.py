@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 
 import structlog
 
+from media.connection.candidates import AddressPolicy, AddressRules
 from media.connection.sdp import BadSdpError
 from media.door import Door, LegState
 from media.leg import Leg, Limits
@@ -51,11 +52,18 @@ class MediaWorker:
     """
 
     def __init__(
-        self, door: Door, *, recordings_root: Path, captures_root: Path, limits: Limits | None = None
+        self,
+        door: Door,
+        *,
+        recordings_root: Path,
+        captures_root: Path,
+        limits: Limits | None = None,
+        addresses: AddressRules | None = None,
     ) -> None:
         self._recordings_root = recordings_root
         self._captures_root = captures_root
         self._limits = limits or Limits()
+        self._addresses = addresses or AddressRules()
         self._legs: dict[UUID, Leg] = {}
         self._sessions: dict[UUID, CallSession] = {}
         self._queues: dict[UUID, int] = {}
@@ -163,7 +171,8 @@ class MediaWorker:
         is_new = leg is None
         leg = leg or self._make_leg(command)
         try:
-            answer = await leg.answer(command.sdp, command.ice_servers)
+            addresses = AddressPolicy(scope=command.candidate_scope, rules=self._addresses)
+            answer = await leg.answer(command.sdp, command.ice_servers, addresses)
         except Exception as error:
             if is_new:
                 await self._end_leg(leg, "bad offer", tell=False)

@@ -4,6 +4,7 @@ A *leg* is one peer connection. The legs of one call hear each other; a leg with
 what is spoken or played to it.
 """
 
+from enum import StrEnum
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -11,6 +12,14 @@ from pydantic import Field, TypeAdapter
 
 from protocol.base import Message
 from protocol.messages import IceServer
+
+
+class CandidateScope(StrEnum):
+    """Which network addresses of the other end the worker may send to."""
+
+    HOUSEHOLD = "household"  # also private ones
+    RELAY = "relay"  # those of a relay only
+    PUBLIC = "public"  # those of a relay or of a router, in the public internet: for guests
 
 
 class LegOffer(Message):
@@ -22,6 +31,7 @@ class LegOffer(Message):
     participant_id: UUID | None = None
     sdp: str
     ice_servers: list[IceServer]
+    candidate_scope: CandidateScope = CandidateScope.HOUSEHOLD
     reply_channel: str  # the socket that asked
     request_id: str | None = None
     recording_name: str | None = None  # path under RECORDINGS_ROOT; None: do not record

@@ -231,6 +231,12 @@ CELERY_BEAT_SCHEDULE = {
 
 # --- calls -----------------------------------------------------------------------------------
 STUN_URLS = env.list("HUB_STUN_URLS", default=[])
+# Networks of the hub's own servers, such as 172.30.0.0/16: the media worker sends no packet there for a peer.
+SERVICE_NETWORKS = env.list("HUB_SERVICE_NETWORKS", default=[])
+# Browsers may hide their addresses behind mDNS names: resolving one asks the local network.
+LAN_MODE = env.bool("HUB_LAN_MODE", default=False)
+# `manage.py up` says so where the hub serves its own machine only.
+MEDIA_MAY_LOOPBACK = env.bool("HUB_MEDIA_MAY_LOOPBACK", default=False)
 TURN_URLS = env.list("HUB_TURN_URLS", default=[])
 TURN_SECRET = secret_get("TURN_SECRET")
 # With 100 codes alive and 20^10 codes: under 2^-20 a day for a guesser.

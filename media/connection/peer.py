@@ -18,9 +18,9 @@ from aiortc import (
 from aiortc.rtcicetransport import parse_stun_turn_uri
 
 from media.connection import guard
+from media.connection.candidates import AddressPolicy, RemoteCandidates
 from media.connection.rtp import PacketReceiver, PacketSender, take_over
 from media.connection.sdp import (
-    MAX_CANDIDATES,
     AudioOffer,
     BadSdpError,
     read_candidate,
@@ -98,15 +98,16 @@ class Peer:
         self,
         *,
         ice_servers: list[IceServer],
+        addresses: AddressPolicy,
         tasks: Supervisor,
         on_packet: Callable[["Peer", MicPacket], None],
         on_state: Callable[["Peer", str], None],
     ) -> None:
         guard.install()
-        self._tasks = tasks
         self._on_packet = on_packet
         self._on_state = on_state
         self._connection = PeerConnection(RTCConfiguration(iceServers=_ice_servers(ice_servers)))
+        self._candidates = RemoteCandidates(self._connection, policy=addresses, tasks=tasks)
         self._connection.on("connectionstatechange", self._state_changed)
         transceiver = self._connection.addTransceiver("audio", direction="sendrecv")
         transceiver.setCodecPreferences(_OPUS)
@@ -114,7 +115,6 @@ class Peer:
         self._sender: PacketSender
         self._receiver, self._sender = take_over(transceiver, self._packet_came)
         self._offer: AudioOffer | None = None
-        self._candidate_count = 0
         self._closed = False
         self.created_at_s = time.monotonic()
         self.last_rtp_at_s: float | None = None
@@ -161,16 +161,11 @@ class Peer:
             return
         if text is None or text == "":
             if mid is None or mid in offer.mids:
-                self._tasks.spawn(self._connection.addIceCandidate(None), name="ice_candidates_end")
-            return
-        if not _is_for_audio(offer, mid, index):
-            return
-        candidate = read_candidate(text)
-        self._candidate_count += 1
-        if self._candidate_count > MAX_CANDIDATES:
-            raise BadSdpError(f"A connection may offer at most {MAX_CANDIDATES} network addresses.")
-        candidate.sdpMid, candidate.sdpMLineIndex = offer.mid, None
-        self._tasks.spawn(self._connection.addIceCandidate(candidate), name="ice_candidate")
+                self._candidates.end()
+        elif _is_for_audio(offer, mid, index):
+            candidate = read_candidate(text)
+            candidate.sdpMid, candidate.sdpMLineIndex = offer.mid, None
+            self._candidates.take(candidate)
 
     def forward(self, packet: MicPacket) -> None:
         self._sender.forward_packet(packet)

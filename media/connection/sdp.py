@@ -1,7 +1,7 @@
-"""Checks and trims session descriptions (RFC 8866, RFC 9429) before aiortc's parser sees them.
+"""Checks session descriptions (RFC 8866, RFC 9429) and writes them anew before aiortc's parser sees them.
 
 That parser trusts its input and takes quadratic time. Whatever is no audio offer of reasonable size ends
-here, with words for people.
+here, with words for people; of the rest only the lines that are named here, in forms that are known, go on.
 """
 
 import re
@@ -24,14 +24,24 @@ _MEDIA_LINE = re.compile(
     r"m=(?P<kind>[a-z]{1,16}) (?P<port>\d{1,5}) (?P<profile>[A-Z/]{1,32}) (?P<formats>[!-~ ]+)"
 )
 _LINE = re.compile(r"[a-z]=[^\x00-\x1f\x7f]*")
-_OPUS = re.compile(r"a=rtpmap:\d{1,3} opus/48000(/2)?", re.IGNORECASE)
-_NEEDED: Final = {"a=mid:": "media id", "a=rtcp-mux": "RTCP multiplexing"}
-_NEEDED_ANYWHERE: Final = {
-    "a=ice-ufrag:": "ICE user name",
-    "a=ice-pwd:": "ICE password",
-    "a=fingerprint:": "certificate fingerprint",
-    "a=setup:": "DTLS role",
+_OPUS = re.compile(r"a=rtpmap:(\d{1,3}) opus/48000(?:/2)?", re.IGNORECASE)
+_PROFILES: Final = ("UDP/TLS/RTP/SAVPF", "UDP/TLS/RTP/SAVP", "RTP/SAVPF", "RTP/SAVP")
+_FINGERPRINT = re.compile(r"a=fingerprint:sha-256 (?:[0-9A-F]{2}:){31}[0-9A-F]{2}", re.IGNORECASE)
+# What may stand in the session or in the section (RFC 8839, RFC 8122, RFC 8842), by the words for who misses it.
+_TRANSPORT: Final = {
+    "ICE user name": re.compile(r"a=ice-ufrag:[A-Za-z0-9+/]{4,256}"),
+    "ICE password": re.compile(r"a=ice-pwd:[A-Za-z0-9+/]{22,256}"),
+    "DTLS role": re.compile(r"a=setup:(?:actpass|active|passive)"),
 }
+_MID = re.compile(r"a=mid:[A-Za-z0-9!#$%&'*+.^_`{|}~-]{1,32}")
+_PARAMETERS = re.compile(r"a=fmtp:\d{1,3} (?:[a-z-]{1,32}=[a-z0-9]{1,16};? ?){1,16}", re.IGNORECASE)
+_DIRECTION = re.compile(r"a=(?:sendrecv|sendonly|recvonly|inactive)")
+_SSRC = re.compile(r"a=ssrc:\d{1,10} cname:[!-~]{1,64}")
+_EXTENSION = re.compile(
+    r"a=extmap:\d{1,2}(?:/(?:sendrecv|sendonly|recvonly|inactive))? "
+    r"urn:ietf:params:rtp-hdrext:(?:sdes:mid|ssrc-audio-level)"
+)
+_SESSION: Final = ("v=0", "o=- 0 0 IN IP4 0.0.0.0", "s=-", "t=0 0")
 # What the media worker wants to hear: one voice, with in-band FEC (RFC 7587 section 6.1).
 _OPUS_PARAMETERS: Final = "minptime=10;useinbandfec=1;stereo=0"
 
@@ -72,7 +82,7 @@ def read_offer(text: str) -> AudioOffer:
     if index is None:
         raise BadSdpError("The connection offers no audio.")
     audio = sections[index]
-    _check_audio(session, audio)
+    lines = _rebuilt(session, audio)
     bundle = _bundle(session)
     mids = frozenset(bundle if audio.mid in bundle else [audio.mid])
     # With one bundle the browser gives its candidates with the first section, whichever that is.
@@ -81,7 +91,7 @@ def read_offer(text: str) -> AudioOffer:
     if len(candidates) > MAX_CANDIDATES:
         raise BadSdpError(f"A connection may offer at most {MAX_CANDIDATES} network addresses.")
     return AudioOffer(
-        sdp=_join(_session_for(session, audio.mid), _without_candidates(audio.lines)),
+        sdp=_join(lines),
         candidates=candidates,
         candidates_complete="a=end-of-candidates" in shared,
         audio_index=index,
@@ -145,33 +155,68 @@ def _section(lines: list[str]) -> _Section:
     return _Section(lines, match["kind"], match["profile"], match["formats"])
 
 
-def _check_audio(session: list[str], audio: _Section) -> None:
-    for prefix, name in _NEEDED.items():
-        if not any(line.startswith(prefix) for line in audio.lines):
-            raise BadSdpError(f"The offered audio has no {name}.")
-    for prefix, name in _NEEDED_ANYWHERE.items():
-        if not any(line.startswith(prefix) for line in [*session, *audio.lines]):
-            raise BadSdpError(f"The offered audio has no {name}.")
-    if not any(_OPUS.fullmatch(line) for line in audio.lines):
-        raise BadSdpError("The offered audio has no Opus, the only codec of this hub.")
-    if len(audio.formats.split()) > MAX_PAYLOAD_TYPES:
-        raise BadSdpError("The offered audio has too many codecs.")
+def _rebuilt(session: list[str], audio: _Section) -> list[str]:
+    """The description that aiortc gets: every line of it is one of the forms above. Raises BadSdpError.
+
+    Candidates are left out: the answer does not wait for them, since a name of mDNS among them may take a
+    second to resolve.
+    """
+    payload_types = _payload_types(audio)
     if sum(line.startswith("a=ssrc") for line in audio.lines) > MAX_SSRC_LINES:
         raise BadSdpError("The offered audio has too many sources.")
+    mid = _only(_MID, audio.lines, "media id")
+    if "a=rtcp-mux" not in audio.lines:
+        raise BadSdpError("The offered audio has no RTCP multiplexing.")
+    known = (_DIRECTION, _OPUS, _PARAMETERS, _EXTENSION, _SSRC)
+    kept = [line for line in audio.lines if any(form.fullmatch(line) for form in known)]
+    return [
+        *_SESSION,
+        f"a=group:BUNDLE {mid.removeprefix('a=mid:')}",
+        *(["a=ice-lite"] if "a=ice-lite" in session else []),
+        f"m=audio 9 {audio.profile} {' '.join(payload_types)}",
+        "c=IN IP4 0.0.0.0",
+        mid,
+        *_transport(session, audio),
+        "a=rtcp-mux",
+        *kept,
+    ]
+
+
+def _payload_types(audio: _Section) -> list[str]:
+    """Those of Opus."""
+    if audio.profile not in _PROFILES:
+        raise BadSdpError("The offered audio is not encrypted as WebRTC encrypts it.")
+    if len(audio.formats.split()) > MAX_PAYLOAD_TYPES:
+        raise BadSdpError("The offered audio has too many codecs.")
+    opus = {match[1] for line in audio.lines if (match := _OPUS.fullmatch(line))}
+    found = list(dict.fromkeys(number for number in audio.formats.split() if number in opus))
+    if not found:
+        raise BadSdpError("The offered audio has no Opus, the only codec of this hub.")
+    return found
+
+
+def _transport(session: list[str], audio: _Section) -> list[str]:
+    """ICE user name and password, DTLS role, and the one SHA-256 fingerprint, of the section or the session."""
+    found = []
+    for name, pattern in _TRANSPORT.items():
+        in_section = [line for line in audio.lines if pattern.fullmatch(line)]
+        found.append(_only(pattern, in_section or session, name))
+    fingerprints = [line for line in audio.lines if _FINGERPRINT.fullmatch(line)]
+    return [*found, _only(_FINGERPRINT, fingerprints or session, "certificate fingerprint (SHA-256)")]
+
+
+def _only(pattern: re.Pattern[str], lines: list[str], name: str) -> str:
+    """The one line of this form; the same line may stand there twice."""
+    found = {line for line in lines if pattern.fullmatch(line)}
+    if not found:
+        raise BadSdpError(f"The offered audio has no {name}.")
+    if len(found) > 1:
+        raise BadSdpError(f"The offered audio has more than one {name}.")
+    return found.pop()
 
 
 def _bundle(session: list[str]) -> list[str]:
     return next((line.split()[1:] for line in session if line.startswith("a=group:BUNDLE ")), [])
-
-
-def _session_for(session: list[str], mid: str) -> list[str]:
-    kept = [line for line in session if not line.startswith(("a=group:", "a=msid-semantic"))]
-    return [*kept, f"a=group:BUNDLE {mid}"]
-
-
-def _without_candidates(lines: list[str]) -> list[str]:
-    """The answer does not wait for the candidates: a name of mDNS among them may take a second to resolve."""
-    return [line for line in lines if not line.startswith(("a=candidate:", "a=end-of-candidates"))]
 
 
 def _refused(section: _Section) -> str:

@@ -172,3 +172,44 @@ def test_any_text_is_a_candidate_or_refused(candidate: str) -> None:
     except BadSdpError:
         return
     assert len(candidate.split()) >= 8
+
+
+def test_only_known_lines_reach_the_parser() -> None:
+    strange = [
+        "a=ssrc-group:FID 1 2", "a=rtcp:9 IN IP4 169.254.169.254", "a=rtpmap:111 PCMU/8000", "a=rtpmap:0 PCMU/8000",
+        "a=remote-candidates:1 10.0.0.1 9", "a=extmap:1 urn:x", "a=ssrc:1 msid:a b", "a=fmtp:111 x=(", "b=AS:1",
+        "k=clear:x", "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:x",
+        "a=rtcp-fb:111 transport-cc", "c=IN IP4 169.254.169.254",
+    ]  # fmt: skip
+    session = [*SESSION, "a=group:LS 0", "a=msid-semantic: x", "c=IN IP4 169.254.169.254", "i=x"]
+    assert read_offer(text(session, AUDIO, strange)).sdp == read_offer(text(SESSION, AUDIO)).sdp
+
+
+def test_the_transport_may_stand_in_the_session() -> None:
+    own = [line for line in TRANSPORT if line.startswith(("a=ice", "a=fingerprint", "a=setup"))]
+    audio = [line for line in AUDIO if line not in own]
+    assert read_offer(text([*SESSION, *own], audio)).sdp == read_offer(text(SESSION, AUDIO)).sdp
+
+
+def test_of_several_fingerprints_only_the_one_of_sha_256_counts() -> None:
+    others = [
+        "a=fingerprint:sha-1 " + ":".join(["AB"] * 20),
+        "a=fingerprint:sha-512 " + ":".join(["AB"] * 64),
+    ]
+    assert read_offer(text(SESSION, AUDIO, others)).sdp == read_offer(text(SESSION, AUDIO)).sdp
+    second = ["a=fingerprint:sha-256 " + ":".join(["CD"] * 32)]
+    assert "more than one certificate fingerprint" in refusal(text(SESSION, AUDIO, second))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("a=ice-ufrag:abcd", "a=ice-ufrag:ab", "no ICE user name"),
+        ("a=ice-ufrag:abcd", "a=ice-ufrag:abcd\r\na=ice-ufrag:efgh", "more than one ICE user name"),
+        ("a=setup:actpass", "a=setup:holdconn", "no DTLS role"),
+        ("a=mid:0", "a=mid:0 1", "no media id"),
+        ("UDP/TLS/RTP/SAVPF", "RTP/AVP", "not encrypted"),
+    ],
+)
+def test_odd_forms_are_refused_with_words(old: str, new: str, words: str) -> None:
+    assert words in refusal(text(SESSION, AUDIO).replace(old, new))
