@@ -21,6 +21,7 @@ class Call(HouseholdModel):
         "households.User", null=True, on_delete=models.SET_NULL, related_name="calls"
     )
     worker_id = models.CharField(max_length=64, blank=True)
+    invite_id = models.CharField(max_length=64, blank=True)  # of the request that began it
     connected_at = models.DateTimeField(null=True, blank=True)
     accepted_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
@@ -69,6 +70,7 @@ class CallParticipant(HouseholdModel):
     display_name = models.CharField(max_length=80)  # as it was then
     joined_at = models.DateTimeField(null=True, blank=True)  # its first audio came
     left_at = models.DateTimeField(null=True, blank=True)
+    lost_at = models.DateTimeField(null=True, blank=True)  # its packets stopped, and it is waited for
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["call", "role"], name="participant_role_once")]

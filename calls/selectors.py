@@ -5,13 +5,16 @@ from datetime import datetime, timedelta
 
 from django.db.models import Exists, OuterRef, QuerySet
 
-from calls.models import Call, ListeningCopy, Recording, RecordingState
+from calls.models import Call, CallParticipant, ListeningCopy, Recording, RecordingState
 from calls.state import LIVE_STATES
 from common.clock import now
 from devices.models import Device
-from households.models import Household
+from households.models import Household, User
+from protocol.messages import CallRole
 
 FRESH = timedelta(seconds=15)
+# A page asks again for as long as its person looks at it, and no id is used twice.
+INVITE_KNOWN = timedelta(minutes=2)
 
 
 def call_list(household: Household) -> QuerySet[Call]:
@@ -38,6 +41,28 @@ def call_live_for_device(device: Device) -> Call | None:
         .select_related("device", "household", "started_by")
         .first()
     )
+
+
+def call_of_invite(*, user: User, device: Device, invite_id: str) -> Call | None:
+    """The call that this request of the person began a moment ago."""
+    if not invite_id:
+        return None
+    return (
+        Call.objects.filter(
+            started_by=user, device=device, invite_id=invite_id, created_at__gt=now() - INVITE_KNOWN
+        )
+        .select_related("device", "household", "started_by")
+        .order_by("-created_at")
+        .first()
+    )
+
+
+def call_away_list(call: Call) -> list[CallRole]:
+    """The ends of a live call whose packets stopped."""
+    if not call.is_live:
+        return []
+    lost = CallParticipant.objects.filter(call=call, lost_at__isnull=False).order_by("role")
+    return [CallRole(role) for role in lost.values_list("role", flat=True)]
 
 
 @dataclass(frozen=True)

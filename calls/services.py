@@ -5,10 +5,10 @@ from django.db import IntegrityError, transaction
 from calls.events import call_ended
 from calls.models import Call, CallParticipant, ParticipantRole
 from calls.placement import worker_choose
-from calls.selectors import call_live_for_device
+from calls.selectors import call_away_list, call_live_for_device, call_of_invite
 from calls.state import LIVE_STATES, call_move
 from common.clock import now
-from common.errors import Conflict, DeviceBusy, DeviceOffline
+from common.errors import Conflict, DeviceBusy, DeviceOffline, DomainError
 from common.push import group_device, group_household, group_worker, push_on_commit
 from devices.models import Device
 from households.models import Membership
@@ -24,20 +24,41 @@ from protocol.messages import (
 from protocol.worker import CallClose
 
 
-def call_start(*, membership: Membership, device: Device) -> Call:
-    """Call a device. Raises DeviceOffline, DeviceBusy (each leaves a line in the history), Unavailable."""
+def call_start(*, membership: Membership, device: Device, invite_id: str = "") -> Call:
+    """Call a device. Raises DeviceOffline, DeviceBusy (each leaves a line in the history), Unavailable.
+
+    `invite_id` is of the person's request: whoever did not hear the answer asks again with the same one.
+    """
+    if known := call_of_invite(user=membership.user, device=device, invite_id=invite_id):
+        return _call_answer_again(known)
     worker_id = worker_choose()
     if not device.presence.is_online:
-        _call_refused(membership, device, CallOutcome.OFFLINE)
-        raise DeviceOffline(f"{device.name} is offline. It will show as online when it is back.")
+        _call_refused(membership, device, CallOutcome.OFFLINE, invite_id=invite_id)
+        raise _refusal(device, CallOutcome.OFFLINE)
     try:
         with transaction.atomic():
-            call = _call_create(membership, device, worker_id=worker_id)
+            call = _call_create(membership, device, worker_id=worker_id, invite_id=invite_id)
             push_on_commit(group_device(device.public_id), call_invitation(call))
     except IntegrityError:
-        _call_refused(membership, device, CallOutcome.BUSY)
-        raise DeviceBusy(f"{device.name} is in another call.") from None
+        # Asked twice at once, over two sockets: the first one won just now.
+        if known := call_of_invite(user=membership.user, device=device, invite_id=invite_id):
+            return _call_answer_again(known)
+        _call_refused(membership, device, CallOutcome.BUSY, invite_id=invite_id)
+        raise _refusal(device, CallOutcome.BUSY) from None
     return call
+
+
+def _call_answer_again(call: Call) -> Call:
+    """What the first request was answered."""
+    if call.outcome in (CallOutcome.OFFLINE, CallOutcome.BUSY):
+        raise _refusal(call.device, CallOutcome(call.outcome))
+    return call
+
+
+def _refusal(device: Device, outcome: CallOutcome) -> DomainError:
+    if outcome is CallOutcome.OFFLINE:
+        return DeviceOffline(f"{device.name} is offline. It will show as online when it is back.")
+    return DeviceBusy(f"{device.name} is in another call.")
 
 
 def call_invitation(call: Call) -> CallInvited:
@@ -64,11 +85,22 @@ def call_accept(*, call: Call) -> None:
 
 
 def call_leg_joined(*, leg: CallParticipant) -> None:
-    """The first audio of this end came. The call is connected when it came from every end."""
+    """Audio of this end came, for the first time or again. The call is connected when it came from every end."""
     CallParticipant.objects.filter(pk=leg.pk, joined_at=None).update(joined_at=now())
+    is_back = CallParticipant.objects.filter(pk=leg.pk, lost_at__isnull=False).update(lost_at=None)
     call = leg.call
     call.refresh_from_db()
+    if is_back and call.is_live:
+        call_tell(call)
     _connect_if_joined(call)
+
+
+def call_leg_lost(*, leg: CallParticipant) -> None:
+    """Nothing comes from this end any more. Everybody hears it, and the microphones of the others close."""
+    if CallParticipant.objects.filter(pk=leg.pk, lost_at=None).update(lost_at=now()):
+        leg.call.refresh_from_db()
+        if leg.call.is_live:
+            call_tell(leg.call)
 
 
 def call_leg_left(*, leg: CallParticipant, reason: str) -> None:
@@ -117,6 +149,7 @@ def call_state_message(call: Call, reply_to: str | None = None) -> CallStateMess
         outcome=CallOutcome(call.outcome) if call.outcome else None,
         reason=call.reason or None,
         connected_at=call.connected_at,
+        away=call_away_list(call) or None,
         reply_to=reply_to,
     )
 
@@ -152,15 +185,19 @@ def _end(call: Call, *, outcome: CallOutcome, reason: str) -> None:
         call_ended.send(sender=Call, call=call)
 
 
-def _call_create(membership: Membership, device: Device, *, worker_id: str) -> Call:
+def _call_create(membership: Membership, device: Device, *, worker_id: str, invite_id: str) -> Call:
     call = Call.objects.create(
-        household=membership.household, device=device, started_by=membership.user, worker_id=worker_id
+        household=membership.household,
+        device=device,
+        started_by=membership.user,
+        worker_id=worker_id,
+        invite_id=invite_id,
     )
     _participants_create(call, membership, device)
     return call
 
 
-def _call_refused(membership: Membership, device: Device, outcome: CallOutcome) -> None:
+def _call_refused(membership: Membership, device: Device, outcome: CallOutcome, *, invite_id: str) -> None:
     """A line in the history, for a call that never began."""
     with transaction.atomic():
         call = Call.objects.create(
@@ -170,6 +207,7 @@ def _call_refused(membership: Membership, device: Device, outcome: CallOutcome) 
             state=CallState.ENDED,
             outcome=outcome,
             ended_at=now(),
+            invite_id=invite_id,
         )
         _participants_create(call, membership, device)
 

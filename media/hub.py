@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 from calls.models import CallParticipant
 from calls.placement import HEARTBEAT_S, worker_goodbye, worker_heartbeat
 from calls.recordings import recording_finalize, recording_start
-from calls.services import call_leg_joined, call_leg_left
+from calls.services import call_leg_joined, call_leg_left, call_leg_lost
 from common.push import apush_channel, group_worker
 from common.tasks import delay_now
 from media.door import LegState, RecordingFile
@@ -103,6 +103,8 @@ class HubDoor:
             return
         if state is LegState.CONNECTED:
             await _tell(_leg_joined, participant_id)
+        elif state is LegState.LOST:
+            await _tell(_leg_lost, participant_id)
         elif state is LegState.CLOSED:
             await _tell(_leg_left, participant_id, reason)
 
@@ -154,6 +156,10 @@ def _participant(public_id: UUID) -> CallParticipant:
 
 def _leg_joined(public_id: UUID) -> None:
     call_leg_joined(leg=_participant(public_id))
+
+
+def _leg_lost(public_id: UUID) -> None:
+    call_leg_lost(leg=_participant(public_id))
 
 
 def _leg_left(public_id: UUID, reason: str) -> None:

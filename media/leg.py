@@ -17,6 +17,7 @@ from media.stats import LegStats
 from media.supervise import Supervisor
 from protocol.messages import IceServer
 
+LOST_FOR_GOOD: Final = "The connection was lost and did not come back."
 _RTCP_LEAD_S: Final = 1.0
 
 
@@ -27,7 +28,10 @@ class Limits:
 
     lost_after_s: float = 2.0
     quiet_after_s: float = 8.0
-    closed_after_s: float = 30.0
+    closed_after_s: float = 45.0  # a link that was gone for 30 s may take some more to come back
+    overlap_s: float = (
+        2.0  # how long the connection that was replaced goes on, so that the other end can change
+    )
 
 
 class LegEvents(Protocol):
@@ -58,6 +62,7 @@ class Leg:
         self._events, self._tasks, self._limits, self._clock = events, tasks, limits, clock
         self._peer: Peer | None = None
         self._next_peer: Peer | None = None
+        self._replaced: dict[Peer, float] = {}  # still listened at; monotonic time of the end
         self._decoder: OpusDecoder | None = None
         self._decoded: tuple[tuple[int, int], int] | None = None
         self._packets_seen = 0
@@ -67,6 +72,7 @@ class Leg:
         self.recording: Recorder | None = None
         self.capture: Recorder | None = None
         self.state: LegState | None = None
+        self.last_answer = ("", "")  # the newest request and its answer
         self.closed = False
 
     # Connections
@@ -104,12 +110,12 @@ class Leg:
             peer.add_candidate(text, mid=mid, index=index)
 
     def forward(self, packet: MicPacket) -> None:
-        for peer in (self._peer, self._next_peer):
+        for peer in (self._peer, self._next_peer, *self._replaced):
             if peer is not None:
                 peer.forward(packet)
 
     def send(self, payload: bytes, *, now_s: float, samples: int) -> None:
-        for peer in (self._peer, self._next_peer):
+        for peer in (self._peer, self._next_peer, *self._replaced):
             if peer is not None:
                 peer.send(payload, now_s=now_s, samples=samples)
 
@@ -136,13 +142,15 @@ class Leg:
             if now_s - self._opened_at_s > self._limits.closed_after_s:
                 self._events.leg_gone(self, "no audio arrived")
         elif silent_s > self._limits.closed_after_s:
-            self._events.leg_gone(self, "no packets arrived any more")
+            self._events.leg_gone(self, LOST_FOR_GOOD)
         elif silent_s > self._allowed_s(self._peer):
             self._change(LegState.LOST)
         elif self.state is LegState.LOST:
             self._change(LegState.CONNECTED)
         if self._next_peer is not None and now_s - self._next_peer.created_at_s > self._limits.closed_after_s:
             self._peer_ended(self._next_peer, "failed")
+        for replaced in [peer for peer, until_s in self._replaced.items() if now_s >= until_s]:
+            self._part_with(replaced)
         for recorder in (self.recording, self.capture):
             if recorder is not None:
                 recorder.tick(now_s)
@@ -151,7 +159,7 @@ class Leg:
         """Close the connections. Recordings are the session's, a capture the worker's."""
         self.closed = True
         self.track.close()
-        for peer in (self._peer, self._next_peer):
+        for peer in (self._peer, self._next_peer, *self._replaced):
             if peer is not None:
                 await peer.aclose()
 
@@ -195,13 +203,32 @@ class Leg:
         if peer is self._next_peer:
             self._next_peer = None
             self._let_go(peer)
+        elif peer in self._replaced:
+            self._part_with(peer)
         elif peer is self._peer and self._next_peer is None:
-            reason = "no way through the network" if state == "failed" else "the other side hung up"
-            self._events.leg_gone(self, reason)
+            self._last_peer_ended(state)
+
+    def _last_peer_ended(self, state: str) -> None:
+        if self.state is None and state == "failed":
+            self._events.leg_gone(self, "no way through the network")
+        elif self.state is not LegState.LOST and state == "closed":
+            self._events.leg_gone(self, "the other side hung up")
+        else:
+            # Its consent ran out (RFC 7675), which aiortc too reports as "closed". The other end may come back
+            # with a new offer until `check` ends the leg.
+            self._change(LegState.LOST)
 
     def _promote(self) -> None:
         replaced, self._peer, self._next_peer = self._peer, self._next_peer, None
         self._packets_seen = 0
+        if replaced is not None:
+            for older in [*self._replaced]:
+                self._part_with(older)
+            # The other side changes over when it hears the new one; until then it listens at this one.
+            self._replaced[replaced] = self._clock() + self._limits.overlap_s
+
+    def _part_with(self, replaced: Peer) -> None:
+        self._replaced.pop(replaced, None)
         self._let_go(replaced)
 
     def _let_go(self, peer: Peer | None) -> None:

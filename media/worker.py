@@ -168,6 +168,9 @@ class MediaWorker:
         if leg is not None and leg.call_id != command.call_id:
             await self._end_leg(leg, "moved to another call")
             leg = None
+        if leg is not None and command.request_id and leg.last_answer[0] == command.request_id:
+            self._outbox.answer(command, leg.last_answer[1])  # the first one was lost on its way
+            return
         is_new = leg is None
         leg = leg or self._make_leg(command)
         try:
@@ -180,6 +183,7 @@ class MediaWorker:
                 raise
             self._outbox.refuse(command, ErrorCode.BAD_SDP, str(error))
             return
+        leg.last_answer = (command.request_id or "", answer)
         if not leg.closed:
             self._outbox.answer(command, answer)
 

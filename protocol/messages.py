@@ -59,6 +59,13 @@ class CallOutcome(StrEnum):
     FAILED = "failed"
 
 
+class CallRole(StrEnum):
+    """The ends of a call."""
+
+    CALLER = "caller"
+    CALLEE = "callee"
+
+
 class DeliveryState(StrEnum):
     QUEUED = "queued"
     FETCHED = "fetched"
@@ -173,6 +180,8 @@ class MicStop(Message):
 
 
 class CallInvite(Message):
+    """The same `id` again within two minutes gets the same call: the answer may have been lost on its way."""
+
     type: Literal["call_invite"] = "call_invite"
     device_id: UUID
 
@@ -226,7 +235,11 @@ class WebrtcAnswer(Message):
 
 
 class CallStateMessage(Message):
-    """The call as the row has it now. Goes to everybody in it, and answers `call_invite`."""
+    """The call as the row has it now. Goes to everybody in it, and answers `call_invite`.
+
+    `away` names the ends whose packets stopped and who are waited for: the others close their microphone until
+    it is empty again, and an end that finds itself in it makes a new offer.
+    """
 
     type: Literal["call_state"] = "call_state"
     call_id: UUID
@@ -235,6 +248,7 @@ class CallStateMessage(Message):
     outcome: CallOutcome | None = None
     reason: str | None = None
     connected_at: datetime | None = None
+    away: list[CallRole] | None = None
 
 
 class CallMoved(Message):

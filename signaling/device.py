@@ -141,7 +141,7 @@ async def on_call_decline(socket: DeviceConsumer, message: m.CallDecline) -> Non
 
 async def on_call_end(socket: DeviceConsumer, message: m.CallEnd) -> None:
     leg = await socket.leg(message.call_id)
-    await socket.query(call_end, call=leg.call, by=leg)
+    await socket.query(call_end, call=leg.call, by=leg, reason=message.reason or "")
 
 
 async def on_webrtc_offer(socket: DeviceConsumer, message: m.WebrtcOffer) -> None:

@@ -35,14 +35,15 @@ Handler = Callable[["BrowserConsumer", Any], Awaitable[None]]
 async def on_call_invite(socket: "BrowserConsumer", message: m.CallInvite) -> None:
     def start(membership: Membership) -> m.CallStateMessage:
         device = access_device(membership=membership, public_id=message.device_id, need=Permission.CALL)
-        return call_state_message(call_start(membership=membership, device=device))
+        call = call_start(membership=membership, device=device, invite_id=message.id or "")
+        return call_state_message(call)
 
     await socket.reply(await socket.query(start, socket.membership), message)
 
 
 async def on_call_end(socket: "BrowserConsumer", message: m.CallEnd) -> None:
     leg = await socket.query(access_user_leg, membership=socket.membership, call_id=message.call_id)
-    await socket.query(call_end, call=leg.call, by=leg)
+    await socket.query(call_end, call=leg.call, by=leg, reason=message.reason or "")
     await socket.reply(await socket.query(call_state_message, leg.call), message)
 
 

@@ -1,11 +1,15 @@
 """From a socket's WebRTC messages to commands for the media worker."""
 
+import asyncio
 from uuid import UUID
+
+from redis.exceptions import RedisError
 
 from calls.ice import ice_servers
 from calls.models import CallParticipant
+from calls.placement import worker_is_alive
 from calls.recordings import recording_name
-from common.errors import Conflict
+from common.errors import Conflict, Unavailable
 from common.push import apush, group_worker
 from protocol.errors import ErrorCode
 from protocol.messages import IceCandidate, WebrtcOffer
@@ -15,9 +19,15 @@ from protocol.worker import LegCandidate, LegOffer
 async def leg_offer(
     message: WebrtcOffer, *, leg: CallParticipant | None, leg_id: UUID, worker_id: str, channel: str
 ) -> None:
-    """Hand the offer to the worker, which answers to the socket itself. Raises Conflict when the call is over."""
+    """Hand the offer to the worker, which answers to the socket itself.
+
+    Raises Conflict when the call is over, and Unavailable while its worker is gone and no other has it yet:
+    whoever hears that asks again.
+    """
     if leg is not None and not leg.call.is_live:
         raise Conflict("This call is over.", code=ErrorCode.CALL_ENDED)
+    if leg is not None and not await _is_tended(worker_id):
+        raise Unavailable("The hub looks for another worker for this call.", code=ErrorCode.NO_WORKER)
     offer = LegOffer(
         leg_id=leg_id,
         call_id=leg.call.public_id if leg else None,
@@ -29,6 +39,13 @@ async def leg_offer(
         recording_name=recording_name(leg) if leg else None,
     )
     await apush(group_worker(worker_id), offer)
+
+
+async def _is_tended(worker_id: str) -> bool:
+    try:
+        return await asyncio.to_thread(worker_is_alive, worker_id)
+    except (RedisError, OSError):
+        return True  # nobody knows, and the worker may well be there
 
 
 async def leg_candidate(message: IceCandidate, *, leg_id: UUID, worker_id: str) -> None:

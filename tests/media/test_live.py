@@ -11,6 +11,7 @@ from aiortc import RTCConfiguration, RTCSessionDescription
 from media.connection import guard
 from media.connection.peer import PeerConnection
 from media.door import LegState
+from media.leg import LOST_FOR_GOOD
 from media.worker import MediaWorker
 from protocol.errors import ErrorCode
 from protocol.messages import IceServer
@@ -259,7 +260,7 @@ async def test_a_leg_whose_packets_stop_is_lost_comes_back_and_is_closed_in_the_
         await door.wait_for("leg_state", lambda told: door.states(anna.leg_id).count(LegState.CONNECTED) == 2)
         monkeypatch.setattr(way, "_send_rtp", _send_nothing)
         closed = await door.wait_for("leg_state", lambda told: told.state is LegState.CLOSED)
-        assert closed.reason == "no packets arrived any more"
+        assert closed.reason == LOST_FOR_GOOD
         assert worker.leg_count == 0
 
 
@@ -419,3 +420,52 @@ async def test_a_draining_worker_takes_no_new_legs_and_ends_with_its_files_close
     assert len(door.all("recording_finished")) == 2
     assert sorted(path.name for path in recordings.iterdir()) == ["anna.opus", "ben.opus"]
     assert worker.leg_count == 0
+
+
+async def test_the_same_offer_again_gets_the_same_answer_and_no_second_connection(
+    worker: MediaWorker, door: FakeDoor
+) -> None:
+    async with RealPeer(worker, door) as anna:
+        sdp = await anna.offer()
+        offer = LegOffer(
+            leg_id=anna.leg_id,
+            call_id=None,
+            participant_id=anna.participant_id,
+            sdp=sdp,
+            ice_servers=[],
+            reply_channel="test",
+            request_id="once",
+        )
+        await worker.handle(offer)
+        first = await door.wait_for("answer", lambda told: told.request_id == "once")
+        await worker.handle(offer.model_copy(update={"reply_channel": "another socket"}))
+        again = await door.wait_for("answer", lambda told: told.reply_channel == "another socket")
+        assert again.sdp == first.sdp
+        await anna.connection.setRemoteDescription(RTCSessionDescription(sdp=first.sdp, type="answer"))
+        await door.wait_for("leg_state", lambda told: told.state is LegState.CONNECTED)
+
+
+async def test_a_connection_whose_consent_ran_out_waits_for_a_new_offer(
+    worker: MediaWorker, door: FakeDoor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aioice.ice.CONSENT_INTERVAL", 0.1)
+    monkeypatch.setattr("aioice.ice.CONSENT_FAILURES", 4)
+    async with RealPeer(worker, door) as anna:
+        await anna.connect()
+        await door.wait_for("leg_state", lambda told: told.state is LegState.CONNECTED)
+        way = anna.connection.getSenders()[0].transport
+        monkeypatch.setattr(way, "_send_rtp", _send_nothing)
+        monkeypatch.setattr(way.transport._connection, "request_received", lambda *_: None)
+        await door.wait_for("leg_state", lambda told: told.state is LegState.LOST)
+        peer = worker._legs[anna.leg_id]._peer
+        async with asyncio.timeout(5):
+            while peer is not None and peer.state not in ("failed", "closed"):
+                await asyncio.sleep(0.02)
+        monkeypatch.undo()
+        async with RealPeer(worker, door) as back:
+            back.leg_id, back.participant_id = anna.leg_id, anna.participant_id
+            await back.connect()
+            await door.wait_for(
+                "leg_state", lambda told: door.states(anna.leg_id).count(LegState.CONNECTED) == 2
+            )
+            assert LegState.CLOSED not in door.states(anna.leg_id)
