@@ -16,6 +16,7 @@ from agent.config import Timings
 from agent.errors import AgentError, RequestRefusedError
 from agent.identity import Identity
 from agent.link import Link
+from agent.measuring import Report
 from agent.peer import Peer, PeerError
 from agent.playout import Playout
 from protocol.errors import ErrorCode
@@ -52,6 +53,7 @@ class CallMedia:
         self._parts, self._call_id, self._ice_servers, self._on_lost = parts, call_id, ice_servers, on_lost
         self._capture = Capture(parts.microphone)
         self._peer: Peer | None = None
+        self._report = Report()
         self._is_connecting = True
         self._wants_offer = asyncio.Event()
         self._wants_offer.set()
@@ -146,10 +148,12 @@ class CallMedia:
         """Looks once a second whether anything still arrives; tells the hub now and then what it measured."""
         await self._pause(_LOOK_EVERY_S)
         if self._peer is not None:
-            stats = await self._peer.measure(self._call_id)
+            self._report.add(await self._peer.measure())
             if time.monotonic() - self._told_at > self._parts.timings.stats_interval_s:
                 self._told_at = time.monotonic()
-                await self._parts.link.send(stats)
+                stats = self._report.take(self._call_id, self._peer.path)
+                if stats is not None:
+                    await self._parts.link.send(stats)
         if self.is_healthy:
             self._alive_at = time.monotonic()
         else:

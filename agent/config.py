@@ -26,7 +26,7 @@ class Timings:
     ring_s: float = 35.0
     media_silence_s: float = 5.0  # aiortc itself notices a dead path only after 24-36 s
     media_lost_s: float = 120.0
-    stats_interval_s: float = 5.0
+    stats_interval_s: float = 4.5  # with a sample a second that is one message of five
     slow_down_s: float = 5.0  # RFC 8628 section 3.5
     stop_s: float = 1.5
 

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Sequence
-from uuid import UUID
 
 import structlog
 from aiortc import (
@@ -24,8 +23,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from agent.audio import Samples, mono
 from agent.errors import AgentError
-from protocol.audio import SAMPLE_RATE_HZ
-from protocol.messages import IceServer, Stats
+from agent.measuring import Counters, peak
+from protocol.messages import IceServer
+from protocol.quality import StatsSample
 
 log = structlog.get_logger(__name__)
 
@@ -75,6 +75,7 @@ class Peer:
         self._settled = asyncio.Event()
         self._reader: asyncio.Task[None] | None = None
         self._packets_received, self._heard_at = 0, time.monotonic()
+        self._counters, self._samples, self._level = Counters(), 0, 0.0
         self._connection.on("connectionstatechange", self._on_state)
         self._connection.on("track", self._on_track)
 
@@ -113,21 +114,26 @@ class Peer:
             raise PeerError("No way for the sound to the hub was found.")
         self._heard_at = time.monotonic()
 
-    async def measure(self, call_id: UUID) -> Stats:
-        """What this end measured, in seconds. Also brings `silent_s` up to date."""
-        lost: int | None = None
-        jitter_s: float | None = None
-        round_trip_time_s: float | None = None
-        for stat in (await self._connection.getStats()).values():
-            if stat.type == "transport" and stat.packetsReceived != self._packets_received:
-                self._packets_received, self._heard_at = stat.packetsReceived, time.monotonic()
-            elif stat.type == "inbound-rtp":
-                lost, jitter_s = stat.packetsLost, stat.jitter / SAMPLE_RATE_HZ  # aiortc's is in RTP ticks
-            elif stat.type == "remote-inbound-rtp":
-                round_trip_time_s = stat.roundTripTime
-        return Stats(
-            call_id=call_id, packets_lost=lost, jitter_s=jitter_s, round_trip_time_s=round_trip_time_s
-        )
+    async def measure(self) -> StatsSample:
+        """The second that ends now. Also brings `silent_s` up to date."""
+        reports = await self._connection.getStats()
+        for report in reports.values():
+            if report.type == "transport" and report.packetsReceived != self._packets_received:
+                self._packets_received, self._heard_at = report.packetsReceived, time.monotonic()
+        before, self._counters = self._counters, Counters.of(reports, total_samples_received=self._samples)
+        level, self._level = self._level, 0.0
+        return self._counters.since(before, audio_level=level)
+
+    @property
+    def path(self) -> tuple[str, str, str] | None:
+        """Own and other candidate type, and the protocol, of the selected pair; no addresses."""
+        for transceiver in self._connection.getTransceivers():
+            # aiortc 1.16 has no candidate pair in its statistics; a test holds these names.
+            pair = transceiver.receiver.transport.transport._connection._nominated.get(1)
+            if pair is not None:
+                local, remote = pair.local_candidate, pair.remote_candidate
+                return local.type, remote.type, local.transport.lower()
+        return None
 
     async def close(self) -> None:
         self._track.stop()
@@ -154,4 +160,7 @@ class Peer:
             while True:
                 frame = await track.recv()
                 if isinstance(frame, AudioFrame):
-                    self._on_samples(self, mono(frame))
+                    samples = mono(frame)
+                    self._samples += len(samples)
+                    self._level = max(self._level, peak(samples))
+                    self._on_samples(self, samples)

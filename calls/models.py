@@ -1,5 +1,6 @@
-"""Call, CallParticipant, Recording, ListeningCopy."""
+"""Call, CallParticipant, Recording, ListeningCopy, LegStatistics."""
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 from households.models import HouseholdModel
@@ -112,3 +113,54 @@ class ListeningCopy(HouseholdModel):
 
     def __str__(self) -> str:
         return self.name
+
+
+class Measurer(models.TextChoices):
+    """Who measured: what an end sent is counted at the hub, what it received at the end."""
+
+    END = "end"
+    HUB = "hub"
+
+
+def _a_value_a_second() -> "ArrayField[list[int | None], list[int | None]]":
+    return ArrayField(models.SmallIntegerField(null=True), default=list)
+
+
+class LegStatistics(HouseholdModel):
+    """Up to a minute of one participant's connection, one value a second; None where nothing was measured.
+
+    Two bytes a value keep a call of ten minutes below 50 kB, so the units are small whole ones, and what does not
+    fit is cut off at 32767.
+    """
+
+    participant = models.ForeignKey(
+        CallParticipant, on_delete=models.CASCADE, related_name="statistics", db_index=False
+    )
+    measurer = models.CharField(max_length=4, choices=Measurer.choices)
+    started_at = models.DateTimeField()  # of the first second, by the hub's clock
+    packets_received = _a_value_a_second()
+    packets_lost = _a_value_a_second()
+    bytes_received = _a_value_a_second()
+    jitter_tenth_ms = _a_value_a_second()
+    round_trip_time_ms = _a_value_a_second()
+    concealed_ms = _a_value_a_second()  # of speech; of the end alone, as are the next two
+    concealment_events = _a_value_a_second()
+    audio_level_thousandth = _a_value_a_second()
+    codec = models.CharField(max_length=32, blank=True)
+    path = models.CharField(
+        max_length=32, blank=True
+    )  # "host srflx udp": own and other candidate type, protocol
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["participant", "measurer", "started_at"], name="statistics_of_a_second_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.measurer} {self.started_at:%H:%M:%S}"
+
+    @property
+    def second_count(self) -> int:
+        return len(self.packets_received)

@@ -77,6 +77,11 @@ class CallSound:
         return self.state in ("ready", "none")
 
 
+def call_is_fresh(call: Call) -> bool:
+    """It was connected and ended just now, so the worker may still have things to tell."""
+    return call.connected_at is not None and call.ended_at is not None and now() - call.ended_at < FRESH
+
+
 def call_sound(call: Call) -> CallSound:
     if call.is_live:
         return CallSound("live", None)
@@ -84,9 +89,8 @@ def call_sound(call: Call) -> CallSound:
     if copy is not None:
         return CallSound("ready", copy)
     # The worker may still be closing its files right after the end.
-    is_fresh = call.connected_at is not None and call.ended_at is not None and now() - call.ended_at < FRESH
     is_recorded = Recording.objects.filter(call=call).exclude(state=RecordingState.LOST).exists()
-    return CallSound("preparing" if is_recorded or is_fresh else "none", None)
+    return CallSound("preparing" if is_recorded or call_is_fresh(call) else "none", None)
 
 
 def calls_without_copy(since: datetime, until: datetime) -> QuerySet[Call]:

@@ -10,8 +10,11 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET, require_safe
 
 from calls.access import access_call
+from calls.curves import charts_of
+from calls.models import Call
+from calls.quality import call_connection
 from calls.recordings import recording_path
-from calls.selectors import call_list, call_sound, listening_copy_get
+from calls.selectors import call_is_fresh, call_list, call_sound, listening_copy_get
 from common.errors import NotFound
 from common.ranges import file_response
 from households.access import member_of, need
@@ -33,7 +36,9 @@ def history(request: HttpRequest) -> HttpResponse:
 @require_GET
 def detail(request: HttpRequest, public_id: UUID) -> HttpResponse:
     call = access_call(membership=member_of(request), public_id=public_id, need=Permission.CALLS_SEE)
-    return render(request, "calls/detail.html", {"call": call, "sound": call_sound(call)})
+    return render(
+        request, "calls/detail.html", {"call": call, "sound": call_sound(call), **_connection(call)}
+    )
 
 
 @login_required
@@ -42,6 +47,20 @@ def player(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """The upper part of the page, which asks for itself until the recording is there."""
     call = access_call(membership=member_of(request), public_id=public_id, need=Permission.CALLS_SEE)
     return render(request, "calls/_player.html", {"call": call, "sound": call_sound(call)})
+
+
+@login_required
+@require_GET
+def connection(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """The fold of the page, which asks for itself when the call ends."""
+    call = access_call(membership=member_of(request), public_id=public_id, need=Permission.CALLS_SEE)
+    return render(request, "calls/_connection.html", {"call": call, **_connection(call)})
+
+
+def _connection(call: Call) -> dict[str, object]:
+    found = call_connection(call)
+    is_awaited = call.is_live or (found is None and call_is_fresh(call))
+    return {"connection": found, "charts": charts_of(found) if found else [], "is_awaited": is_awaited}
 
 
 @login_required

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol
 from uuid import UUID
 
+from media.stats import Judged, Measured
 from protocol.errors import ErrorCode
 
 
@@ -48,6 +49,10 @@ class Door(Protocol):
         state: LegState,
         reason: str = "",
     ) -> None: ...
+
+    async def leg_measured(self, *, participant_id: UUID, measured: Measured) -> None: ...
+
+    async def leg_judged(self, *, participant_id: UUID, judged: Judged) -> None: ...
 
     async def recording_started(self, *, call_id: UUID, participant_id: UUID, name: str) -> None: ...
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -15,13 +16,15 @@ from django.db import DatabaseError, OperationalError
 from django_scopes import scopes_disabled
 from redis.exceptions import RedisError
 
-from calls.models import CallParticipant
+from calls.measurements import Way, quality_tell, samples_store
+from calls.models import CallParticipant, Measurer
 from calls.placement import HEARTBEAT_S, worker_goodbye, worker_heartbeat
 from calls.recordings import recording_finalize, recording_start
 from calls.services import call_leg_joined, call_leg_left, call_leg_lost
 from common.push import apush_channel, group_worker
 from common.tasks import delay_now
 from media.door import LegState, RecordingFile
+from media.stats import Judged, Measured
 from protocol.errors import ErrorCode
 from protocol.messages import Error, WebrtcAnswer
 from protocol.worker import WorkerCommand, parse_command
@@ -108,6 +111,12 @@ class HubDoor:
         elif state is LegState.CLOSED:
             await _tell(_leg_left, participant_id, reason)
 
+    async def leg_measured(self, *, participant_id: UUID, measured: Measured) -> None:
+        await _tell(_leg_measured, participant_id, measured)
+
+    async def leg_judged(self, *, participant_id: UUID, judged: Judged) -> None:
+        await _tell(_leg_judged, participant_id, judged)
+
     async def recording_started(self, *, call_id: UUID, participant_id: UUID, name: str) -> None:
         await _tell(_recording_started, participant_id, name)
 
@@ -164,6 +173,20 @@ def _leg_lost(public_id: UUID) -> None:
 
 def _leg_left(public_id: UUID, reason: str) -> None:
     call_leg_left(leg=_participant(public_id), reason=reason)
+
+
+def _leg_measured(public_id: UUID, measured: Measured) -> None:
+    samples_store(
+        leg=_participant(public_id),
+        measurer=Measurer.HUB,
+        started_at=datetime.fromtimestamp(measured.started_at_s, tz=UTC),
+        samples=measured.samples,
+        way=Way(codec=measured.codec, path=measured.path),
+    )
+
+
+def _leg_judged(public_id: UUID, judged: Judged) -> None:
+    quality_tell(leg=_participant(public_id), measurer=Measurer.HUB, bars=judged.bars, lost=judged.lost)
 
 
 def _recording_started(public_id: UUID, name: str) -> None:

@@ -11,6 +11,7 @@ from media.door import Door, LegState, RecordingFile
 from media.leg import Leg
 from media.recording.recorder import FinishedFile
 from media.session import StartedRecording
+from media.stats import Judged, Measured
 from media.supervise import Supervisor, log_failure
 from protocol.errors import ErrorCode
 from protocol.worker import CaptureStart, CaptureStop, LegOffer, PlayClip, ToneStart
@@ -109,6 +110,16 @@ class Outbox:
                 reason=reason,
             )
         )
+
+    def measured(self, leg: Leg, measured: Measured | None) -> None:
+        if leg.participant_id is not None and measured is not None:
+            self._news.put(
+                partial(self._door.leg_measured, participant_id=leg.participant_id, measured=measured)
+            )
+
+    def judged(self, leg: Leg, judged: Judged | None) -> None:
+        if leg.participant_id is not None and judged is not None:
+            self._news.put(partial(self._door.leg_judged, participant_id=leg.participant_id, judged=judged))
 
     def recordings_started(self, recordings: list[StartedRecording]) -> None:
         for started in recordings:

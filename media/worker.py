@@ -13,6 +13,7 @@ from media.connection.candidates import AddressPolicy, AddressRules
 from media.connection.sdp import BadSdpError
 from media.door import Door, LegState
 from media.leg import Leg, Limits
+from media.measuring import Measuring
 from media.outbox import Outbox, Request
 from media.packets import MicPacket
 from media.recording.recorder import FileThread, Recorder, free_path
@@ -71,12 +72,14 @@ class MediaWorker:
         self._files = FileThread()
         self._tasks = Supervisor("media")
         self._outbox = Outbox(door, self._tasks)
+        self._measuring = Measuring(self._outbox, self._legs.values)
         self._endings: set[asyncio.Task[None]] = set()
         self._empty = asyncio.Event()
         self._empty.set()
         self._draining = False
         self._closing: asyncio.Task[None] | None = None
         self._tasks.spawn(self._watch(), name="watch")
+        self._tasks.spawn(self._measuring.run(), name="measure")
 
     @property
     def leg_count(self) -> int:
@@ -279,6 +282,7 @@ class MediaWorker:
             del self._legs[leg.leg_id]
         if not self._legs:
             self._empty.set()
+        self._measuring.left(leg)
         session = self._session(leg)
         if session is not None:
             session.leave(leg)

@@ -12,11 +12,15 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from protocol.base import MAX_SDP_CHARS, PROTOCOL_VERSION, Message, parse
 from protocol.errors import ErrorCode
+from protocol.quality import QualityWord, StatsSample
 
 MAX_SPEECH_CHARS = 500
 Sdp = Annotated[str, Field(min_length=1, max_length=MAX_SDP_CHARS)]
 ShortText = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
 VoiceId = Annotated[str, Field(min_length=1, max_length=100)]
+MAX_STATS_SAMPLES = 15
+CodecName = Annotated[str, Field(max_length=32, pattern=r"^[A-Za-z0-9./+-]+$")]  # "audio/opus"
+CandidateType = Literal["host", "srflx", "prflx", "relay"]  # RTCIceCandidateType
 
 
 class Part(BaseModel):
@@ -129,13 +133,18 @@ class CallDecline(Message):
 
 
 class Stats(Message):
-    """What one end measured, in W3C webrtc-stats names and seconds."""
+    """What this end of a call measured: a sample a second, oldest first, sent every few seconds.
+
+    The candidate types and the protocol are those of the selected pair; no addresses.
+    """
 
     type: Literal["stats"] = "stats"
     call_id: UUID
-    packets_lost: int | None = None
-    jitter_s: float | None = None
-    round_trip_time_s: float | None = None
+    samples: list[StatsSample] = Field(min_length=1, max_length=MAX_STATS_SAMPLES)
+    codec: CodecName | None = None
+    local_candidate_type: CandidateType | None = None
+    remote_candidate_type: CandidateType | None = None
+    protocol: Literal["udp", "tcp"] | None = None
 
 
 # --- browser to hub --------------------------------------------------------------------------
@@ -251,6 +260,22 @@ class CallStateMessage(Message):
     away: list[CallRole] | None = None
 
 
+class EndQuality(Part):
+    """How one end of a call is connected. `bars`: 0 to 4 of the four."""
+
+    role: Literal["caller", "callee"]
+    bars: int = Field(ge=0, le=4)
+    quality: QualityWord
+
+
+class CallQuality(Message):
+    """How the ends of a call are connected; comes when that changes. An end that is not named is not known."""
+
+    type: Literal["call_quality"] = "call_quality"
+    call_id: UUID
+    ends: list[EndQuality]
+
+
 class CallMoved(Message):
     """Make a new offer for this call now."""
 
@@ -330,7 +355,7 @@ DeviceMessage = Annotated[
 ]  # fmt: skip
 HubToBrowserMessage = Annotated[
     HelloAck | Ping | Pong | WebrtcAnswer | IceCandidate | CallStateMessage | CallMoved | CallEnd
-    | Transcription | AnnounceProgress | Presence | Stats | Error,
+    | CallQuality | Transcription | AnnounceProgress | Presence | Error,
     Field(discriminator="type"),
 ]  # fmt: skip
 HubToDeviceMessage = Annotated[

@@ -10,6 +10,7 @@ from django_scopes import scopes_disabled
 from announcements.services import deliveries_push_pending, delivery_progress
 from calls.access import access_device_leg
 from calls.ice import ice_servers
+from calls.measurements import stats_of_end
 from calls.models import CallParticipant
 from calls.selectors import call_live_for_device
 from calls.services import call_accept, call_decline, call_end, call_invitation, call_ring, call_state_message
@@ -171,7 +172,8 @@ async def on_announce_progress(socket: DeviceConsumer, message: m.AnnounceProgre
 
 
 async def on_stats(socket: DeviceConsumer, message: m.Stats) -> None:
-    await socket.leg(message.call_id)
+    leg = await socket.leg(message.call_id)
+    await socket.query(stats_of_end, leg=leg, stats=message)
 
 
 HANDLERS: dict[type[Message], Callable[[DeviceConsumer, Any], Awaitable[None]]] = {

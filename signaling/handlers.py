@@ -9,6 +9,7 @@ from announcements.models import SpeechClip
 from announcements.speech import voice_list
 from announcements.tasks import clip_speak_task
 from calls.access import access_user_leg
+from calls.measurements import quality_get, stats_of_end
 from calls.models import CallParticipant
 from calls.placement import worker_choose
 from calls.selectors import call_live_list
@@ -115,13 +116,19 @@ async def on_mic_stop(socket: "BrowserConsumer", message: m.MicStop) -> None:
 
 async def on_stats(socket: "BrowserConsumer", message: m.Stats) -> None:
     """Only for a call of one's own."""
-    await socket.query(access_user_leg, membership=socket.membership, call_id=message.call_id)
+
+    def keep(membership: Membership) -> None:
+        stats_of_end(leg=access_user_leg(membership=membership, call_id=message.call_id), stats=message)
+
+    await socket.query(keep, socket.membership)
 
 
-def live_call_states(membership: Membership) -> list[m.CallStateMessage]:
+def live_call_states(membership: Membership) -> list[Message]:
     """What a socket that connects has to know."""
     household: Household = membership.household
-    return [call_state_message(call) for call in call_live_list(household)]
+    calls = list(call_live_list(household))
+    states: list[Message] = [call_state_message(call) for call in calls]
+    return states + [quality for call in calls if (quality := quality_get(call)) is not None]
 
 
 async def _leg(

@@ -19,6 +19,7 @@ from aiortc.rtcicetransport import parse_stun_turn_uri
 
 from media.connection import guard
 from media.connection.candidates import AddressPolicy, RemoteCandidates
+from media.connection.path import selected_path
 from media.connection.rtp import PacketReceiver, PacketSender, take_over
 from media.connection.sdp import (
     AudioOffer,
@@ -174,7 +175,8 @@ class Peer:
         self._sender.send_packet(payload, now_s=now_s, samples=samples)
 
     def stats(self) -> LegStats:
-        return leg_stats(self._receiver, self._sender)
+        path = selected_path(self._receiver.transport.transport)
+        return leg_stats(self._receiver, self._sender, path=path)
 
     async def aclose(self) -> None:
         self._closed = True

@@ -33,6 +33,7 @@ class PacketReceiver(RTCRtpReceiver):
 
     on_packet: PacketHandler
     packets_dropped: int
+    bytes_received: int  # of payload, as webrtc-stats counts them
     second: int  # the one that is being counted, and its packets
     packets_in_second: int
     _RTCRtpReceiver__codecs: dict[int, Any]
@@ -75,6 +76,7 @@ class PacketReceiver(RTCRtpReceiver):
                 return False
             streams[packet.ssrc] = StreamStatistics(SAMPLE_RATE_HZ)
         streams[packet.ssrc].add(packet)
+        self.bytes_received += len(packet.payload)
         return 0 < len(packet.payload) <= MAX_PACKET_BYTES
 
     def _in_time(self, now_s: float) -> bool:
@@ -153,7 +155,7 @@ def take_over(
     receiver: Any = transceiver.receiver
     sender: Any = transceiver.sender
     receiver.__class__ = PacketReceiver
-    receiver.on_packet, receiver.packets_dropped = on_packet, 0
+    receiver.on_packet, receiver.packets_dropped, receiver.bytes_received = on_packet, 0, 0
     receiver.second, receiver.packets_in_second = 0, 0
     sender.__class__ = PacketSender
     # The lower half, so that SRTP's roll-over counter starts at a safe distance (RFC 3711 section 3.3.1).

@@ -57,6 +57,7 @@ ADDRESSES: dict[str, dict[str, str]] = {
     "calls/": {"GET": P.CALLS_SEE},
     "calls/<uuid:public_id>/": {"GET": P.CALLS_SEE},
     "calls/<uuid:public_id>/player/": {"GET": P.CALLS_SEE},
+    "calls/<uuid:public_id>/connection/": {"GET": P.CALLS_SEE},
     "calls/<uuid:public_id>/audio/": {"GET": P.RECORDINGS_HEAR},
     "calls/<uuid:public_id>/transcript/": {"GET": P.RECORDINGS_HEAR},
     "calls/<uuid:public_id>/transcript/retry/": {"POST": P.RECORDINGS_HEAR},

@@ -279,10 +279,16 @@ async def test_it_tells_what_it_measured(hub: FakeHub, start_agent: StartAgent) 
         call_id = await hub.call()
         await hub.leg()
         stats = await hub.received(Stats, count=2)
-        assert stats.call_id == call_id
-        assert stats.packets_lost == 0
-        assert stats.jitter_s is not None
-        assert stats.jitter_s < 0.1
+        assert (stats.call_id, stats.codec, stats.protocol) == (call_id, "audio/opus", "udp")
+        assert stats.local_candidate_type == "host"
+        [sample] = stats.samples
+        assert 25 < sample.packets_received < 100
+        assert 25 < sample.packets_sent < 100
+        assert sample.packets_lost == 0
+        assert sample.jitter_s is not None
+        assert sample.jitter_s < 0.1
+        assert 24_000 < (sample.total_samples_received or 0) < 96_000
+        assert (sample.audio_level or 0.0) > 0.01
 
 
 async def test_the_microphone_file_starts_over_with_each_call(

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from media.door import LegState, RecordingFile
+from media.stats import Judged, Measured
 from protocol.errors import ErrorCode
 
 
@@ -55,6 +56,12 @@ class FakeDoor:
     ) -> None:
         values = {"leg_id": leg_id, "call_id": call_id, "participant_id": participant_id}
         self._tell("leg_state", **values, state=state, reason=reason)
+
+    async def leg_measured(self, *, participant_id: UUID, measured: Measured) -> None:
+        self._tell("leg_measured", participant_id=participant_id, measured=measured)
+
+    async def leg_judged(self, *, participant_id: UUID, judged: Judged) -> None:
+        self._tell("leg_judged", participant_id=participant_id, judged=judged)
 
     async def recording_started(self, *, call_id: UUID, participant_id: UUID, name: str) -> None:
         self._tell("recording_started", call_id=call_id, participant_id=participant_id, recording=name)

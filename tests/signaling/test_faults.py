@@ -25,7 +25,7 @@ async def test_a_fault_of_the_hub_costs_one_message_and_not_the_socket(
     others[Stats] = broken
     monkeypatch.setattr(handlers, "HANDLERS", others)
     socket = await browser(cast.anna)
-    await socket.say("stats", call_id=str(cast.kitchen.public_id), id="s")
+    await socket.say("stats", call_id=str(cast.kitchen.public_id), samples=[{}], id="s")
     error = await socket.hear("error")
     assert (error["code"], error["reply_to"]) == ("internal", "s")
     assert "nobody foresaw" not in error["message"]

@@ -1,12 +1,13 @@
 // One call: microphone, invitation, peer connection through the hub, repair, end. No page elements in here.
 
+import { QualityReport } from "./quality-report.js";
 import { HubError } from "./socket.js";
 
 const OFFER_WITHIN_MS = 15_000;
 const SILENCE_MS = 3_000;
 const GIVE_UP_MS = 30_000;
 const WATCH_EVERY_MS = 500;
-const STATS_EVERY_MS = 5_000;
+const STATS_EVERY_MS = 1_000;
 const RAW_KEY = "hearthline.rawMicrophone";
 
 /** What the browser's refusal of the microphone means, in words. */
@@ -51,6 +52,7 @@ export class CallSession extends EventTarget {
   #packets = { count: 0, at: 0 };
   #lostAt = 0;
   #offeredAt = 0;
+  #report;
   callId = null;
   state = "idle";
   connectedAt = null;
@@ -61,6 +63,7 @@ export class CallSession extends EventTarget {
     super();
     this.#hub = hub;
     this.#deviceId = deviceId;
+    this.#report = new QualityReport(hub);
   }
 
   /** Takes an open microphone, invites the device and makes the first offer. Throws HubError. */
@@ -80,7 +83,7 @@ export class CallSession extends EventTarget {
     }
     if (this.state === "ended") return;
     this.#timers.push(setInterval(() => this.#watch(), WATCH_EVERY_MS));
-    this.#timers.push(setInterval(() => this.#report(), STATS_EVERY_MS));
+    this.#timers.push(setInterval(() => this.#measure(), STATS_EVERY_MS));
     await this.#offerOrRetry();
   }
 
@@ -245,17 +248,8 @@ export class CallSession extends EventTarget {
     }
   }
 
-  async #report() {
-    if (this.state !== "connected") return;
-    const found = { type: "stats", call_id: this.callId };
-    for (const report of (await this.#connection.getStats()).values()) {
-      if (report.type === "inbound-rtp") {
-        found.packets_lost = report.packetsLost;
-        found.jitter_s = report.jitter;
-      }
-      if (report.type === "remote-inbound-rtp") found.round_trip_time_s = report.roundTripTime;
-    }
-    this.#hub.send(found);
+  async #measure() {
+    if (this.state === "connected") await this.#report.take(this.#connection, this.callId);
   }
 
   // --- end -----------------------------------------------------------------------------------
@@ -272,6 +266,7 @@ export class CallSession extends EventTarget {
     if (this.state === "ended") return;
     this.#stops.abort();
     for (const timer of this.#timers) clearInterval(timer);
+    this.#report.send(this.callId);
     this.#generation++;
     this.#connection?.close();
     for (const track of this.microphone?.getTracks() ?? []) track.stop();

@@ -1,6 +1,7 @@
 // The call screen: what lib/call.js does, shown.
 
 import { CallSession, microphoneOpen, microphoneProblem } from "../../lib/call.js";
+import "../../lib/call-quality.js";
 import { setIcon } from "../../lib/icon.js";
 import "../../lib/level-meter.js";
 import { hub } from "../../lib/socket.js";
@@ -88,6 +89,7 @@ class CallView extends HTMLElement {
     call.addEventListener("state", ({ detail }) => this.#show(detail.state));
     call.addEventListener("remote", ({ detail }) => this.#hear(detail));
     call.addEventListener("ended", ({ detail }) => this.#ended(call, detail));
+    this.#part("quality").follow(call);
     const media = navigator.mediaSession;
     try {
       media?.setActionHandler("hangup", () => call.hangUp());

@@ -1,0 +1,195 @@
+"""What both sides of a leg measured, kept as rows of a minute; and how good each end is, told when it changes."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from redis.exceptions import RedisError
+
+from calls.models import Call, CallParticipant, LegStatistics, Measurer, ParticipantRole
+from common.clock import now
+from common.push import group_household, push_on_commit
+from common.redis import redis_get
+from protocol.messages import CallQuality, EndQuality, Stats
+from protocol.quality import (
+    SAMPLES_PER_S,
+    Bars,
+    StatsSample,
+    fraction_lost,
+    window_bars,
+    word_for,
+)
+
+ROW_S = 60
+LATE_S = 10.0  # an end may report this long after its call ended
+EARLY_S = 2.0  # clocks run and messages bunch a little
+QUALITY_KEPT_S = 3600
+_MOST = 32_767
+_PREFIX = "call:quality:"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Way:
+    """How a leg is connected: codec, and the selected candidate pair without its addresses."""
+
+    codec: str = ""
+    path: str = ""
+
+    @classmethod
+    def of(cls, stats: Stats) -> "Way":
+        parts = (stats.local_candidate_type, stats.remote_candidate_type, stats.protocol)
+        return cls(
+            codec=stats.codec or "", path=" ".join(part or "?" for part in parts) if any(parts) else ""
+        )
+
+
+def stats_of_end(*, leg: CallParticipant, stats: Stats) -> None:
+    """An end tells what it received. What comes before the call, long after it, or faster than time is dropped."""
+    call, moment = leg.call, now()
+    if call.connected_at is None:
+        return
+    if call.ended_at is not None and (moment - call.ended_at).total_seconds() > LATE_S:
+        return
+    started_at = max(call.connected_at, moment - timedelta(seconds=len(stats.samples)))
+    samples_store(
+        leg=leg, measurer=Measurer.END, started_at=started_at, samples=stats.samples, way=Way.of(stats)
+    )
+    if call.is_live:
+        bars = window_bars(stats.samples, lost_elsewhere=_lost_by_others(leg))
+        quality_tell(leg=leg, measurer=Measurer.END, bars=bars, lost=fraction_lost(stats.samples))
+
+
+def samples_store(
+    *,
+    leg: CallParticipant,
+    measurer: Measurer,
+    started_at: datetime,
+    samples: Sequence[StatsSample],
+    way: Way,
+) -> int:
+    """Keep a sample a second from `started_at` on, after those that are there. Returns how many were kept.
+
+    No second is kept twice, so a leg fills at most 60 values a minute, whatever its end sends.
+    """
+    with transaction.atomic():
+        CallParticipant.objects.select_for_update().get(pk=leg.pk)  # two sockets may speak for one leg
+        rows = LegStatistics.objects.filter(participant=leg, measurer=measurer)
+        row = rows.order_by("-started_at").first()
+        free_at = row.started_at + timedelta(seconds=row.second_count) if row is not None else started_at
+        if (free_at - started_at).total_seconds() > EARLY_S:
+            samples = samples[round((free_at - started_at).total_seconds()) :]
+            started_at = free_at
+        kept = 0
+        while kept < len(samples):
+            row = _row_for(row, leg, measurer, started_at + timedelta(seconds=kept))
+            part = samples[kept : kept + ROW_S - row.second_count]
+            _append(row, part, way)
+            kept += len(part)
+    return kept
+
+
+def _row_for(
+    row: LegStatistics | None, leg: CallParticipant, measurer: Measurer, at: datetime
+) -> LegStatistics:
+    """The row that goes on at this second, or a new one after a gap or a full minute."""
+    if row is not None:
+        free_at = row.started_at + timedelta(seconds=row.second_count)
+        if abs((at - free_at).total_seconds()) <= EARLY_S:
+            if row.second_count < ROW_S:
+                return row
+            at = free_at
+    return LegStatistics(household_id=leg.household_id, participant=leg, measurer=measurer, started_at=at)
+
+
+def _append(row: LegStatistics, samples: Sequence[StatsSample], way: Way) -> None:
+    columns: dict[str, list[int | None]] = {
+        "packets_received": [_small(s.packets_received) for s in samples],
+        "packets_lost": [_small(s.packets_lost) for s in samples],
+        "bytes_received": [_small(s.bytes_received) for s in samples],
+        "jitter_tenth_ms": [_small(s.jitter_s, 10_000) for s in samples],
+        "round_trip_time_ms": [_small(s.round_trip_time_s, 1000) for s in samples],
+    }
+    if row.measurer == Measurer.END:
+        columns["concealed_ms"] = [_small(_concealed(s), 1000 / SAMPLES_PER_S) for s in samples]
+        columns["concealment_events"] = [_small(s.concealment_events) for s in samples]
+        columns["audio_level_thousandth"] = [_small(s.audio_level, 1000) for s in samples]
+    for name, values in columns.items():
+        setattr(row, name, getattr(row, name) + values)
+    row.codec, row.path = way.codec or row.codec, way.path or row.path
+    row.save()
+
+
+def _concealed(sample: StatsSample) -> int | None:
+    if sample.concealed_samples is None:
+        return None
+    return max(0, sample.concealed_samples - (sample.silent_concealed_samples or 0))
+
+
+def _small(value: float | None, factor: float = 1) -> int | None:
+    return None if value is None else min(_MOST, round(value * factor))
+
+
+# --- quality while the call lasts ------------------------------------------------------------
+
+
+def quality_tell(*, leg: CallParticipant, measurer: Measurer, bars: Bars | None, lost: float) -> None:
+    """Remember what one side says of this end, and push the bars of all ends when they changed.
+
+    Without Redis nobody is told, and nothing else suffers.
+    """
+    try:
+        changed = _remember(leg, measurer, bars, lost)
+    except RedisError:
+        return
+    if changed is not None:
+        push_on_commit(group_household(leg.call.household.public_id), changed)
+
+
+def quality_get(call: Call) -> CallQuality | None:
+    """The bars as they are now. None: nothing is known yet."""
+    try:
+        known = _known(call)
+    except RedisError:
+        return None
+    message = _message(call, known)
+    return message if message.ends else None
+
+
+def _remember(leg: CallParticipant, measurer: Measurer, bars: Bars | None, lost: float) -> CallQuality | None:
+    redis, key = redis_get(), _key(leg.call)
+    before = _message(leg.call, _known(leg.call))
+    redis.hset(key, f"{leg.role} {measurer}", json.dumps([bars, round(lost, 4)]))
+    redis.expire(key, QUALITY_KEPT_S)
+    after = _message(leg.call, _known(leg.call))
+    return after if after != before else None
+
+
+def _known(call: Call) -> dict[str, str]:
+    return {str(name): str(value) for name, value in redis_get().hgetall(_key(call)).items()}
+
+
+def _message(call: Call, known: dict[str, str]) -> CallQuality:
+    """Each end is as good as the worse of its two directions."""
+    ends = []
+    for role in (ParticipantRole.CALLER, ParticipantRole.CALLEE):
+        said = [json.loads(known[name])[0] for side in Measurer if (name := f"{role} {side}") in known]
+        bars = [Bars(number) for number in said if number is not None]
+        if bars:
+            ends.append(EndQuality(role=role.value, bars=min(bars), quality=word_for(min(bars))))
+    return CallQuality(call_id=call.public_id, ends=ends)
+
+
+def _lost_by_others(leg: CallParticipant) -> float:
+    """What the hub missed of the other end: in a forwarded call this end misses it too, and is not the cause."""
+    other = ParticipantRole.CALLEE if leg.role == ParticipantRole.CALLER else ParticipantRole.CALLER
+    try:
+        said = redis_get().hget(_key(leg.call), f"{other} {Measurer.HUB}")
+    except RedisError:
+        return 0.0
+    return float(json.loads(str(said))[1]) if said else 0.0
+
+
+def _key(call: Call) -> str:
+    return f"{_PREFIX}{call.public_id}"

@@ -1,0 +1,245 @@
+"""How the connection of a call was, afterwards: a sentence in plain words, and curves for each end.
+
+An end's connection has two directions. What it sent is counted at the hub, what it received at the end itself; of
+that, what the hub had already missed of the other end is taken off, since a forwarded gap is not this end's fault.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from calls.models import Call, CallParticipant, LegStatistics, Measurer
+from protocol.quality import JITTER_HELD, Bars, bars_for, rating
+
+WINDOW_S = 5.0
+WINDOWS_MOST = 120
+OFTEN = 0.3  # of the call
+_GOOD = Bars.GOOD
+
+
+@dataclass(frozen=True)
+class Second:
+    """One second of one direction."""
+
+    at_s: float
+    received: int
+    lost: int
+    concealed_ms: int
+    jitter_ms: float | None
+    round_trip_ms: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Window:
+    """A few seconds of one end, both directions together. `bars` None: nothing was measured."""
+
+    lost_percent: float | None = None
+    jitter_ms: float | None = None
+    round_trip_ms: float | None = None
+    is_gone: bool = False
+    bars: Bars | None = None
+
+    @property
+    def trouble(self) -> str:
+        """What was the matter, to stand after "X's connection"."""
+        if self.is_gone:
+            return "was gone"
+        by_loss = R_OF_NOTHING - rating(
+            fraction_lost=(self.lost_percent or 0) / 100, round_trip_time_s=None, jitter_s=None
+        )
+        by_delay = R_OF_NOTHING - rating(
+            fraction_lost=0,
+            round_trip_time_s=(self.round_trip_ms or 0) / 1000,
+            jitter_s=(self.jitter_ms or 0) / 1000,
+        )
+        if by_loss >= by_delay:
+            return "lost packets"
+        held_ms = JITTER_HELD * (self.jitter_ms or 0)
+        return "was slow" if (self.round_trip_ms or 0) / 2 >= held_ms else "was unsteady"
+
+
+R_OF_NOTHING = rating(fraction_lost=0, round_trip_time_s=None, jitter_s=None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class End:
+    """One participant's connection, window by window."""
+
+    name: str
+    role: str
+    windows: Sequence[Window]
+    codec: str = ""
+    path: str = ""
+
+    @property
+    def way(self) -> str:
+        """How its sound came to the hub, in words; "" where nobody knows."""
+        kinds = self.path.split()
+        if len(kinds) != 3:
+            return ""
+        way = "through a relay" if "relay" in kinds[:2] else "directly"
+        return f"{way}, {kinds[2].upper()}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Connection:
+    """What the page shows. `window_s`: how long each window of the ends is."""
+
+    duration_s: float
+    window_s: float
+    ends: Sequence[End]
+
+    @property
+    def sentence(self) -> str:
+        worst = [min(known) for each in self._columns() if (known := [b for b in each if b is not None])]
+        if not worst:
+            return "Too short to measure."
+        good = sum(bars >= _GOOD for bars in worst) / len(worst)
+        if good == 1:
+            best = sum(bars == Bars.VERY_GOOD for bars in worst) / len(worst)
+            return "Very good the whole time." if best > 0.9 else "Good the whole time."
+        troubles = [words for end in self.ends if (words := self._trouble(end))]
+        return f"{_share(good, self.duration_s)}; {' and '.join(troubles)}."
+
+    def _columns(self) -> Iterable[tuple[Bars | None, ...]]:
+        return zip(*([window.bars for window in end.windows] for end in self.ends), strict=True)
+
+    def _trouble(self, end: End) -> str:
+        bad = [(i, w) for i, w in enumerate(end.windows) if w.bars is not None and w.bars < _GOOD]
+        if not bad:
+            return ""
+        index, worst = min(bad, key=lambda found: found[1].bars or 0)
+        is_often = len(bad) > OFTEN * len(end.windows)
+        when = "again and again" if is_often else f"around {_clock(index * self.window_s)}"
+        return f"{end.name}'s connection {worst.trouble} {when}"
+
+
+def call_connection(call: Call) -> Connection | None:
+    """None while the call lasts, when it was never connected, and when nothing was measured."""
+    if not call.connected_at or not call.ended_at:
+        return None
+    rows = list(
+        LegStatistics.objects.filter(participant__call=call)
+        .select_related("participant")
+        .order_by("started_at")
+    )
+    if not rows:
+        return None
+    window_s = max(WINDOW_S, call.duration_s / WINDOWS_MOST)
+    count = max(1, round(call.duration_s / window_s))
+    participants = list(CallParticipant.objects.filter(call=call).order_by("role"))
+    by_leg = {p.pk: [row for row in rows if row.participant_id == p.pk] for p in participants}
+    sent = {pk: _cut(_seconds(call, of_leg, Measurer.HUB), window_s, count) for pk, of_leg in by_leg.items()}
+    ends = [_end(p, by_leg[p.pk], sent, call=call, window_s=window_s) for p in participants]
+    return Connection(duration_s=call.duration_s, window_s=window_s, ends=ends)
+
+
+def _end(
+    participant: CallParticipant,
+    rows: Sequence[LegStatistics],
+    sent: dict[int, list[list[Second]]],
+    *,
+    call: Call,
+    window_s: float,
+) -> End:
+    up = sent[participant.pk]
+    others = [windows for pk, windows in sent.items() if pk != participant.pk]
+    down = _cut(_seconds(call, rows, Measurer.END), window_s, len(up))
+    windows = [
+        window_of(up[i], down[i], lost_elsewhere=max((_lost(each[i]) for each in others), default=0.0))
+        for i in range(len(up))
+    ]
+    last = rows[-1] if rows else None
+    return End(
+        name=participant.display_name,
+        role=participant.role,
+        windows=windows,
+        codec=next((row.codec for row in reversed(rows) if row.codec), "") if last else "",
+        path=next((row.path for row in reversed(rows) if row.path), "") if last else "",
+    )
+
+
+def window_of(up: Sequence[Second], down: Sequence[Second], *, lost_elsewhere: float) -> Window:
+    """Both directions of one end in the same seconds."""
+    if not up and not down:
+        return Window()
+    silent = sum(second.received == 0 for second in up) / len(up) if up else 0.0
+    lost = max(_lost(up), silent, _missed(down) - lost_elsewhere, 0.0)
+    jitter = max(
+        (value for way in (up, down) if (value := _mean(s.jitter_ms for s in way)) is not None), default=None
+    )
+    round_trip = _mean(s.round_trip_ms for s in up)
+    if round_trip is None:
+        round_trip = _mean(s.round_trip_ms for s in down)
+    r = rating(
+        fraction_lost=lost,
+        round_trip_time_s=None if round_trip is None else round_trip / 1000,
+        jitter_s=None if jitter is None else jitter / 1000,
+    )
+    return Window(
+        lost_percent=100 * lost,
+        jitter_ms=jitter,
+        round_trip_ms=round_trip,
+        is_gone=silent == 1,
+        bars=Bars.LOST if silent == 1 else bars_for(r),
+    )
+
+
+def _seconds(call: Call, rows: Iterable[LegStatistics], measurer: Measurer) -> list[Second]:
+    if call.connected_at is None:
+        return []
+    found = []
+    for row in rows:
+        if row.measurer == measurer:
+            begin_s = (row.started_at - call.connected_at).total_seconds()
+            found += [_second(row, i, begin_s + i) for i in range(row.second_count)]
+    return found
+
+
+def _second(row: LegStatistics, i: int, at_s: float) -> Second:
+    jitter, concealed = row.jitter_tenth_ms[i], row.concealed_ms[i] if row.concealed_ms else None
+    return Second(
+        at_s=at_s,
+        received=row.packets_received[i] or 0,
+        lost=row.packets_lost[i] or 0,
+        concealed_ms=concealed or 0,
+        jitter_ms=None if jitter is None else jitter / 10,
+        round_trip_ms=row.round_trip_time_ms[i],
+    )
+
+
+def _cut(seconds: Iterable[Second], window_s: float, count: int) -> list[list[Second]]:
+    windows: list[list[Second]] = [[] for _ in range(count)]
+    for second in seconds:
+        index = int(second.at_s / window_s)
+        if second.at_s >= 0 and index < count:
+            windows[index].append(second)
+    return windows
+
+
+def _lost(seconds: Sequence[Second]) -> float:
+    lost = sum(second.lost for second in seconds)
+    expected = lost + sum(second.received for second in seconds)
+    return lost / expected if expected else 0.0
+
+
+def _missed(seconds: Sequence[Second]) -> float:
+    """Also what came too late to be played."""
+    if not seconds:
+        return 0.0
+    return max(_lost(seconds), sum(second.concealed_ms for second in seconds) / (1000 * len(seconds)))
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
+
+
+def _share(good: float, duration_s: float) -> str:
+    unit_s, unit = (60.0, "minutes") if duration_s >= 120 else (1.0, "seconds")
+    total = max(1, round(duration_s / unit_s))
+    part = min(total - 1, round(good * total))
+    return f"Good for {part} of {total} {unit}" if part else "Weak the whole time"
+
+
+def _clock(seconds: float) -> str:
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02}"

@@ -1,0 +1,47 @@
+"""Measures every leg once a second and tells the hub: a minute at a time, and at once when the quality changes."""
+
+import asyncio
+import time
+from collections.abc import Callable, Collection
+from typing import Final
+from uuid import UUID
+
+from media.door import LegState
+from media.leg import Leg
+from media.outbox import Outbox
+from media.stats import LegMeter
+
+EVERY_S: Final = 1.0
+
+
+class Measuring:
+    """`run` until cancelled. Legs outside of calls are not measured: nobody would look at it."""
+
+    def __init__(self, outbox: Outbox, legs: Callable[[], Collection[Leg]]) -> None:
+        self._outbox, self._legs = outbox, legs
+        self._meters: dict[UUID, LegMeter] = {}
+
+    async def run(self) -> None:
+        due_s = time.monotonic()
+        while True:
+            due_s = max(due_s + EVERY_S, time.monotonic())
+            await asyncio.sleep(due_s - time.monotonic())
+            self.tick(unix_s=time.time())
+
+    def tick(self, *, unix_s: float) -> None:
+        for leg in self._legs():
+            if leg.participant_id is not None and leg.state is not None:
+                self._take(leg, unix_s)
+
+    def left(self, leg: Leg) -> None:
+        """The leg is gone: what was measured of it is told."""
+        meter = self._meters.pop(leg.leg_id, None)
+        if meter is not None:
+            self._outbox.measured(leg, meter.harvest())
+
+    def _take(self, leg: Leg, unix_s: float) -> None:
+        meter = self._meters.setdefault(leg.leg_id, LegMeter())
+        meter.take(leg.stats(), unix_s=unix_s)
+        self._outbox.judged(leg, meter.judge(is_lost=leg.state is LegState.LOST))
+        if meter.is_full:
+            self._outbox.measured(leg, meter.harvest())

@@ -1,0 +1,157 @@
+"""How the connection was, in a sentence and curves, and who is to blame."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django_scopes import scope, scopes_disabled
+
+from calls.curves import charts_of
+from calls.measurements import Way, samples_store
+from calls.models import Call, CallParticipant, LegStatistics, Measurer, ParticipantRole
+from calls.quality import Connection, call_connection
+from common.clock import now
+from protocol.messages import CallOutcome, CallState
+from protocol.quality import StatsSample
+from tests.plugin_cast import Cast
+
+pytestmark = [pytest.mark.integration, pytest.mark.django_db]
+
+CLEAN: dict[str, float] = {"packets_received": 50, "jitter_s": 0.002, "round_trip_time_s": 0.02}
+
+
+def call_make(cast: Cast, *, minutes: float = 10) -> tuple[Call, CallParticipant, CallParticipant]:
+    """An answered call that just ended, with Anna and her kitchen."""
+    ended = now() - timedelta(minutes=1)
+    home = cast.anna.household
+    with scopes_disabled():
+        call = Call.objects.create(
+            household=home,
+            device=cast.kitchen,
+            started_by=cast.anna.user,
+            state=CallState.ENDED,
+            outcome=CallOutcome.ANSWERED,
+            connected_at=ended - timedelta(minutes=minutes),
+            ended_at=ended,
+        )
+        anna, kitchen = (
+            CallParticipant.objects.create(household=home, call=call, role=role, display_name=name)
+            for role, name in ((ParticipantRole.CALLER, "Anna"), (ParticipantRole.CALLEE, "Kitchen speaker"))
+        )
+    return call, anna, kitchen
+
+
+def measure(
+    leg: CallParticipant,
+    measurer: Measurer,
+    seconds: int = 600,
+    *,
+    during: range = range(0),
+    other: Mapping[str, float] | None = None,
+) -> None:
+    """Clean seconds from the beginning of the call, with `other` values during some."""
+    samples = [
+        StatsSample.model_validate(CLEAN | (dict(other or {}) if second in during else {}))
+        for second in range(seconds)
+    ]
+    begin_at = leg.call.connected_at
+    assert begin_at is not None
+    with scopes_disabled():
+        samples_store(
+            leg=leg,
+            measurer=measurer,
+            started_at=begin_at,
+            samples=samples,
+            way=Way(codec="audio/opus", path="host relay udp"),
+        )
+
+
+def connection_of(call: Call) -> Connection:
+    with scope(household=call.household):
+        found = call_connection(call)
+    assert found is not None
+    return found
+
+
+def test_a_clean_call_was_very_good(cast: Cast) -> None:
+    call, anna, kitchen = call_make(cast)
+    for leg in (anna, kitchen):
+        measure(leg, Measurer.HUB)
+        measure(leg, Measurer.END)
+    assert connection_of(call).sentence == "Very good the whole time."
+
+
+def test_the_sentence_names_the_end_the_trouble_and_the_time(cast: Cast) -> None:
+    call, anna, kitchen = call_make(cast)
+    loss = {"packets_received": 40, "packets_lost": 10}
+    measure(anna, Measurer.HUB, during=range(240, 280), other=loss)
+    measure(kitchen, Measurer.HUB)
+    measure(kitchen, Measurer.END, during=range(240, 280), other=loss)  # a forwarded gap is heard there
+    found = connection_of(call)
+    assert found.sentence == "Good for 9 of 10 minutes; Anna's connection lost packets around 4:00."
+    by_name = {end.name: end for end in found.ends}
+    assert max(window.lost_percent or 0 for window in by_name["Kitchen speaker"].windows) == 0
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"round_trip_time_s": 1.2}, "was slow"),
+        ({"jitter_s": 0.4}, "was unsteady"),
+        ({"packets_received": 0, "jitter_s": 0.0}, "was gone"),
+    ],
+)
+def test_each_kind_of_trouble_has_its_words(cast: Cast, values: Mapping[str, float], words: str) -> None:
+    call, anna, kitchen = call_make(cast, minutes=1)
+    measure(anna, Measurer.HUB, 60)
+    measure(kitchen, Measurer.HUB, 60, during=range(30, 40), other=values)
+    sentence = connection_of(call).sentence
+    assert sentence == f"Good for 50 of 60 seconds; Kitchen speaker's connection {words} around 0:30."
+
+
+def test_a_bad_line_is_said_to_be_bad_again_and_again(cast: Cast) -> None:
+    call, anna, _ = call_make(cast)
+    measure(anna, Measurer.HUB, during=range(0, 600), other={"packets_lost": 20})
+    assert (
+        connection_of(call).sentence == "Weak the whole time; Anna's connection lost packets again and again."
+    )
+
+
+def test_the_curves_have_one_line_for_each_end_and_gaps_where_nothing_was_measured(cast: Cast) -> None:
+    call, anna, kitchen = call_make(cast, minutes=1)
+    measure(anna, Measurer.HUB, 60, during=range(30, 35), other={"packets_lost": 50})
+    measure(kitchen, Measurer.HUB, 20)
+    loss, jitter, round_trip = charts_of(connection_of(call))
+    assert (loss.title, loss.top) == ("Lost packets", "50 %")
+    by_name = {line.name: line for line in loss.lines}
+    assert by_name["Anna"].most == "50 %"
+    assert by_name["Anna"].d.count("H") == 12
+    assert by_name["Kitchen speaker"].d.count("H") == 4
+    assert " 0.0H" in by_name["Anna"].d  # the top
+    assert (jitter.top, round_trip.top) == ("20 ms", "100 ms")
+
+
+def test_a_call_without_measurements_shows_no_fold(cast: Cast, client: Client) -> None:
+    call, anna, _ = call_make(cast)
+    client.force_login(cast.anna.user)
+    page = reverse("calls:detail", args=[call.public_id])
+    assert "How the connection was" not in client.get(page).content.decode()
+    measure(anna, Measurer.HUB)
+    shown = client.get(page).content.decode()
+    assert "How the connection was" in shown
+    assert "Anna was connected through a relay, UDP, audio/opus." in shown
+    assert "Very good the whole time." in shown
+
+
+def test_while_a_call_lasts_its_page_waits_for_the_fold(cast: Cast, client: Client) -> None:
+    call, anna, _ = call_make(cast)
+    measure(anna, Measurer.HUB)
+    with scopes_disabled():
+        Call.objects.update(state=CallState.CONNECTED, ended_at=None)
+        assert LegStatistics.objects.count() == 10
+    client.force_login(cast.anna.user)
+    part = client.get(reverse("calls:connection", args=[call.public_id])).content.decode()
+    assert "hub:call_end" in part
+    assert "How the connection was" not in part
