@@ -11,11 +11,11 @@ from media.connection.peer import Peer
 from media.door import LegState
 from media.packets import MicPacket, signed16
 from media.recording.recorder import Recorder
-from media.sound.opus import OpusDecoder, Samples
 from media.sound.tracks import OutgoingTrack
 from media.stats import LegStats
 from media.supervise import Supervisor
 from protocol.messages import IceServer
+from sound.opus import OpusDecoder, Samples
 
 LOST_FOR_GOOD: Final = "The connection was lost and did not come back."
 _RTCP_LEAD_S: Final = 1.0

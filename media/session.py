@@ -11,7 +11,7 @@ from media.door import RecordingFile
 from media.leg import Leg
 from media.packets import MicPacket
 from media.recording.recorder import FileThread, Recorder, free_path
-from media.sound.opus import Samples
+from sound.opus import Samples
 
 log = structlog.get_logger(__name__)
 

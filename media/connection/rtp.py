@@ -19,8 +19,8 @@ from aiortc.rtp import RtpPacket
 
 from media.connection.line import RtpLine
 from media.packets import MicPacket
-from media.sound.opus import MAX_PACKET_BYTES
 from protocol.audio import SAMPLE_RATE_HZ
+from sound.opus import MAX_PACKET_BYTES
 
 _MAX_SOURCES: Final = 8  # a peer that keeps changing its SSRC may not fill our memory
 _MAX_PACKETS_PER_S: Final = 500  # the shortest Opus packets last 2.5 ms

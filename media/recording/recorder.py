@@ -18,9 +18,9 @@ import structlog
 from media.packets import MicPacket
 from media.recording.ogg import PRE_SKIP_SAMPLES, OggOpusWriter
 from media.recording.timeline import Reorderer, WallLine
-from media.sound.opus import packet_samples, silence_packets
 from media.supervise import log_failure
 from protocol.audio import SAMPLE_RATE_HZ
+from sound.opus import packet_samples, silence_packets
 
 log = structlog.get_logger(__name__)
 ResultT = TypeVar("ResultT")

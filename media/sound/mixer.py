@@ -6,8 +6,8 @@ from typing import Final, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from media.sound.opus import Samples
 from protocol.audio import FRAME_SAMPLES
+from sound.opus import Samples
 
 Floats = npt.NDArray[np.float32]
 Key = TypeVar("Key")

@@ -12,8 +12,8 @@ import numpy as np
 import structlog
 
 from media.sound.mixer import silence
-from media.sound.opus import Samples, mono_samples
 from protocol.audio import FRAME_SAMPLES, SAMPLE_RATE_HZ
+from sound.opus import Samples, mono_samples
 
 log = structlog.get_logger(__name__)
 

@@ -4,8 +4,8 @@ from typing import Final
 
 import numpy as np
 
-from media.sound.opus import Samples
 from protocol.audio import FRAME_SAMPLES, SAMPLE_RATE_HZ
+from sound.opus import Samples
 
 LEVEL_DB: Final = -12.0
 RAMP_SAMPLES: Final = SAMPLE_RATE_HZ // 20  # 50 ms, so that it does not click

@@ -11,11 +11,11 @@ import numpy as np
 
 from media.packets import MicPacket
 from media.sound.mixer import mix, silence
-from media.sound.opus import OpusEncoder, Samples
 from media.sound.player import ClipPlayer
 from media.sound.tone import Tone
 from media.supervise import Supervisor
 from protocol.audio import FRAME_MS, FRAME_SAMPLES
+from sound.opus import OpusEncoder, Samples
 
 FRAME_S: Final = FRAME_MS / 1000
 MAX_CLIPS: Final = 8

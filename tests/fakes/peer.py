@@ -19,9 +19,9 @@ from aiortc.mediastreams import MediaStreamError
 from av import AudioFrame, AudioResampler
 
 from media.connection.peer import PeerConnection
-from media.sound.opus import mono_samples
 from media.worker import MediaWorker
 from protocol.worker import LegCandidate, LegOffer
+from sound.opus import mono_samples
 from tests.fakes.door import FakeDoor
 
 Samples = npt.NDArray[np.int16]

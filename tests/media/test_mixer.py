@@ -5,9 +5,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from media.sound.mixer import FULL_SCALE, KNEE, gain, mix, mix_minus, silence, soft_clip
-from media.sound.opus import Samples
 from media.sound.tone import LEVEL_DB, RAMP_SAMPLES, Tone
 from protocol.audio import FRAME_SAMPLES
+from sound.opus import Samples
 
 pytestmark = pytest.mark.unit
 

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from media.recording.ogg import PRE_SKIP_SAMPLES, OggOpusWriter, ogg_crc
-from media.sound.opus import packet_samples
 from protocol.audio import FRAME_SAMPLES, OPUS_SILENCE
+from sound.opus import packet_samples
 
 pytestmark = pytest.mark.unit
 

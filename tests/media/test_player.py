@@ -4,8 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from media.sound.opus import Samples
 from media.sound.player import BUFFERED_FRAMES, ClipError, ClipPlayer
+from sound.opus import Samples
 from tests.fakes.peer import loudest_hz, write_tone
 
 pytestmark = pytest.mark.unit

@@ -12,8 +12,8 @@ import pytest
 
 from media.packets import MicPacket
 from media.recording.recorder import FileThread, Recorder, VoiceFile, free_path
-from media.sound.opus import OpusEncoder
 from protocol.audio import FRAME_SAMPLES
+from sound.opus import OpusEncoder
 from tests.fakes.peer import decoded, loudest_hz
 
 pytestmark = pytest.mark.unit

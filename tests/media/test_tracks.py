@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from media.packets import MicPacket
-from media.sound.opus import OpusDecoder, Samples
 from media.sound.player import ClipPlayer
 from media.sound.tracks import MAX_CLIPS, Inlet, OutgoingTrack
 from media.supervise import Supervisor
+from sound.opus import OpusDecoder, Samples
 from tests.fakes.peer import loudest_hz, write_tone
 
 pytestmark = pytest.mark.unit

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media.sound.opus import MAX_PACKET_SAMPLES, OpusDecoder, OpusEncoder, packet_samples, silence_packets
 from protocol.audio import FRAME_SAMPLES, OPUS_SILENCE
+from sound.opus import MAX_PACKET_SAMPLES, OpusDecoder, OpusEncoder, packet_samples, silence_packets
 
 pytestmark = pytest.mark.unit
 
