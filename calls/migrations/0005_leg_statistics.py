@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('calls', '0003_initial'),
+        ('calls', '0004_losses_and_invites'),
         ('households', '0003_household_key'),
     ]
 
