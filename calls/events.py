@@ -4,3 +4,4 @@ from django.dispatch import Signal
 
 recording_finalized = Signal()  # recording
 call_ended = Signal()  # call
+worker_died = Signal()  # worker_id; its process has ended, so nobody writes its files

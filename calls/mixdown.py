@@ -1,9 +1,10 @@
 """Several mono Ogg Opus files into one stereo file that every browser plays and seeks: AAC in MP4, index in front."""
 
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 
 import av
@@ -14,6 +15,7 @@ from common.files import folder_make_private
 
 SAMPLE_RATE_HZ = 48_000
 BLOCK = SAMPLE_RATE_HZ  # samples mixed at a time: memory does not grow with the call
+CUT_SAMPLES = 2 * SAMPLE_RATE_HZ
 PEAK_COUNT = 600
 BIT_RATE = 96_000
 Samples = NDArray[np.float32]
@@ -24,6 +26,7 @@ class Track:
     path: Path
     offset_s: float  # when it begins, from the beginning of the copy
     is_caller: bool
+    most_s: float | None = None  # what of it counts; None is all
 
 
 @dataclass(frozen=True)
@@ -33,15 +36,19 @@ class Mixdown:
     peaks: dict[str, list[float]]
 
 
-def mixdown(tracks: list[Track], target: Path) -> Mixdown:
-    """Caller left, everybody else right. Written beside its place and renamed. Raises av.FFmpegError."""
+def mixdown(tracks: list[Track], target: Path, *, length_s: float = 0.0) -> Mixdown:
+    """Caller left, everybody else right, with silence up to `length_s`. What lasts a little longer is cut there,
+    but never much: a clock that was set must not cost anybody's words.
+
+    Written beside its place and renamed. Raises av.FFmpegError.
+    """
     folder_make_private(target.parent)
     sources = [(track, _blocks(track)) for track in tracks]
     peaks: list[tuple[float, float]] = []
     with tempfile.NamedTemporaryFile(dir=target.parent, suffix=".m4a", delete=False) as file:
         scratch = Path(file.name)
     try:
-        sample_count = _encode(scratch, _mixed(sources), peaks)
+        sample_count = _encode(scratch, _fitted(_mixed(sources), round(length_s * SAMPLE_RATE_HZ)), peaks)
         scratch.replace(target)
     finally:
         scratch.unlink(missing_ok=True)
@@ -77,19 +84,57 @@ def _mixed(sources: list[tuple[Track, Iterator[Samples]]]) -> Iterator[Samples]:
             yield np.clip(block[:, :length], -1.0, 1.0)
 
 
+def _fitted(blocks: Iterator[Samples], length: int) -> Iterator[Samples]:
+    """`length` samples of stereo: filled up with silence, or cut where at most CUT_SAMPLES are beyond it."""
+    held: list[Samples] = []
+    count = 0
+    for block in blocks:
+        count += block.shape[1]
+        if count <= length:
+            yield block
+        elif count - length <= CUT_SAMPLES:
+            held.append(block)
+        else:
+            yield from held
+            held = []
+            yield block
+    over = max(0, count - length) if held else 0
+    if held:
+        yield np.concatenate(held, axis=1)[:, :-over]
+    while count < length:
+        block = np.zeros((2, min(BLOCK, length - count)), np.float32)
+        count += block.shape[1]
+        yield block
+
+
 def _blocks(track: Track) -> Iterator[Samples]:
     """Mono blocks of BLOCK samples (the last one shorter), with silence before the offset."""
-    rest: Samples = np.zeros(round(track.offset_s * SAMPLE_RATE_HZ), np.float32)
+    rest: Samples = np.zeros(0, np.float32)
+    for piece in chain(_silence(round(track.offset_s * SAMPLE_RATE_HZ)), _decoded(track)):
+        rest = np.concatenate([rest, piece])
+        while len(rest) >= BLOCK:
+            yield rest[:BLOCK]
+            rest = rest[BLOCK:]
+    if len(rest):
+        yield rest
+
+
+def _silence(length: int) -> Iterator[Samples]:
+    for start in range(0, length, BLOCK):
+        yield np.zeros(min(BLOCK, length - start), np.float32)
+
+
+def _decoded(track: Track) -> Iterator[Samples]:
+    left = sys.maxsize if track.most_s is None else round(track.most_s * SAMPLE_RATE_HZ)
     resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE_HZ)
     with av.open(str(track.path)) as container:
         for frame in container.decode(audio=0):
             for out in resampler.resample(frame):
-                rest = np.concatenate([rest, out.to_ndarray().reshape(-1)])
-            while len(rest) >= BLOCK:
-                yield rest[:BLOCK]
-                rest = rest[BLOCK:]
-    if len(rest):
-        yield rest
+                if left <= 0:
+                    return
+                piece = np.asarray(out.to_ndarray().reshape(-1)[:left], np.float32)
+                left -= len(piece)
+                yield piece
 
 
 def _encode(path: Path, blocks: Iterator[Samples], peaks: list[tuple[float, float]]) -> int:

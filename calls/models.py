@@ -23,6 +23,7 @@ class Call(HouseholdModel):
     )
     worker_id = models.CharField(max_length=64, blank=True)
     invite_id = models.CharField(max_length=64, blank=True)  # of the request that began it
+    worker_lost_at = models.DateTimeField(null=True, blank=True)  # since then it waits for another worker
     connected_at = models.DateTimeField(null=True, blank=True)
     accepted_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
@@ -35,7 +36,12 @@ class Call(HouseholdModel):
                 name="device_in_one_call",
             ),
         ]
-        indexes = [models.Index(fields=["household", "-created_at"])]
+        indexes = [
+            models.Index(fields=["household", "-created_at"]),
+            models.Index(
+                fields=["worker_id"], condition=~models.Q(state=CallState.ENDED), name="live_calls_by_worker"
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"call {self.public_id}"
@@ -87,16 +93,21 @@ class RecordingState(models.TextChoices):
 
 
 class Recording(HouseholdModel):
-    """One participant's Ogg Opus file, as the packets came."""
+    """One participant's Ogg Opus file, as the packets came; one for each worker that carried the call."""
 
-    participant = models.OneToOneField(CallParticipant, on_delete=models.CASCADE, related_name="recording")
+    participant = models.ForeignKey(CallParticipant, on_delete=models.CASCADE, related_name="recordings")
+    part = models.PositiveSmallIntegerField(default=1)  # in the order in which the files were opened
     call = models.ForeignKey(Call, on_delete=models.CASCADE, related_name="recordings")
     name = models.CharField(max_length=200, unique=True)  # path under RECORDINGS_ROOT
+    worker_id = models.CharField(max_length=64, blank=True)  # who writes it
     state = models.CharField(max_length=16, choices=RecordingState.choices, default=RecordingState.WRITING)
     started_at = models.DateTimeField(null=True, blank=True)  # of its first sample
     duration_s = models.FloatField(default=0)
     size_bytes = models.PositiveBigIntegerField(default=0)
     packets_lost = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["participant", "part"], name="recording_part_once")]
 
     def __str__(self) -> str:
         return self.name

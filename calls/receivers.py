@@ -4,10 +4,10 @@ from typing import Any
 
 from django.dispatch import receiver
 
-from calls.events import recording_finalized
+from calls.events import recording_finalized, worker_died
 from calls.models import Recording
 from calls.services import call_end_of_device
-from calls.tasks import listening_copy_create_task
+from calls.tasks import listening_copy_create_task, recordings_recover_task
 from common.tasks import delay_on_commit
 from devices.events import device_removed
 from devices.models import Device
@@ -16,6 +16,11 @@ from devices.models import Device
 @receiver(recording_finalized)
 def on_recording_finalized(recording: Recording, **_: Any) -> None:
     delay_on_commit(listening_copy_create_task, recording.call_id)
+
+
+@receiver(worker_died)
+def on_worker_died(worker_id: str, **_: Any) -> None:
+    delay_on_commit(recordings_recover_task, worker_id)
 
 
 @receiver(device_removed)

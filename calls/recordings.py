@@ -1,5 +1,7 @@
 """Recording rows, and the listening copy that is made of them."""
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from common.push import group_household, push_on_commit
 from protocol.messages import Transcription
 
 PART_SUFFIX = ".part"  # while the worker writes
+CLOCK_TRUST_S = 60.0
 
 
 def recording_path(name: str) -> Path:
@@ -29,12 +32,22 @@ def recording_name(participant: CallParticipant) -> str:
     return f"{call.household.public_id}/{call.public_id}/{participant.public_id}.ogg"
 
 
-def recording_start(*, participant: CallParticipant, name: str) -> Recording:
-    """The worker opened the file. The same file again, after a move, is the same row."""
-    recording, _ = Recording.objects.get_or_create(
-        participant=participant,
-        defaults={"household": participant.household, "call": participant.call, "name": name},
-    )
+def recording_start(
+    *, participant: CallParticipant, name: str, started_at_s: float, worker_id: str
+) -> Recording:
+    """The worker opened a file: the participant's next part. The same file again is the same row."""
+    with transaction.atomic():
+        parts = CallParticipant.objects.select_for_update().get(pk=participant.pk).recordings
+        recording, _ = parts.get_or_create(
+            name=name,
+            defaults={
+                "household": participant.household,
+                "call": participant.call,
+                "part": parts.count() + 1,
+                "started_at": datetime.fromtimestamp(started_at_s, tz=UTC),
+                "worker_id": worker_id,
+            },
+        )
     return recording
 
 
@@ -63,10 +76,11 @@ def recording_recover(*, recording: Recording) -> None:
     if partial.exists():
         partial.replace(path)
     duration_s = sound_duration_s(path) if path.exists() else 0.0
-    if duration_s and recording.call.connected_at:
+    started_at = recording.started_at or recording.call.connected_at
+    if duration_s and started_at:
         recording_finalize(
             recording=recording,
-            started_at_s=recording.call.connected_at.timestamp(),
+            started_at_s=started_at.timestamp(),
             duration_s=duration_s,
             size_bytes=path.stat().st_size,
             packets_lost=0,
@@ -77,27 +91,55 @@ def recording_recover(*, recording: Recording) -> None:
         )
 
 
+@dataclass(frozen=True)
+class Part:
+    """Where a recording lies on the call's clock, which begins with the first of them. `most_s`: what of it counts,
+    since while a call moves, two workers hear the same person; None is all."""
+
+    recording: Recording
+    offset_s: float
+    most_s: float | None
+
+
+def recording_parts(recordings: Iterable[Recording]) -> list[Part]:
+    """Those that have a beginning, in the order of time. Each lasts until its participant's next one begins."""
+    known = [(r.started_at, r) for r in recordings if r.started_at]
+    known.sort(key=lambda item: (item[0], item[1].part))
+    begins: dict[int, list[datetime]] = {}
+    for started_at, recording in known:
+        begins.setdefault(recording.participant_id, []).append(started_at)
+    parts = []
+    for started_at, recording in known:
+        following = begins[recording.participant_id][1:]
+        begins[recording.participant_id] = following
+        most_s = (following[0] - started_at).total_seconds() if following else None
+        parts.append(Part(recording, (started_at - known[0][0]).total_seconds(), most_s))
+    return parts
+
+
 def listening_copy_create(*, call: Call) -> ListeningCopy | None:
-    """Mix the finished recordings. None while one is still being written, or when there is none that can be read.
+    """Mix the finished recordings. None while the call goes on or one of them is still being written, or when
+    there is none that can be read.
 
     Raises av.FFmpegError where the fault is not with the recordings, as on a full disk.
     """
     recordings = list(Recording.objects.filter(call=call).select_related("participant"))
     finished = [r for r in recordings if r.state == RecordingState.FINISHED and r.started_at]
-    if not finished or any(r.state == RecordingState.WRITING for r in recordings):
+    if call.ended_at is None or not finished or any(r.state == RecordingState.WRITING for r in recordings):
         return None
-    start = min(r.started_at for r in finished if r.started_at)
+    parts = recording_parts(finished)
     tracks = [
         Track(
-            path=recording_path(r.name),
-            offset_s=(r.started_at - start).total_seconds() if r.started_at else 0.0,
-            is_caller=r.participant.role == ParticipantRole.CALLER,
+            path=recording_path(part.recording.name),
+            offset_s=part.offset_s,
+            is_caller=part.recording.participant.role == ParticipantRole.CALLER,
+            most_s=part.most_s,
         )
-        for r in finished
+        for part in parts
     ]
     name = f"{call.household.public_id}/{call.public_id}/listening.m4a"
     try:
-        result = mixdown(tracks, recording_path(name))
+        result = mixdown(tracks, recording_path(name), length_s=_length_s(call, parts[0]))
     except av.FFmpegError:
         if not _unreadable_mark(finished):
             raise
@@ -116,6 +158,14 @@ def listening_copy_create(*, call: Call) -> ListeningCopy | None:
         group_household(call.household.public_id), Transcription(call_id=call.public_id, text="", final=False)
     )
     return copy
+
+
+def _length_s(call: Call, first: Part) -> float:
+    """From the first sample to the end of the call; 0 where a clock was set meanwhile, so that nobody can say."""
+    if not call.connected_at or not first.recording.started_at:
+        return 0.0
+    late_s = (first.recording.started_at - call.connected_at).total_seconds()
+    return call.duration_s - late_s if abs(late_s) < CLOCK_TRUST_S else 0.0
 
 
 def _unreadable_mark(recordings: list[Recording]) -> int:

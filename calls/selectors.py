@@ -109,3 +109,26 @@ def recordings_left_open(limit: datetime) -> QuerySet[Recording]:
     return Recording.objects.filter(state=RecordingState.WRITING, call__ended_at__lt=limit).select_related(
         "call", "participant", "household"
     )
+
+
+def recordings_of_worker(worker_id: str) -> QuerySet[Recording]:
+    """Files that this worker opened and did not close."""
+    return Recording.objects.filter(state=RecordingState.WRITING, worker_id=worker_id).select_related(
+        "call", "participant", "household"
+    )
+
+
+def workers_with_calls() -> set[str]:
+    """Ids of the workers that live calls are with."""
+    return set(Call.objects.filter(state__in=LIVE_STATES).values_list("worker_id", flat=True).distinct())
+
+
+def calls_not_with(call_ids: list[str], *, worker_id: str) -> dict[str, bool]:
+    """Of these calls, those that this worker need not carry: True is over, False is with another worker."""
+    rows = Call.objects.filter(public_id__in=call_ids).values_list("public_id", "state", "worker_id")
+    found = {str(public_id): (state not in LIVE_STATES, holder) for public_id, state, holder in rows}
+    return {
+        call_id: found.get(call_id, (True, ""))[0]
+        for call_id in call_ids
+        if call_id not in found or found[call_id][0] or found[call_id][1] != worker_id
+    }

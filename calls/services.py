@@ -95,16 +95,23 @@ def call_leg_joined(*, leg: CallParticipant) -> None:
     _connect_if_joined(call)
 
 
-def call_leg_lost(*, leg: CallParticipant) -> None:
-    """Nothing comes from this end any more. Everybody hears it, and the microphones of the others close."""
+def call_leg_lost(*, leg: CallParticipant, worker_id: str) -> None:
+    """Nothing comes from this end any more. Everybody hears it, and the microphones of the others close.
+
+    Word of a worker that the call has left means only that the end has moved.
+    """
+    if leg.call.worker_id != worker_id:
+        return
     if CallParticipant.objects.filter(pk=leg.pk, lost_at=None).update(lost_at=now()):
         leg.call.refresh_from_db()
         if leg.call.is_live:
             call_tell(leg.call)
 
 
-def call_leg_left(*, leg: CallParticipant, reason: str) -> None:
-    """The worker gave this end up."""
+def call_leg_left(*, leg: CallParticipant, reason: str, worker_id: str) -> None:
+    """The worker gave this end up, as long as the call is with it."""
+    if leg.call.worker_id != worker_id:
+        return
     CallParticipant.objects.filter(pk=leg.pk, left_at=None).update(left_at=now())
     call_end(call=leg.call, reason=reason, by=leg)
 
@@ -168,8 +175,11 @@ def _connect_if_joined(call: Call) -> None:
 
 
 def _end(call: Call, *, outcome: CallOutcome, reason: str) -> None:
+    ended_at = (
+        call.worker_lost_at or now()
+    )  # without a worker nobody heard anything: that time is no part of it
     with transaction.atomic():
-        if not call_move(call, CallState.ENDED, outcome=outcome, reason=reason[:200], ended_at=now()):
+        if not call_move(call, CallState.ENDED, outcome=outcome, reason=reason[:200], ended_at=ended_at):
             return
         call_tell(
             call,

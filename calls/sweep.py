@@ -6,6 +6,7 @@ from django.conf import settings
 from django.core.cache import cache
 
 from calls.models import Call
+from calls.moves import REASON_NO_WORKER, WAIT, call_found, call_relocate, call_wait
 from calls.placement import worker_is_alive
 from calls.recordings import recording_recover
 from calls.selectors import calls_without_copy, recordings_left_open
@@ -13,6 +14,8 @@ from calls.services import call_fail, calls_live
 from common.clock import now
 from protocol.messages import CallOutcome, CallState
 
+# Leases that are missing because Redis lost its memory are back after one heartbeat.
+LEASE_GRACE = timedelta(seconds=3)
 # A worker that drains closes its files within this time.
 RECORDING_GRACE = timedelta(minutes=1)
 # A copy that the broker lost is asked for again after this time, until its call is so old that it will not work.
@@ -43,10 +46,27 @@ def copies_due() -> list[int]:
 def _ending(call: Call, moment: datetime) -> tuple[CallOutcome, str] | None:
     ring = timedelta(seconds=settings.RING_TIMEOUT_S)
     connect = timedelta(seconds=settings.CONNECT_TIMEOUT_S)
-    if call.worker_id and not worker_is_alive(call.worker_id):
-        return CallOutcome.FAILED, "The part of the hub that carries the audio stopped."
+    if call.worker_id and not _carried(call, moment):
+        return CallOutcome.FAILED, REASON_NO_WORKER
     if call.state in (CallState.CALLING, CallState.RINGING) and call.created_at + ring < moment:
         return CallOutcome.NO_ANSWER, f"{call.device.name} did not answer."
     if call.state == CallState.CONNECTING and call.accepted_at and call.accepted_at + connect < moment:
         return CallOutcome.FAILED, "No audio came through."
     return None
+
+
+def _carried(call: Call, moment: datetime) -> bool:
+    """False: its worker went away, no other one took the call, and the time to wait for one is over.
+
+    Workers notice such things themselves, and sooner; this is for when no worker is left.
+    """
+    if worker_is_alive(call.worker_id):
+        if call.worker_lost_at:
+            call_found(call=call)
+        return True
+    if call.worker_lost_at is None:
+        call_wait(call=call)
+        return True
+    if call.worker_lost_at + LEASE_GRACE > moment or call_relocate(call=call):
+        return True
+    return call.worker_lost_at + WAIT > moment

@@ -3,7 +3,8 @@
 from celery import shared_task
 
 from calls.models import Call
-from calls.recordings import listening_copy_create
+from calls.recordings import listening_copy_create, recording_recover
+from calls.selectors import recordings_of_worker
 from calls.sweep import calls_sweep, copies_due
 from common.tasks import delay_now
 
@@ -18,3 +19,10 @@ def calls_sweep_task() -> None:
 @shared_task
 def listening_copy_create_task(call_pk: int) -> None:
     listening_copy_create(call=Call.objects.select_related("household").get(pk=call_pk))
+
+
+@shared_task
+def recordings_recover_task(worker_id: str) -> None:
+    """What a dead worker left open. Those that this loses are found by the sweep, a minute after the call."""
+    for recording in recordings_of_worker(worker_id):
+        recording_recover(recording=recording)

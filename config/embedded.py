@@ -58,7 +58,7 @@ def embedded_start(
     `database_given` and `redis_given` default to the environment's DATABASE_URL and REDIS_URL.
     `durable=False` trades safety for speed, for tests. The servers write to
     `data_dir`/log. `lock` is what data_dir_lock gave, if the caller has it already.
-    Must be called from the main thread (see config.processes). Raises EmbeddedError.
+    Must be called from the main thread (see common.processes). Raises EmbeddedError.
     """
     servers = EmbeddedServers(
         database_url=database_given or given("DATABASE_URL"),

@@ -13,8 +13,8 @@ from pathlib import Path
 import psutil
 import psycopg
 
+from common.processes import before_exec, stop
 from config.errors import EmbeddedError
-from config.processes import before_exec, stop
 
 START_WITHIN_S = 60.0
 STOP_WITHIN_S = 3.0

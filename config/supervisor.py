@@ -1,7 +1,7 @@
 """Keeps the hub's processes running, with one log, and ends all of them when it ends.
 
 Every child is the leader of its own session, so Ctrl-C in the terminal reaches only the supervisor, and a whole
-family can be killed at once. Every child dies with the supervisor (config.processes).
+family can be killed at once. Every child dies with the supervisor (common.processes).
 """
 
 import asyncio
@@ -13,9 +13,9 @@ from asyncio.subprocess import Process
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Protocol
 
+from common.processes import before_exec
 from config.env import BASE_DIR
 from config.log_lines import LogLines
-from config.processes import before_exec
 from config.programs import Program
 
 BACKOFF_FIRST_S = 0.5

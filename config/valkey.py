@@ -11,8 +11,8 @@ from pathlib import Path
 
 import redis
 
+from common.processes import before_exec, stop
 from config.errors import EmbeddedError
-from config.processes import before_exec, stop
 
 START_WITHIN_S = 30.0
 STOP_WITHIN_S = 3.0

@@ -1,110 +1,55 @@
-"""`python -m media`: one media worker, from its lease in Redis to the last closed file."""
+"""`python -m media`: a parent and its media workers; with `--worker-id` one worker alone."""
 
 import argparse
-import asyncio
+import gc
 import logging
 import os
 import secrets
-import signal
 import socket
 import sys
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import django
-import structlog
 
-from media.connection.candidates import AddressRules, networks_read
-from media.supervise import Supervisor, log_failure
-from media.worker import MediaWorker
+from media import child
+from media.parent import Parent
 
-if TYPE_CHECKING:
-    from media.hub import HubLink
-
-log = structlog.get_logger(__name__)
-
-DRAIN_S: Final = 10.0
-LOAD_S: Final = 1.0
+LEAST_PROCESSES: Final = 2  # when one dies, its calls go on in the other at once
+MOST_PROCESSES: Final = 8
 
 
-def default_worker_id() -> str:
+def worker_id_make() -> str:
     """New for every process: commands for one that died must not reach its successor."""
     host = "".join(letter for letter in socket.gethostname() if letter.isascii() and letter.isalnum())
     return f"{host[:32] or 'worker'}-{secrets.token_hex(4)}"
+
+
+def processes_default() -> int:
+    """One for each core that this program may use, but never one alone."""
+    return min(max(len(os.sched_getaffinity(0)), LEAST_PROCESSES), MOST_PROCESSES)
 
 
 def parse_arguments(words: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m media", description="Carries the audio of the hub's calls."
     )
-    parser.add_argument("--worker-id", default=None, help="the name of this worker in Redis; new by default")
+    parser.add_argument(
+        "--processes", type=_count, default=processes_default(), help="workers; default: one for each core"
+    )
+    parser.add_argument(
+        "--capacity", type=_count, default=120, help="legs of one worker: two for each call; default: 120"
+    )
+    parser.add_argument(
+        "--worker-id", default=None, help="be one worker of this name, without a parent that watches it"
+    )
     return parser.parse_args(words)
 
 
-async def serve(worker_id: str, stop: asyncio.Event) -> None:
-    """Run until `stop` is set, then let calls end for at most 10 s, and always finish the files."""
-    from django.conf import settings
-
-    from media.hub import HubLink
-
-    async with HubLink(worker_id) as link:
-        worker = MediaWorker(
-            link.door,
-            recordings_root=settings.RECORDINGS_ROOT,
-            captures_root=settings.CAPTURES_ROOT,
-            addresses=AddressRules(
-                may_loopback=settings.MEDIA_MAY_LOOPBACK,
-                may_resolve_names=settings.LAN_MODE,
-                service_networks=networks_read(settings.SERVICE_NETWORKS),
-            ),
-        )
-        tasks = Supervisor("main")
-        tasks.spawn(_take_commands(link, worker), name="commands")
-        tasks.spawn(_report_load(link, worker), name="load")
-        log.info("media_worker_ready", worker_id=worker_id)
-        try:
-            await stop.wait()
-            stop.clear()
-            await _drain(worker, stop)
-        finally:
-            await worker.aclose()
-            await tasks.aclose()
-            log.info("media_worker_stopped", worker_id=worker_id)
-
-
-async def _drain(worker: MediaWorker, stop: asyncio.Event) -> None:
-    """Commands are still taken meanwhile. A second signal ends it at once."""
-    drain = asyncio.ensure_future(worker.drain(DRAIN_S))
-    impatient = asyncio.ensure_future(stop.wait())
-    await asyncio.wait({drain, impatient}, return_when=asyncio.FIRST_COMPLETED)
-    for task in (drain, impatient):
-        task.cancel()
-    await asyncio.gather(drain, impatient, return_exceptions=True)
-
-
-async def _take_commands(link: "HubLink", worker: MediaWorker) -> None:
-    while True:
-        try:
-            async for command in link.commands():
-                await worker.handle(command)
-                link.report_load(worker.leg_count)
-        except Exception as error:
-            # One unreadable command, or a broker that went away, must not end the calls that run.
-            log_failure("commands_interrupted", error)
-            await asyncio.sleep(LOAD_S)
-
-
-async def _report_load(link: "HubLink", worker: MediaWorker) -> None:
-    while True:
-        link.report_load(worker.leg_count)
-        await asyncio.sleep(LOAD_S)
-
-
-async def _main(worker_id: str) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    await serve(worker_id, stop)
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("at least 1")
+    return number
 
 
 def main(words: list[str]) -> int:
@@ -113,8 +58,27 @@ def main(words: list[str]) -> int:
     django.setup()
     for library in ("aiortc", "aioice"):  # their lesser messages hold addresses of people's networks
         logging.getLogger(library).setLevel(logging.WARNING)
-    asyncio.run(_main(arguments.worker_id or default_worker_id()))
-    return 0
+    if arguments.worker_id:
+        return child.run(arguments.worker_id, capacity=arguments.capacity)
+
+    from common.processes import die_with_parent
+
+    _preload()
+    parent = Parent(
+        count=arguments.processes,
+        new_id=worker_id_make,
+        run_child=lambda worker_id, wire: child.run(worker_id, capacity=arguments.capacity, wire=wire),
+        tie=die_with_parent,
+    )
+    return parent.run()
+
+
+def _preload() -> None:
+    """Load what a worker needs, so that a fork has it and shares its memory."""
+    import media.hub  # noqa: F401
+
+    gc.collect()
+    gc.freeze()
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
 """The worker's only door to Django: commands come in over the channel layer, news go to the services."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import structlog
@@ -18,8 +19,10 @@ from redis.exceptions import RedisError
 
 from calls.measurements import Way, quality_tell, samples_store
 from calls.models import CallParticipant, Measurer
-from calls.placement import HEARTBEAT_S, worker_goodbye, worker_heartbeat
+from calls.moves import calls_end, calls_move, calls_waiting_move, worker_dead
+from calls.placement import CAPACITY, HEARTBEAT_S, LeaseWatch, worker_goodbye, worker_heartbeat, worker_list
 from calls.recordings import recording_finalize, recording_start
+from calls.selectors import calls_not_with, workers_with_calls
 from calls.services import call_leg_joined, call_leg_left, call_leg_lost
 from common.push import apush_channel, group_worker
 from common.tasks import delay_now
@@ -33,37 +36,48 @@ from transcripts.tasks import capture_transcribe_task
 log = structlog.get_logger(__name__)
 # A restart of PostgreSQL takes seconds, and a lost "this end left" would keep a device busy for ever.
 NEWS_WAITS_S = (0.5, 1.0, 2.0, 4.0, 8.0)
+CHECK_ROWS_EVERY = 5  # looks at the leases
+T = TypeVar("T")
 
 
 class HubLink:
-    """`async with HubLink(id) as link`: a lease in Redis, and the commands for this worker."""
+    """`async with HubLink(id) as link`: a lease in Redis, the commands for this worker, and a look at the others."""
 
-    def __init__(self, worker_id: str) -> None:
+    def __init__(self, worker_id: str, *, capacity: int = CAPACITY) -> None:
         self.worker_id = worker_id
-        self.door = HubDoor()
+        self.door = HubDoor(worker_id)
+        self._capacity = capacity
         self._leg_count = 0
-        self._beat: asyncio.Task[None] | None = None
+        self._call_ids: tuple[str, ...] = ()
+        self._is_draining = False
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> "HubLink":
         self._layer = get_channel_layer()
         self._channel: str = await self._layer.new_channel()
         await self._layer.group_add(group_worker(self.worker_id), self._channel)
-        self._beat = asyncio.create_task(self._heartbeat(), name="heartbeat")
+        await self._renew()
+        self._tasks = [
+            asyncio.create_task(self._heartbeat(), name="heartbeat"),
+            asyncio.create_task(self._watch(), name="watch workers"),
+        ]
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._beat is not None:
-            self._beat.cancel()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         try:
             await self._layer.group_discard(group_worker(self.worker_id), self._channel)
             await asyncio.to_thread(worker_goodbye, worker_id=self.worker_id)
         except RedisError:
             log.warning("lease left to run out: Redis is away")
 
-    def report_load(self, leg_count: int) -> None:
-        self._leg_count = leg_count
+    def report(self, *, leg_count: int, call_ids: Iterable[str]) -> None:
+        """What the next heartbeat says."""
+        self._leg_count, self._call_ids = leg_count, tuple(call_ids)
 
     async def commands(self) -> AsyncIterator[WorkerCommand]:
         """Never ends; survives Redis going away."""
@@ -71,17 +85,74 @@ class HubLink:
             event = await self._layer.receive(self._channel)
             yield parse_command(event["text"])
 
+    # Other workers, and the end of this one
+
+    async def worker_dead(self, worker_id: str) -> None:
+        """The process of that worker has ended."""
+        await _tell(_worker_dead, worker_id)
+
+    async def drain(self) -> None:
+        """No new calls from now on."""
+        self._is_draining = True
+        await self._renew()
+
+    async def move_calls(self) -> None:
+        """To other workers, if there are any."""
+        await _tell(_calls_move, self.worker_id)
+
+    async def end_calls(self) -> None:
+        """Those that are left, with notice."""
+        await _tell(_calls_end, self.worker_id)
+
+    async def strays(self, call_ids: Iterable[str]) -> dict[str, bool]:
+        """Of these calls, those that are not this worker's: True has ended, False is with another worker."""
+        ids = list(call_ids)
+        if not ids:
+            return {}
+        try:
+            strays: dict[str, bool] = await database_sync_to_async(_strays)(ids, self.worker_id)
+        except DatabaseError:
+            return {}
+        return strays
+
+    async def _renew(self) -> None:
+        try:
+            await asyncio.to_thread(
+                worker_heartbeat,
+                worker_id=self.worker_id,
+                leg_count=self._leg_count,
+                capacity=self._capacity,
+                call_ids=self._call_ids,
+                is_draining=self._is_draining,
+            )
+        except RedisError:
+            log.warning("no heartbeat: Redis is away")
+
     async def _heartbeat(self) -> None:
         while True:
-            try:
-                await asyncio.to_thread(worker_heartbeat, worker_id=self.worker_id, leg_count=self._leg_count)
-            except RedisError:
-                log.warning("no heartbeat: Redis is away")
+            await asyncio.sleep(HEARTBEAT_S)
+            await self._renew()
+
+    async def _watch(self) -> None:
+        """Calls of a worker whose lease ran out, with the host that it ran on, move here or elsewhere."""
+        watch = LeaseWatch(self.worker_id)
+        looks = 0
+        while True:
+            if looks % CHECK_ROWS_EVERY == 0:
+                watch.expect(await _ask(workers_with_calls, set()))
+                await _ask(_calls_waiting_move, None)
+            looks += 1
+            for worker_id in watch.look(await asyncio.to_thread(_leases), time.monotonic()):
+                log.warning("media_worker_lost", worker_id=worker_id)
+                await _tell(_calls_move, worker_id)
             await asyncio.sleep(HEARTBEAT_S)
 
 
 class HubDoor:
     """media.door.Door over Django. News wait for a database that restarts; see NEWS_WAITS_S."""
+
+    def __init__(self, worker_id: str) -> None:
+        self._worker_id = worker_id
 
     async def answer(
         self, *, reply_channel: str, request_id: str | None, call_id: UUID | None, sdp: str
@@ -107,9 +178,9 @@ class HubDoor:
         if state is LegState.CONNECTED:
             await _tell(_leg_joined, participant_id)
         elif state is LegState.LOST:
-            await _tell(_leg_lost, participant_id)
+            await _tell(_leg_lost, participant_id, self._worker_id)
         elif state is LegState.CLOSED:
-            await _tell(_leg_left, participant_id, reason)
+            await _tell(_leg_left, participant_id, reason, self._worker_id)
 
     async def leg_measured(self, *, participant_id: UUID, measured: Measured) -> None:
         await _tell(_leg_measured, participant_id, measured)
@@ -117,11 +188,13 @@ class HubDoor:
     async def leg_judged(self, *, participant_id: UUID, judged: Judged) -> None:
         await _tell(_leg_judged, participant_id, judged)
 
-    async def recording_started(self, *, call_id: UUID, participant_id: UUID, name: str) -> None:
-        await _tell(_recording_started, participant_id, name)
+    async def recording_started(
+        self, *, call_id: UUID, participant_id: UUID, name: str, started_at_s: float
+    ) -> None:
+        await _tell(_recording_started, participant_id, name, started_at_s, self._worker_id)
 
     async def recording_finished(self, recording: RecordingFile) -> None:
-        await _tell(_recording_finished, recording)
+        await _tell(_recording_finished, recording, self._worker_id)
 
     async def capture_finished(
         self, *, reply_channel: str, request_id: str | None, path: Path, duration_s: float, language: str
@@ -145,7 +218,7 @@ async def _tell(function: Callable[..., None], *args: Any) -> None:
     for wait_s in (*NEWS_WAITS_S, None):
         try:
             await database_sync_to_async(run)()
-        except OperationalError:
+        except (OperationalError, RedisError):
             if wait_s is None:
                 log.exception("the hub could not be told", what=function.__name__)
                 return
@@ -155,6 +228,49 @@ async def _tell(function: Callable[..., None], *args: Any) -> None:
             return
         else:
             return
+
+
+async def _ask(function: Callable[[], T], otherwise: T) -> T:
+    """What it returns; `otherwise` while the database or Redis is away."""
+
+    def run() -> T:
+        with scopes_disabled():
+            return function()
+
+    try:
+        found: T = await database_sync_to_async(run)()
+    except (DatabaseError, RedisError):
+        return otherwise
+    return found
+
+
+def _leases() -> set[str] | None:
+    """Ids of the workers that hold one; None while Redis is away."""
+    try:
+        return {worker.worker_id for worker in worker_list()}
+    except RedisError:
+        return None
+
+
+def _worker_dead(worker_id: str) -> None:
+    worker_dead(worker_id=worker_id)
+
+
+def _calls_move(worker_id: str) -> None:
+    calls_move(worker_id=worker_id)
+
+
+def _calls_end(worker_id: str) -> None:
+    calls_end(worker_id=worker_id)
+
+
+def _calls_waiting_move() -> None:
+    calls_waiting_move()
+
+
+def _strays(call_ids: list[str], worker_id: str) -> dict[str, bool]:
+    with scopes_disabled():
+        return calls_not_with(call_ids, worker_id=worker_id)
 
 
 def _participant(public_id: UUID) -> CallParticipant:
@@ -167,12 +283,12 @@ def _leg_joined(public_id: UUID) -> None:
     call_leg_joined(leg=_participant(public_id))
 
 
-def _leg_lost(public_id: UUID) -> None:
-    call_leg_lost(leg=_participant(public_id))
+def _leg_lost(public_id: UUID, worker_id: str) -> None:
+    call_leg_lost(leg=_participant(public_id), worker_id=worker_id)
 
 
-def _leg_left(public_id: UUID, reason: str) -> None:
-    call_leg_left(leg=_participant(public_id), reason=reason)
+def _leg_left(public_id: UUID, reason: str, worker_id: str) -> None:
+    call_leg_left(leg=_participant(public_id), reason=reason, worker_id=worker_id)
 
 
 def _leg_measured(public_id: UUID, measured: Measured) -> None:
@@ -189,14 +305,22 @@ def _leg_judged(public_id: UUID, judged: Judged) -> None:
     quality_tell(leg=_participant(public_id), measurer=Measurer.HUB, bars=judged.bars, lost=judged.lost)
 
 
-def _recording_started(public_id: UUID, name: str) -> None:
-    recording_start(participant=_participant(public_id), name=name)
+def _recording_started(public_id: UUID, name: str, started_at_s: float, worker_id: str) -> None:
+    recording_start(
+        participant=_participant(public_id), name=name, started_at_s=started_at_s, worker_id=worker_id
+    )
 
 
-def _recording_finished(file: RecordingFile) -> None:
+def _recording_finished(file: RecordingFile, worker_id: str) -> None:
     # The news of its start may have been lost while the database was away.
+    recording = recording_start(
+        participant=_participant(file.participant_id),
+        name=file.name,
+        started_at_s=file.started_at_s,
+        worker_id=worker_id,
+    )
     recording_finalize(
-        recording=recording_start(participant=_participant(file.participant_id), name=file.name),
+        recording=recording,
         started_at_s=file.started_at_s,
         duration_s=file.duration_s,
         size_bytes=file.size_bytes,

@@ -129,6 +129,7 @@ class Outbox:
                     call_id=started.call_id,
                     participant_id=started.participant_id,
                     name=started.name,
+                    started_at_s=started.started_at_unix_s,
                 )
             )
 

@@ -21,6 +21,7 @@ class StartedRecording:
     call_id: UUID
     participant_id: UUID
     name: str
+    started_at_unix_s: float
     recorder: Recorder
 
 
@@ -120,7 +121,11 @@ class CallSession:
         leg.recording = Recorder(self._files, path, started_at_s=started_at_s)
         relative = path.relative_to(self._root.resolve()).as_posix()
         recording = StartedRecording(
-            call_id=self.call_id, participant_id=participant_id, name=relative, recorder=leg.recording
+            call_id=self.call_id,
+            participant_id=participant_id,
+            name=relative,
+            started_at_unix_s=self._started_at_unix_s,
+            recorder=leg.recording,
         )
         self._recordings[leg.leg_id] = recording
         return recording

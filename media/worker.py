@@ -85,6 +85,11 @@ class MediaWorker:
     def leg_count(self) -> int:
         return len(self._legs)
 
+    @property
+    def call_ids(self) -> list[str]:
+        """Of the calls that have a leg here."""
+        return [str(call_id) for call_id in self._sessions]
+
     def stats(self) -> dict[UUID, LegStats]:
         return {leg_id: leg.stats() for leg_id, leg in self._legs.items()}
 
@@ -99,12 +104,16 @@ class MediaWorker:
             self._release(key)
 
     async def drain(self, timeout_s: float) -> None:
-        """Take no new legs and wait until the present ones have gone, at most `timeout_s`."""
+        """Take no new calls and wait until the present legs have gone, at most `timeout_s`."""
         self._draining = True
         try:
             await asyncio.wait_for(self._empty.wait(), timeout_s)
         except TimeoutError:
             log.warning("drain_timed_out", leg_count=self.leg_count)
+
+    async def close_call(self, call_id: str) -> None:
+        """As the command does. Nothing for a call that is not here."""
+        await self.handle(CallClose(call_id=UUID(call_id)))
 
     async def aclose(self) -> None:
         """Close all legs and finish all files. The second caller waits for the first."""
@@ -164,7 +173,7 @@ class MediaWorker:
                 await self._capture_stop(leg, command)
 
     async def _offer(self, command: LegOffer) -> None:
-        if self._draining:
+        if self._draining and command.call_id not in self._sessions:
             self._outbox.refuse(command, ErrorCode.NO_WORKER, "The media worker is stopping. Connect again.")
             return
         leg = self._legs.get(command.leg_id)

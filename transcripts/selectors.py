@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from calls.models import Call, ParticipantRole, Recording, RecordingState
+from calls.recordings import recording_parts
 from transcripts.models import Transcript, TranscriptSegment, TranscriptState
 
 
@@ -68,15 +69,16 @@ def conversation_get(call: Call) -> Conversation:
 
 
 def _turns(transcripts: list[Transcript]) -> list[Turn]:
-    starts = [t.recording.started_at for t in transcripts if t.recording.started_at]
-    first = min(starts) if starts else None
+    parts = {part.recording.pk: part for part in recording_parts(t.recording for t in transcripts)}
     spoken: list[tuple[float, Transcript, TranscriptSegment]] = []
     by_key = {t.pk: t for t in transcripts}
     for segment in TranscriptSegment.objects.filter(transcript__in=transcripts):
         transcript = by_key[segment.transcript_id]
-        begun = transcript.recording.started_at
-        offset = (begun - first).total_seconds() if begun and first else 0.0
-        spoken.append((segment.start_s + offset, transcript, segment))
+        part = parts.get(transcript.recording_id)
+        if part is None:
+            spoken.append((segment.start_s, transcript, segment))
+        elif part.most_s is None or segment.start_s < part.most_s:
+            spoken.append((segment.start_s + part.offset_s, transcript, segment))
     spoken.sort(key=lambda item: (item[0], item[2].pk))
     turns: list[Turn] = []
     for start, transcript, segment in spoken:

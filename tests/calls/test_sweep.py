@@ -9,10 +9,11 @@ from django.db import IntegrityError
 from django_scopes import scopes_disabled
 
 from calls.models import Call, CallParticipant, Recording, RecordingState
+from calls.moves import REASON_NO_WORKER, WAIT
 from calls.placement import worker_goodbye, worker_heartbeat
 from calls.recordings import recording_path
 from calls.services import call_accept, call_end, call_leg_joined, call_ring, call_start
-from calls.sweep import calls_sweep
+from calls.sweep import LEASE_GRACE, calls_sweep
 from common.clock import now
 from common.errors import DeviceBusy, Unavailable
 from common.files import folder_make_private
@@ -63,11 +64,34 @@ def test_an_accepted_call_without_audio_ends_as_failed(call: Call, settings: Laz
     assert (call.outcome, call.reason) == (CallOutcome.FAILED, "No audio came through.")
 
 
-def test_a_call_whose_worker_is_gone_ends(call: Call) -> None:
+def test_a_call_whose_worker_is_gone_waits_for_another_and_then_ends(call: Call) -> None:
     worker_goodbye(worker_id="w")
+    assert calls_sweep() == 0
+    lost_at = now() - WAIT - timedelta(seconds=1)
+    Call.objects.filter(pk=call.pk).update(worker_lost_at=lost_at)
     assert calls_sweep() == 1
     call.refresh_from_db()
-    assert call.outcome == CallOutcome.FAILED
+    assert (call.outcome, call.reason, call.ended_at) == (CallOutcome.FAILED, REASON_NO_WORKER, lost_at)
+
+
+def test_a_call_whose_worker_was_only_away_from_redis_goes_on(call: Call) -> None:
+    worker_goodbye(worker_id="w")
+    calls_sweep()
+    worker_heartbeat(worker_id="w", leg_count=2)
+    assert calls_sweep() == 0
+    call.refresh_from_db()
+    assert (call.is_live, call.worker_id, call.worker_lost_at) == (True, "w", None)
+
+
+def test_a_call_that_no_worker_noticed_moves_to_one_that_lives(call: Call) -> None:
+    worker_goodbye(worker_id="w")
+    worker_heartbeat(worker_id="x", leg_count=0)
+    assert calls_sweep() == 0
+    Call.objects.filter(pk=call.pk).update(worker_lost_at=now() - LEASE_GRACE)
+    assert calls_sweep() == 0
+    call.refresh_from_db()
+    assert (call.worker_id, call.worker_lost_at) == ("x", None)
+    worker_goodbye(worker_id="x")
 
 
 def test_a_call_in_full_swing_is_left_alone(call: Call) -> None:

@@ -63,8 +63,11 @@ class FakeDoor:
     async def leg_judged(self, *, participant_id: UUID, judged: Judged) -> None:
         self._tell("leg_judged", participant_id=participant_id, judged=judged)
 
-    async def recording_started(self, *, call_id: UUID, participant_id: UUID, name: str) -> None:
-        self._tell("recording_started", call_id=call_id, participant_id=participant_id, recording=name)
+    async def recording_started(
+        self, *, call_id: UUID, participant_id: UUID, name: str, started_at_s: float
+    ) -> None:
+        values = {"call_id": call_id, "participant_id": participant_id, "started_at_s": started_at_s}
+        self._tell("recording_started", **values, recording=name)
 
     async def recording_finished(self, recording: RecordingFile) -> None:
         self._tell("recording_finished", recording=recording)

@@ -53,17 +53,19 @@ def file_of(leg: CallParticipant) -> RecordingFile:
 
 async def test_a_recording_whose_beginning_nobody_heard_of_is_kept(cast: Cast) -> None:
     leg = await leg_make(cast)
-    await HubDoor().recording_finished(file_of(leg))
+    await HubDoor("fake-worker").recording_finished(file_of(leg))
     recording = await Recording.objects.aget()
     assert (recording.name, recording.state) == ("h/c/p.ogg", RecordingState.FINISHED)
 
 
 async def test_news_of_a_participant_that_is_gone_are_no_error(cast: Cast) -> None:
     nobody = uuid.uuid4()
-    await HubDoor().leg_state(
+    await HubDoor("fake-worker").leg_state(
         leg_id=nobody, call_id=nobody, participant_id=nobody, state=LegState.CLOSED, reason=""
     )
-    await HubDoor().recording_started(call_id=nobody, participant_id=nobody, name="x.ogg")
+    await HubDoor("fake-worker").recording_started(
+        call_id=nobody, participant_id=nobody, name="x.ogg", started_at_s=1.0
+    )
     assert await Recording.objects.acount() == 0
 
 
@@ -87,7 +89,7 @@ async def test_that_an_end_left_is_told_again_when_the_database_is_back(
     leg = await leg_make(cast)
     monkeypatch.setattr(hub, "NEWS_WAITS_S", (0.0, 0.0))
     monkeypatch.setattr(hub, "_leg_left", refusing(2, hub._leg_left))
-    await HubDoor().leg_state(
+    await HubDoor("fake-worker").leg_state(
         leg_id=leg.public_id, call_id=leg.call.public_id, participant_id=leg.public_id, state=LegState.CLOSED
     )
     call = await Call.objects.aget()
@@ -111,7 +113,7 @@ async def test_speech_that_nobody_can_write_down_is_refused_and_its_file_removed
     monkeypatch.setattr(hub, "apush_channel", hear)
     file = tmp_path / "said.opus"
     file.write_bytes(b"x")
-    await HubDoor().capture_finished(
+    await HubDoor("fake-worker").capture_finished(
         reply_channel="c", request_id="7", path=file, duration_s=1.0, language="de"
     )
     [(channel, error)] = said

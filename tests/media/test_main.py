@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -10,7 +10,8 @@ from uuid import uuid4
 
 import pytest
 
-from media.__main__ import default_worker_id, serve
+from media.__main__ import worker_id_make
+from media.child import serve
 from protocol.worker import LegOffer, ToneStart, WorkerCommand
 from tests.fakes.door import FakeDoor
 
@@ -22,10 +23,11 @@ class FakeLink:
 
     made: "FakeLink"
 
-    def __init__(self, worker_id: str) -> None:
+    def __init__(self, worker_id: str, *, capacity: int) -> None:
         self.worker_id, self.door, self.load = worker_id, FakeDoor(), -1
         self.inbox: asyncio.Queue[WorkerCommand | Exception] = asyncio.Queue()
         self.left = asyncio.Event()
+        self.said: list[str] = []
         FakeLink.made = self
 
     async def __aenter__(self) -> "FakeLink":
@@ -41,8 +43,20 @@ class FakeLink:
                 raise command
             yield command
 
-    def report_load(self, leg_count: int) -> None:
+    def report(self, *, leg_count: int, call_ids: Iterable[str]) -> None:
         self.load = leg_count
+
+    async def drain(self) -> None:
+        self.said.append("drain")
+
+    async def move_calls(self) -> None:
+        self.said.append("move")
+
+    async def end_calls(self) -> None:
+        self.said.append("end")
+
+    async def strays(self, call_ids: Iterable[str]) -> dict[str, bool]:
+        return {}
 
 
 @pytest.fixture
@@ -56,7 +70,7 @@ def hub(monkeypatch: pytest.MonkeyPatch, settings: Any, tmp_path: Path) -> None:
 @pytest.mark.usefixtures("hub")
 async def test_it_takes_commands_survives_a_broken_one_and_stops() -> None:
     stop = asyncio.Event()
-    running = asyncio.create_task(serve("w-1", stop))
+    running = asyncio.create_task(serve("w-1", stop, capacity=4))
     await asyncio.sleep(0.05)
     link = FakeLink.made
     link.inbox.put_nowait(ValueError("unreadable"))
@@ -74,7 +88,7 @@ async def test_a_second_signal_does_not_wait_for_the_calls() -> None:
     from tests.fakes.peer import RealPeer
 
     stop = asyncio.Event()
-    running = asyncio.create_task(serve("w-2", stop))
+    running = asyncio.create_task(serve("w-2", stop, capacity=4))
     await asyncio.sleep(0.05)
     link = FakeLink.made
     peer = RealPeer(None, link.door)  # type: ignore[arg-type]
@@ -91,6 +105,6 @@ async def test_a_second_signal_does_not_wait_for_the_calls() -> None:
 
 
 def test_every_process_has_a_name_of_its_own_that_a_group_may_carry() -> None:
-    names = {default_worker_id() for _ in range(50)}
+    names = {worker_id_make() for _ in range(50)}
     assert len(names) == 50
     assert all(name.replace("-", "").isalnum() and len(name) < 60 for name in names)

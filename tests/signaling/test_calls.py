@@ -208,7 +208,7 @@ async def test_a_leg_that_the_worker_gives_up_ends_the_call_with_the_reason(cast
                 leg = CallParticipant.objects.select_related("call__device", "call__household").filter(
                     call__public_id=call_id, role="callee"
                 )
-                call_leg_left(leg=leg.get(), reason="The connection was lost.")
+                call_leg_left(leg=leg.get(), reason="The connection was lost.", worker_id="fake-worker")
 
         await sync_to_async(give_up)()
         end = await page.hear("call_end")

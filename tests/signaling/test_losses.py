@@ -31,7 +31,7 @@ async def _legs_say(call_id: str, role: str, *, is_lost: bool) -> None:
             legs = CallParticipant.objects.select_related("call__device", "call__household")
             leg = legs.get(call__public_id=call_id, role=role)
             if is_lost:
-                call_leg_lost(leg=leg)
+                call_leg_lost(leg=leg, worker_id="fake-worker")
             else:
                 call_leg_joined(leg=leg)
 

@@ -36,7 +36,11 @@ def no_scope() -> Iterator[None]:
 def call(cast: Cast) -> Call:
     """A call in which Anna asks and the kitchen answers two seconds later."""
     call = Call.objects.create(
-        household=cast.anna.household, device=cast.kitchen, started_by=cast.anna.user, state="ended"
+        household=cast.anna.household,
+        device=cast.kitchen,
+        started_by=cast.anna.user,
+        state="ended",
+        ended_at=now(),
     )
     for role, name, text, offset in (
         ("caller", "Anna", "Please open the curtains on Thursday.", 0.0),

@@ -1,0 +1,91 @@
+"""A call goes on with another media worker: its own died, hangs, drains, or lost its lease.
+
+Whoever notices may ask for the move, also several at once: it is a conditional update of the row, so one wins.
+"""
+
+from datetime import timedelta
+
+from django.db import transaction
+
+from calls.events import worker_died
+from calls.models import Call
+from calls.placement import worker_choose, worker_goodbye, worker_is_alive
+from calls.services import call_fail
+from calls.state import LIVE_STATES
+from common.clock import now
+from common.errors import Unavailable
+from common.push import group_device, group_household, push_on_commit
+from protocol.messages import CallMoved, CallOutcome
+
+# A worker that its parent starts again is back within two seconds, a restarted container within some more.
+WAIT = timedelta(seconds=8)
+REASON_NO_WORKER = "The part of the hub that carries the audio stopped."
+REASON_DRAINED = "The hub is being restarted."
+
+
+def worker_dead(*, worker_id: str) -> None:
+    """Its process has ended: its calls move, its files are closed. Raises redis.RedisError."""
+    worker_goodbye(worker_id=worker_id)
+    for call in calls_move(worker_id=worker_id):
+        call_wait(call=call)
+    worker_died.send(sender=Call, worker_id=worker_id)
+
+
+def calls_move(*, worker_id: str) -> list[Call]:
+    """Give every call of this worker to another one. Returns those for which there is none."""
+    return [call for call in _calls_of(worker_id) if not call_relocate(call=call)]
+
+
+def call_relocate(*, call: Call) -> bool:
+    """False: there is no other worker. True also where somebody else was quicker, or the call ended."""
+    source = call.worker_id
+    rows = Call.objects.filter(pk=call.pk, worker_id=source, state__in=LIVE_STATES)
+    try:
+        target = worker_choose(besides=source)
+    except Unavailable:
+        return False
+    with transaction.atomic():
+        if rows.update(worker_id=target, worker_lost_at=None):
+            _tell(call)
+    return True
+
+
+def call_wait(*, call: Call) -> None:
+    """Nobody carries it now. Once: the time of the first word counts."""
+    Call.objects.filter(
+        pk=call.pk, worker_id=call.worker_id, state__in=LIVE_STATES, worker_lost_at=None
+    ).update(worker_lost_at=now())
+
+
+def calls_waiting_move() -> None:
+    """A worker is here now: it takes the calls that wait for one. Raises redis.RedisError."""
+    waiting = Call.objects.filter(state__in=LIVE_STATES, worker_lost_at__isnull=False)
+    for call in waiting.select_related("device", "household"):
+        if worker_is_alive(call.worker_id):
+            call_found(call=call)
+        else:
+            call_relocate(call=call)
+
+
+def call_found(*, call: Call) -> None:
+    """Its worker was away from Redis only."""
+    Call.objects.filter(pk=call.pk, worker_id=call.worker_id).update(worker_lost_at=None)
+
+
+def calls_end(*, worker_id: str) -> None:
+    """The worker stops and nobody took its calls over: everybody in them is told why they end."""
+    for call in _calls_of(worker_id):
+        call_fail(call=call, outcome=CallOutcome.FAILED, reason=REASON_DRAINED)
+
+
+def _calls_of(worker_id: str) -> "list[Call]":
+    calls = Call.objects.filter(worker_id=worker_id, state__in=LIVE_STATES)
+    return list(calls.select_related("device", "household"))
+
+
+def _tell(call: Call) -> None:
+    """Both ends make a new offer. A device that has not answered yet has nothing to move."""
+    message = CallMoved(call_id=call.public_id)
+    push_on_commit(group_household(call.household.public_id), message)
+    if call.accepted_at:
+        push_on_commit(group_device(call.device.public_id), message)

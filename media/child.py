@@ -1,0 +1,160 @@
+"""One worker process, from its lease in Redis to the last closed file."""
+
+import asyncio
+import socket
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from media.connection.candidates import AddressRules, networks_read
+from media.parent import BEAT, STOP_SIGNALS
+from media.supervise import Supervisor, log_failure
+from media.worker import MediaWorker
+
+if TYPE_CHECKING:
+    from media.hub import HubLink
+
+log = structlog.get_logger(__name__)
+
+BEAT_S: Final = 0.25
+REPORT_S: Final = 1.0
+RETRY_S: Final = 1.0
+DRAIN_S: Final = 60.0
+STRAYS_EVERY_S: Final = 2.0
+MOVED_GRACE_S: Final = (
+    10.0  # both ends have made their new connection by then, or notice that this one is gone
+)
+
+
+def run(worker_id: str, *, capacity: int, wire: socket.socket | None = None) -> int:
+    """Until a signal. `wire` leads to the parent, where there is one. Returns the exit status."""
+    asyncio.run(_main(worker_id, capacity, wire))
+    return 0
+
+
+async def _main(worker_id: str, capacity: int, wire: socket.socket | None) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in STOP_SIGNALS:
+        loop.add_signal_handler(number, stop.set)
+    await serve(worker_id, stop, capacity=capacity, wire=wire)
+
+
+async def serve(
+    worker_id: str, stop: asyncio.Event, *, capacity: int, wire: socket.socket | None = None
+) -> None:
+    """Run until `stop` is set, drain, and always finish the files."""
+    from django.conf import settings
+
+    from media.hub import HubLink
+
+    tasks = Supervisor("main")
+    if wire is not None:
+        tasks.spawn(_beat(wire), name="beat")  # first: a hub that does not answer is no reason to be killed
+    try:
+        async with HubLink(worker_id, capacity=capacity) as link:
+            worker = MediaWorker(
+                link.door,
+                recordings_root=settings.RECORDINGS_ROOT,
+                captures_root=settings.CAPTURES_ROOT,
+                addresses=AddressRules(
+                    may_loopback=settings.MEDIA_MAY_LOOPBACK,
+                    may_resolve_names=settings.LAN_MODE,
+                    service_networks=networks_read(settings.SERVICE_NETWORKS),
+                ),
+            )
+            tasks.spawn(_take_commands(link, worker), name="commands")
+            tasks.spawn(_report(link, worker), name="report")
+            tasks.spawn(_end_strays(link, worker), name="strays")
+            if wire is not None:
+                tasks.spawn(_hear_of_the_dead(link, wire), name="dead")
+            log.info("media_worker_ready", worker_id=worker_id)
+            try:
+                await stop.wait()
+                stop.clear()
+                await _drain(link, worker, stop)
+            finally:
+                await worker.aclose()
+                await tasks.aclose()
+    finally:
+        await tasks.aclose()
+        log.info("media_worker_stopped", worker_id=worker_id)
+
+
+# The parent
+
+
+async def _beat(wire: socket.socket) -> None:
+    """This loop turns: that is all that it says."""
+    wire.setblocking(False)
+    while True:
+        try:
+            wire.send(BEAT)
+        except BlockingIOError:  # a parent that was stopped does not read; it will
+            log.debug("beat_not_read")
+        await asyncio.sleep(BEAT_S)
+
+
+async def _hear_of_the_dead(link: "HubLink", wire: socket.socket) -> None:
+    """The parent says which of its workers have ended; their calls move at once."""
+    reader, writer = await asyncio.open_unix_connection(sock=wire.dup())
+    try:
+        while line := await reader.readline():
+            await link.worker_dead(line.decode().strip())
+    finally:
+        writer.close()
+
+
+# The hub
+
+
+async def _take_commands(link: "HubLink", worker: MediaWorker) -> None:
+    while True:
+        try:
+            async for command in link.commands():
+                await worker.handle(command)
+                link.report(leg_count=worker.leg_count, call_ids=worker.call_ids)
+        except Exception as error:
+            # One unreadable command, or a broker that went away, must not end the calls that run.
+            log_failure("commands_interrupted", error)
+            await asyncio.sleep(RETRY_S)
+
+
+async def _report(link: "HubLink", worker: MediaWorker) -> None:
+    while True:
+        link.report(leg_count=worker.leg_count, call_ids=worker.call_ids)
+        await asyncio.sleep(REPORT_S)
+
+
+async def _end_strays(link: "HubLink", worker: MediaWorker) -> None:
+    """End what the hub believes ended, or elsewhere: a command to close may have been lost with Redis."""
+    moved_s: dict[str, float] = {}
+    while True:
+        await asyncio.sleep(STRAYS_EVERY_S)
+        strays = await link.strays(worker.call_ids)
+        moved_s = {
+            call: moved_s.get(call, 0.0) + STRAYS_EVERY_S for call, ended in strays.items() if not ended
+        }
+        for call_id, has_ended in strays.items():
+            if has_ended or moved_s[call_id] > MOVED_GRACE_S:
+                await worker.close_call(call_id)
+
+
+async def _drain(link: "HubLink", worker: MediaWorker, stop: asyncio.Event) -> None:
+    """Commands are still taken meanwhile. A second signal ends it at once; nobody's call ends without notice."""
+    await link.drain()
+    drain = asyncio.ensure_future(worker.drain(DRAIN_S))
+    impatient = asyncio.ensure_future(stop.wait())
+    move = asyncio.ensure_future(_move_calls(link))
+    await asyncio.wait({drain, impatient}, return_when=asyncio.FIRST_COMPLETED)
+    for task in (drain, impatient, move):
+        task.cancel()
+    await asyncio.gather(drain, impatient, move, return_exceptions=True)
+    await link.end_calls()
+
+
+async def _move_calls(link: "HubLink") -> None:
+    """To other workers, as soon as there are any."""
+    while True:
+        await link.move_calls()
+        await asyncio.sleep(RETRY_S)
