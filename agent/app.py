@@ -18,6 +18,7 @@ from agent.config import AgentConfig
 from agent.enroll import Enroller
 from agent.errors import AgentError
 from agent.files import make_private_dir
+from agent.ice import IceSource
 from agent.identity import Identity
 from agent.journal import Journal
 from agent.link import Link
@@ -71,6 +72,7 @@ class Agent:
         parts = MediaParts(
             identity=self.identity,
             link=self.link,
+            ice=IceSource(self.link),
             microphone=make_microphone(config.microphone),
             playout=self.playout,
             timings=config.timings,
@@ -145,7 +147,6 @@ class Agent:
         await self.phone.accept()
 
     def _on_online(self, ack: HelloAck) -> None:
-        self.phone.ice_servers = ack.ice_servers
         self.online.set()
 
     def _on_offline(self) -> None:

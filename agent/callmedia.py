@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -14,13 +14,14 @@ from agent.backoff import Backoff
 from agent.capture import Capture
 from agent.config import Timings
 from agent.errors import AgentError, RequestRefusedError
+from agent.ice import IceSource
 from agent.identity import Identity
 from agent.link import Link
 from agent.measuring import Report
 from agent.peer import Peer, PeerError
 from agent.playout import Playout
 from protocol.errors import ErrorCode
-from protocol.messages import IceServer, WebrtcAnswer, WebrtcOffer
+from protocol.messages import WebrtcAnswer, WebrtcOffer
 
 log = structlog.get_logger(__name__)
 
@@ -34,6 +35,7 @@ class MediaParts:
 
     identity: Identity
     link: Link
+    ice: IceSource
     microphone: Microphone
     playout: Playout
     timings: Timings
@@ -47,10 +49,9 @@ class CallMedia:
         parts: MediaParts,
         *,
         call_id: UUID,
-        ice_servers: Sequence[IceServer],
         on_lost: Callable[[str], Awaitable[None]],
     ) -> None:
-        self._parts, self._call_id, self._ice_servers, self._on_lost = parts, call_id, ice_servers, on_lost
+        self._parts, self._call_id, self._on_lost = parts, call_id, on_lost
         self._capture = Capture(parts.microphone)
         self._peer: Peer | None = None
         self._report = Report()
@@ -127,7 +128,7 @@ class CallMedia:
         peer = Peer(
             key=parts.identity.private_key,
             certificate=parts.identity.certificate,
-            ice_servers=self._ice_servers,
+            ice=await parts.ice.get(self._call_id),
             track=self._capture.new_track(),
             on_samples=self._on_samples,
         )
@@ -138,6 +139,7 @@ class CallMedia:
             await peer.accept_answer(answer.sdp)
             await peer.wait_connected(parts.timings.connect_timeout_s)
         except BaseException:
+            parts.ice.forget()
             await peer.close()
             raise
         old, self._peer = self._peer, peer

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -21,7 +20,6 @@ from protocol.messages import (
     CallRinging,
     CallState,
     CallStateMessage,
-    IceServer,
 )
 
 log = structlog.get_logger(__name__)
@@ -47,7 +45,6 @@ class Phone:
         self._link, self._playout = parts.link, parts.playout
         self._call: _Call | None = None
         self._over: deque[UUID] = deque(maxlen=_REMEMBERED_CALLS)
-        self.ice_servers: Sequence[IceServer] = ()
 
     @property
     def is_accepted(self) -> bool:
@@ -171,7 +168,7 @@ class Phone:
         async def lost(reason: str) -> None:
             await self._hang_up(call, reason)
 
-        return CallMedia(self._parts, call_id=call.call_id, ice_servers=self.ice_servers, on_lost=lost)
+        return CallMedia(self._parts, call_id=call.call_id, on_lost=lost)
 
     async def _rejoin(self, call_id: UUID) -> None:
         self._call = call = _Call(call_id, UNKNOWN_CALLER)

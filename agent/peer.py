@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import structlog
 from aiortc import (
@@ -11,6 +12,7 @@ from aiortc import (
     RTCCertificate,
     RTCConfiguration,
     RTCIceServer,
+    RTCIceTransportPolicy,
     RTCPeerConnection,
     RTCRtpSender,
     RTCSessionDescription,
@@ -24,7 +26,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from agent.audio import Samples, mono
 from agent.errors import AgentError
 from agent.measuring import Counters, peak
-from protocol.messages import IceServer
+from protocol.messages import IceServer, IceTransportPolicy
 from protocol.quality import StatsSample
 
 log = structlog.get_logger(__name__)
@@ -34,6 +36,14 @@ _ICE_CHECK_S = 0.05
 
 class PeerError(AgentError):
     """The connection for the sound could not be made."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class IceConfiguration:
+    """At most one STUN and one TURN server, and whether only the relay may be used."""
+
+    servers: Sequence[IceServer] = ()
+    policy: IceTransportPolicy = IceTransportPolicy.ALL
 
 
 class EnrolledPeerConnection(RTCPeerConnection):
@@ -59,17 +69,19 @@ class Peer:
         *,
         key: ec.EllipticCurvePrivateKey,
         certificate: x509.Certificate,
-        ice_servers: Sequence[IceServer],
+        ice: IceConfiguration,
         track: MediaStreamTrack,
         on_samples: Callable[["Peer", Samples], None],
     ) -> None:
         servers = [
             RTCIceServer(urls=server.urls, username=server.username, credential=server.credential)
-            for server in ice_servers
+            for server in ice.servers
         ]
         # An empty list, never None: aiortc's default is a public STUN server.
         self._connection = EnrolledPeerConnection(
-            RTCConfiguration(iceServers=servers), key=key, certificate=certificate
+            RTCConfiguration(iceServers=servers, iceTransportPolicy=RTCIceTransportPolicy(ice.policy.value)),
+            key=key,
+            certificate=certificate,
         )
         self._track, self._on_samples = track, on_samples
         self._settled = asyncio.Event()
@@ -89,11 +101,8 @@ class Peer:
         return time.monotonic() - self._heard_at
 
     async def make_offer(self) -> str:
-        """A complete SDP offer: all candidates are in it. Raises PeerError for ICE servers that are none."""
-        try:
-            transceiver = self._connection.addTransceiver(self._track, direction="sendrecv")
-        except ValueError as error:
-            raise PeerError("The hub named a STUN or TURN server that cannot be used.") from error
+        """A complete SDP offer: all candidates are in it."""
+        transceiver = self._connection.addTransceiver(self._track, direction="sendrecv")
         codecs = RTCRtpSender.getCapabilities("audio").codecs
         transceiver.setCodecPreferences([codec for codec in codecs if codec.mimeType.lower() == "audio/opus"])
         await self._connection.setLocalDescription(await self._connection.createOffer())

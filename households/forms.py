@@ -4,6 +4,7 @@ from typing import Any
 from zoneinfo import available_timezones
 
 from django import forms
+from django.conf import settings
 
 from households.models import Language
 
@@ -26,6 +27,24 @@ class HouseholdForm(forms.Form):
         label="Language you speak at home",
         help_text="Transcripts and the voice of announcements use it.",
     )
+
+
+class SettingsForm(HouseholdForm):
+    hides_addresses = forms.BooleanField(
+        required=False,
+        label="Hide network addresses",
+        help_text="All sound goes through the hub's relay. Browsers and devices then do not tell the hub the "
+        "addresses of their own networks. Calls begin a little later.",
+        widget=forms.CheckboxInput(attrs={"role": "switch"}),
+    )
+
+    def clean_hides_addresses(self) -> bool:
+        is_wanted = bool(self.cleaned_data["hides_addresses"])
+        if is_wanted and not settings.TURN_URLS:
+            raise forms.ValidationError(
+                "This hub has no relay yet. Whoever runs it can add one: see “Networks” in its manual."
+            )
+        return is_wanted
 
 
 class SetupForm(HouseholdForm):

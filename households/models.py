@@ -58,6 +58,9 @@ class Household(BaseModel):
     time_zone = models.CharField(max_length=64, default="UTC")
     language = models.CharField(max_length=16, choices=Language.choices, default=Language.ENGLISH)
 
+    # Sound by the relay only, so that the ends need not tell the addresses of their networks.
+    hides_addresses = models.BooleanField(default=False)
+
     def __str__(self) -> str:
         return self.name
 

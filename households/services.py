@@ -98,9 +98,12 @@ def api_token_revoke(*, membership: Membership, public_id: str) -> None:
         raise NotFound("There is no such token.")
 
 
-def household_update(*, household: Household, name: str, time_zone: str, language: str) -> Household:
+def household_update(
+    *, household: Household, name: str, time_zone: str, language: str, hides_addresses: bool
+) -> Household:
     if time_zone not in available_timezones():
         raise Invalid("This time zone is not known.")
     household.name, household.time_zone, household.language = name.strip(), time_zone, Language(language)
-    household.save(update_fields=["name", "time_zone", "language", "updated_at"])
+    household.hides_addresses = hides_addresses
+    household.save(update_fields=["name", "time_zone", "language", "hides_addresses", "updated_at"])
     return household

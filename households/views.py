@@ -14,7 +14,7 @@ from common.errors import DomainError
 from common.speech_models import model_offers
 from common.tasks import delay_on_commit, speech_model_download_task
 from households.access import member_of, need
-from households.forms import HouseholdForm, SetupForm, TokenForm
+from households.forms import SettingsForm, SetupForm, TokenForm
 from households.models import Membership
 from households.roles import Permission
 from households.selectors import api_token_list
@@ -71,8 +71,9 @@ def settings(request: HttpRequest) -> HttpResponse:
         "household_name": household.name,
         "time_zone": household.time_zone,
         "language": household.language,
+        "hides_addresses": household.hides_addresses,
     }
-    form = HouseholdForm(request.POST or None, initial=initial)
+    form = SettingsForm(request.POST or None, initial=initial)
     if form.is_bound:
         need(membership, Permission.HOUSEHOLD_MANAGE)
     if form.is_valid():
@@ -82,6 +83,7 @@ def settings(request: HttpRequest) -> HttpResponse:
             name=values["household_name"],
             time_zone=values["time_zone"],
             language=values["language"],
+            hides_addresses=values["hides_addresses"],
         )
         messages.success(request, "Saved.")
         return redirect("households:settings")

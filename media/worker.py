@@ -34,11 +34,13 @@ from protocol.worker import (
     ToneStop,
     WorkerCommand,
 )
+from turn.choice import ServerChoice
 
 log = structlog.get_logger(__name__)
 
 CHECK_S: Final = 0.25
 MAX_CAPTURE_S: Final = 300.0
+SERVERS_KNOWN_S: Final = 60.0
 MAX_WAITING: Final = 64  # commands of one leg
 
 _NO_CONNECTION: Final = "There is no connection. Connect first."
@@ -65,6 +67,7 @@ class MediaWorker:
         self._captures_root = captures_root
         self._limits = limits or Limits()
         self._addresses = addresses or AddressRules()
+        self._servers = ServerChoice(remembers_s=SERVERS_KNOWN_S)
         self._legs: dict[UUID, Leg] = {}
         self._sessions: dict[UUID, CallSession] = {}
         self._queues: dict[UUID, int] = {}
@@ -187,7 +190,8 @@ class MediaWorker:
         leg = leg or self._make_leg(command)
         try:
             addresses = AddressPolicy(scope=command.candidate_scope, rules=self._addresses)
-            answer = await leg.answer(command.sdp, command.ice_servers, addresses)
+            servers = await self._servers.choose(command.ice_servers)
+            answer = await leg.answer(command.sdp, servers, addresses)
         except Exception as error:
             if is_new:
                 await self._end_leg(leg, "bad offer", tell=False)

@@ -45,6 +45,13 @@ class IceServer(Part):
     credential: str | None = None
 
 
+class IceTransportPolicy(StrEnum):
+    """RTCIceTransportPolicy of the W3C WebRTC specification."""
+
+    ALL = "all"
+    RELAY = "relay"
+
+
 class CallState(StrEnum):
     CALLING = "calling"  # the device was asked
     RINGING = "ringing"  # the device says that it rings
@@ -118,6 +125,13 @@ class WebrtcOffer(Message):
 
     type: Literal["webrtc_offer"] = "webrtc_offer"
     sdp: Sdp
+    call_id: UUID | None = None
+
+
+class IceServersRequest(Message):
+    """Asks for `ice_servers` before a new connection: their credentials live ten minutes."""
+
+    type: Literal["ice_servers_request"] = "ice_servers_request"
     call_id: UUID | None = None
 
 
@@ -237,6 +251,14 @@ class HelloAck(Message):
     device_name: str | None = None  # to a device: its own
 
 
+class IceServers(Message):
+    """What RTCPeerConnection takes for this end of this call."""
+
+    type: Literal["ice_servers"] = "ice_servers"
+    ice_servers: list[IceServer]
+    ice_transport_policy: IceTransportPolicy
+
+
 class WebrtcAnswer(Message):
     type: Literal["webrtc_answer"] = "webrtc_answer"
     sdp: str
@@ -344,22 +366,22 @@ class Unclaimed(Message):
 
 
 BrowserMessage = Annotated[
-    Hello | Ping | Pong | WebrtcOffer | IceCandidate | Start | Stop | Speak | MicStart | MicStop
-    | CallInvite | CallAccept | CallDecline | CallEnd | Stats,
+    Hello | Ping | Pong | IceServersRequest | WebrtcOffer | IceCandidate
+    | Start | Stop | Speak | MicStart | MicStop | CallInvite | CallAccept | CallDecline | CallEnd | Stats,
     Field(discriminator="type"),
 ]  # fmt: skip
 DeviceMessage = Annotated[
-    DeviceHello | Ping | Pong | WebrtcOffer | IceCandidate
+    DeviceHello | Ping | Pong | IceServersRequest | WebrtcOffer | IceCandidate
     | CallRinging | CallAccept | CallDecline | CallEnd | AnnounceProgress | Stats,
     Field(discriminator="type"),
 ]  # fmt: skip
 HubToBrowserMessage = Annotated[
-    HelloAck | Ping | Pong | WebrtcAnswer | IceCandidate | CallStateMessage | CallMoved | CallEnd
+    HelloAck | Ping | Pong | IceServers | WebrtcAnswer | IceCandidate | CallStateMessage | CallMoved | CallEnd
     | CallQuality | Transcription | AnnounceProgress | Presence | Error,
     Field(discriminator="type"),
 ]  # fmt: skip
 HubToDeviceMessage = Annotated[
-    Challenge | HelloAck | Ping | Pong | WebrtcAnswer | IceCandidate | CallInvited | CallStateMessage
+    Challenge | HelloAck | Ping | Pong | IceServers | WebrtcAnswer | IceCandidate | CallInvited | CallStateMessage
     | CallMoved | CallEnd | Announce | Unclaimed | Error,
     Field(discriminator="type"),
 ]  # fmt: skip

@@ -22,7 +22,7 @@ from protocol import messages as m
 from protocol.base import Message
 from protocol.errors import CloseCode, ErrorCode
 from protocol.identity import login_text
-from signaling.legs import leg_candidate, leg_offer
+from signaling.legs import leg_candidate, leg_ice, leg_offer
 from signaling.limits import DEVICE_IDLE_S
 from signaling.socket import HubSocket
 
@@ -145,13 +145,26 @@ async def on_call_end(socket: DeviceConsumer, message: m.CallEnd) -> None:
     await socket.query(call_end, call=leg.call, by=leg, reason=message.reason or "")
 
 
+async def on_ice_servers_request(socket: DeviceConsumer, message: m.IceServersRequest) -> None:
+    if message.call_id is None:
+        await socket.refuse(ErrorCode.BAD_MESSAGE, "A device makes connections for calls only.", message.id)
+        return
+    leg = await socket.leg(message.call_id)
+    await socket.reply(leg_ice(leg, leg.public_id, leg.call.household), message)
+
+
 async def on_webrtc_offer(socket: DeviceConsumer, message: m.WebrtcOffer) -> None:
     if message.call_id is None:
         await socket.refuse(ErrorCode.BAD_MESSAGE, "A device makes offers for calls only.", message.id)
         return
     leg = await socket.leg(message.call_id)
     await leg_offer(
-        message, leg=leg, leg_id=leg.public_id, worker_id=leg.call.worker_id, channel=socket.channel_name
+        message,
+        leg=leg,
+        leg_id=leg.public_id,
+        household=leg.call.household,
+        worker_id=leg.call.worker_id,
+        channel=socket.channel_name,
     )
 
 
@@ -181,6 +194,7 @@ HANDLERS: dict[type[Message], Callable[[DeviceConsumer, Any], Awaitable[None]]] 
     m.CallAccept: on_call_accept,
     m.CallDecline: on_call_decline,
     m.CallEnd: on_call_end,
+    m.IceServersRequest: on_ice_servers_request,
     m.WebrtcOffer: on_webrtc_offer,
     m.IceCandidate: on_ice_candidate,
     m.AnnounceProgress: on_announce_progress,

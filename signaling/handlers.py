@@ -25,7 +25,7 @@ from protocol import messages as m
 from protocol.base import Message
 from protocol.errors import ErrorCode
 from protocol.worker import CaptureStart, CaptureStop, ToneStart, ToneStop
-from signaling.legs import leg_candidate, leg_offer
+from signaling.legs import leg_candidate, leg_ice, leg_offer
 
 if TYPE_CHECKING:
     from signaling.browser import BrowserConsumer
@@ -54,9 +54,24 @@ async def on_call_answer(socket: "BrowserConsumer", message: m.CallAccept | m.Ca
     raise Conflict("This call is not ringing here.", code=ErrorCode.CALL_ENDED)
 
 
+async def on_ice_servers_request(socket: "BrowserConsumer", message: m.IceServersRequest) -> None:
+    leg: CallParticipant | None = None
+    if message.call_id is not None:
+        leg = await socket.query(access_user_leg, membership=socket.membership, call_id=message.call_id)
+    leg_id = leg.public_id if leg else socket.leg_id
+    await socket.reply(leg_ice(leg, leg_id, await _household(socket, leg)), message)
+
+
 async def on_webrtc_offer(socket: "BrowserConsumer", message: m.WebrtcOffer) -> None:
     leg, leg_id, worker_id = await _leg(socket, message.call_id, make=True)
-    await leg_offer(message, leg=leg, leg_id=leg_id, worker_id=worker_id, channel=socket.channel_name)
+    await leg_offer(
+        message,
+        leg=leg,
+        leg_id=leg_id,
+        household=await _household(socket, leg),
+        worker_id=worker_id,
+        channel=socket.channel_name,
+    )
 
 
 async def on_ice_candidate(socket: "BrowserConsumer", message: m.IceCandidate) -> None:
@@ -131,6 +146,16 @@ def live_call_states(membership: Membership) -> list[Message]:
     return states + [quality for call in calls if (quality := quality_get(call)) is not None]
 
 
+async def _household(socket: "BrowserConsumer", leg: CallParticipant | None) -> Household:
+    """As it is now: the socket may be hours old."""
+    if leg is not None:
+        return leg.call.household
+    if socket.household is None:
+        raise NotFound("There is no such home.")
+    household: Household = await socket.query(Household.objects.get, pk=socket.household.pk)
+    return household
+
+
 async def _leg(
     socket: "BrowserConsumer", call_id: UUID | None, *, make: bool = False
 ) -> tuple[CallParticipant | None, UUID, str]:
@@ -152,6 +177,7 @@ HANDLERS: dict[type[Message], Handler] = {
     m.CallAccept: on_call_answer,
     m.CallDecline: on_call_answer,
     m.CallEnd: on_call_end,
+    m.IceServersRequest: on_ice_servers_request,
     m.WebrtcOffer: on_webrtc_offer,
     m.IceCandidate: on_ice_candidate,
     m.Start: on_start,

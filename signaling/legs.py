@@ -5,19 +5,26 @@ from uuid import UUID
 
 from redis.exceptions import RedisError
 
-from calls.ice import ice_servers
+from calls.ice import candidate_scope, ice_transport_policy, leg_ice_servers
 from calls.models import CallParticipant
 from calls.placement import worker_is_alive
 from calls.recordings import recording_name
 from common.errors import Conflict, Unavailable
 from common.push import apush, group_worker
+from households.models import Household
 from protocol.errors import ErrorCode
-from protocol.messages import IceCandidate, WebrtcOffer
+from protocol.messages import IceCandidate, IceServers, WebrtcOffer
 from protocol.worker import LegCandidate, LegOffer
 
 
 async def leg_offer(
-    message: WebrtcOffer, *, leg: CallParticipant | None, leg_id: UUID, worker_id: str, channel: str
+    message: WebrtcOffer,
+    *,
+    leg: CallParticipant | None,
+    leg_id: UUID,
+    household: Household,
+    worker_id: str,
+    channel: str,
 ) -> None:
     """Hand the offer to the worker, which answers to the socket itself.
 
@@ -33,7 +40,8 @@ async def leg_offer(
         call_id=leg.call.public_id if leg else None,
         participant_id=leg.public_id if leg else None,
         sdp=message.sdp,
-        ice_servers=ice_servers(leg_id),
+        ice_servers=leg_ice_servers(leg, leg_id),
+        candidate_scope=candidate_scope(household),
         reply_channel=channel,
         request_id=message.id,
         recording_name=recording_name(leg) if leg else None,
@@ -46,6 +54,13 @@ async def _is_tended(worker_id: str) -> bool:
         return await asyncio.to_thread(worker_is_alive, worker_id)
     except (RedisError, OSError):
         return True  # nobody knows, and the worker may well be there
+
+
+def leg_ice(leg: CallParticipant | None, leg_id: UUID, household: Household) -> IceServers:
+    """The answer to `ice_servers_request`."""
+    return IceServers(
+        ice_servers=leg_ice_servers(leg, leg_id), ice_transport_policy=ice_transport_policy(household)
+    )
 
 
 async def leg_candidate(message: IceCandidate, *, leg_id: UUID, worker_id: str) -> None:

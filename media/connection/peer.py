@@ -15,7 +15,6 @@ from aiortc import (
     RTCRtpReceiver,
     RTCSessionDescription,
 )
-from aiortc.rtcicetransport import parse_stun_turn_uri
 
 from media.connection import guard
 from media.connection.candidates import AddressPolicy, RemoteCandidates
@@ -107,7 +106,11 @@ class Peer:
         guard.install()
         self._on_packet = on_packet
         self._on_state = on_state
-        self._connection = PeerConnection(RTCConfiguration(iceServers=_ice_servers(ice_servers)))
+        servers = [
+            RTCIceServer(urls=server.urls, username=server.username, credential=server.credential)
+            for server in ice_servers
+        ]
+        self._connection = PeerConnection(RTCConfiguration(iceServers=servers))
         self._candidates = RemoteCandidates(self._connection, policy=addresses, tasks=tasks)
         self._connection.on("connectionstatechange", self._state_changed)
         transceiver = self._connection.addTransceiver("audio", direction="sendrecv")
@@ -190,23 +193,6 @@ class Peer:
     def _state_changed(self) -> None:
         if not self._closed:
             self._on_state(self, self.state)
-
-
-def _ice_servers(servers: list[IceServer]) -> list[Any]:
-    """Those that aiortc understands; it would end in a ValueError on others."""
-    return [
-        RTCIceServer(urls=urls, username=server.username, credential=server.credential)
-        for server in servers
-        if (urls := [url for url in server.urls if _is_understood(url)])
-    ]
-
-
-def _is_understood(url: str) -> bool:
-    try:
-        return parse_stun_turn_uri(url)["scheme"] in {"stun", "turn", "turns"}
-    except ValueError:
-        log.warning("ice_server_ignored")
-        return False
 
 
 def _is_for_audio(offer: AudioOffer, mid: str | None, index: int | None) -> bool:

@@ -178,7 +178,16 @@ MESSAGES = {
     "call_invite": P.CALL,
     "speak": P.CALL,
     **dict.fromkeys(
-        ("call_accept", "call_decline", "call_end", "webrtc_offer", "ice_candidate", "stats"), "own"
+        (
+            "call_accept",
+            "call_decline",
+            "call_end",
+            "webrtc_offer",
+            "ice_candidate",
+            "stats",
+            "ice_servers_request",
+        ),
+        "own",
     ),
     **dict.fromkeys(("start", "stop", "mic_start", "mic_stop"), "own"),
 }

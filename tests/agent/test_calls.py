@@ -21,6 +21,7 @@ from protocol.messages import (
     CallState,
     CallStateMessage,
     IceServer,
+    IceTransportPolicy,
     Stats,
     WebrtcOffer,
 )
@@ -318,10 +319,18 @@ async def test_a_clean_stop_hangs_up_within_two_seconds(hub: FakeHub, start_agen
     assert (await hub.received(CallEnd)).call_id == call_id
 
 
-async def test_an_ice_server_that_is_none_does_not_break_the_device(
+async def test_an_ice_server_that_is_none_is_left_out(hub: FakeHub, start_agent: StartAgent) -> None:
+    hub.ice_servers = [IceServer(urls=["nonsense:somewhere"])]
+    async with start_agent():
+        await hub.online()
+        await hub.call()
+        await hub.leg()
+
+
+async def test_where_only_a_relay_may_be_used_and_none_answers_the_call_ends(
     hub: FakeHub, start_agent: StartAgent
 ) -> None:
-    hub.ice_servers = [IceServer(urls=["nonsense:somewhere"])]
+    hub.ice_transport_policy = IceTransportPolicy.RELAY
     async with start_agent(timings=replace(QUICK, media_lost_s=0.2)) as agent:
         await hub.online()
         call_id = await hub.call()

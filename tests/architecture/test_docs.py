@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PACKAGES = (
     "agent", "announcements", "calls", "common", "config", "devices", "households", "media", "protocol", "sealing",
-    "signaling", "sound", "transcripts",
+    "signaling", "sound", "transcripts", "turn",
 )  # fmt: skip
 SUFFIXES = (".py", ".html", ".js", ".css", ".md", ".yaml", ".yml", ".toml", ".txt", ".in", ".sh")
 IMAGE_BYTES_MAX = 200_000

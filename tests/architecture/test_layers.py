@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.unit
 
 ORDER = ["households", "devices", "calls", "transcripts", "announcements"]
-PACKAGES = [*ORDER, "common", "signaling", "protocol", "sealing", "sound", "media", "agent", "config"]
+PACKAGES = [*ORDER, "common", "signaling", "protocol", "sealing", "sound", "turn", "media", "agent", "config"]
 BUDGET_LINES = 500
 
 

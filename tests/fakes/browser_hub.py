@@ -50,6 +50,9 @@ class FakeHub:
             self._send(
                 {"type": "hello_ack", "voices": [], "ice_servers": [], **fields, "reply_to": message["id"]}
             )
+        elif message["type"] == "ice_servers_request":
+            ice = {"type": "ice_servers", "ice_servers": [], "ice_transport_policy": "all"}
+            self._send(ice | {"reply_to": message["id"]})
         elif message["type"] == "ping":
             self._send({"type": "pong"})
         elif message["type"] in self.answers:

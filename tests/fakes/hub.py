@@ -33,6 +33,9 @@ from protocol.messages import (
     Error,
     HelloAck,
     IceServer,
+    IceServers,
+    IceServersRequest,
+    IceTransportPolicy,
     Ping,
     Pong,
     Unclaimed,
@@ -70,6 +73,7 @@ class FakeHub:
         self.clip_fetches: list[str] = []
         self.clip_troubles: deque[int] = deque()  # statuses that come before the clip
         self.ice_servers: list[IceServer] = []
+        self.ice_transport_policy = IceTransportPolicy.ALL
         self.messages: list[Message] = []
         self.hellos: list[DeviceHello] = []
         self.legs: list[FakeLeg] = []
@@ -311,7 +315,7 @@ class FakeHub:
             household_id=uuid4(),
             household_name="Anna's home",
             voices=[],
-            ice_servers=self.ice_servers,
+            ice_servers=[],
             device_name="Kitchen speaker",
         )
         await socket.send(ack.to_json())
@@ -336,6 +340,13 @@ class FakeHub:
         self.messages.append(message)
         if isinstance(message, Ping) and self.answers_pings:
             await socket.send(Pong(reply_to=message.id).to_json())
+        elif isinstance(message, IceServersRequest):
+            ice = IceServers(
+                reply_to=message.id,
+                ice_servers=self.ice_servers,
+                ice_transport_policy=self.ice_transport_policy,
+            )
+            await socket.send(ice.to_json())
         elif isinstance(message, WebrtcOffer):
             await self._answer_offer(socket, message)
         await self._tell_waiters()

@@ -146,6 +146,7 @@ class Phone:
             WebrtcOffer(id=request_id, call_id=leg.call.public_id, sdp=sdp),
             leg=leg,
             leg_id=leg.public_id,
+            household=leg.call.household,
             worker_id=leg.call.worker_id,
             channel=self._channel,
         )

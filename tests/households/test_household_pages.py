@@ -1,6 +1,7 @@
 """Set-up, settings, API tokens."""
 
 import pytest
+from django.conf import LazySettings
 from django.test import Client
 from django.urls import reverse
 
@@ -124,6 +125,23 @@ def test_the_household_gets_another_name_from_its_owner_only(client: Client, cas
     assert client.post(url, fields).status_code == 302
     cast.anna.household.refresh_from_db()
     assert cast.anna.household.name == "Hill House"
+
+
+def test_addresses_are_hidden_by_the_owner_where_the_hub_has_a_relay(
+    client: Client, cast: Cast, settings: LazySettings
+) -> None:
+    url = reverse("households:settings")
+    fields = {"household_name": "Lake House", "time_zone": "UTC", "language": "en", "hides_addresses": "on"}
+    client.force_login(cast.anna.user)
+    settings.TURN_URLS = []
+    refusal = client.post(url, fields)
+    assert refusal.status_code == 400
+    assert "This hub has no relay yet." in refusal.content.decode()
+    settings.TURN_URLS = ["turn:turn.example.org"]
+    assert client.post(url, fields).status_code == 302
+    cast.anna.household.refresh_from_db()
+    assert cast.anna.household.hides_addresses
+    assert 'name="hides_addresses" role="switch"' in client.get(url).content.decode()
 
 
 def test_signing_in_and_out(client: Client, cast: Cast) -> None:

@@ -145,8 +145,14 @@ export class CallSession extends EventTarget {
   async #offer() {
     const generation = ++this.#generation;
     this.#offeredAt = performance.now();
+    // Fresh for every connection: the credentials of the relay live ten minutes.
+    const ice = await this.#hub.request({ type: "ice_servers_request", call_id: this.callId });
+    if (generation !== this.#generation || this.state === "ended") return;
     const old = this.#connection;
-    const connection = new RTCPeerConnection({ iceServers: this.#hub.helloAck?.ice_servers ?? [] });
+    const connection = new RTCPeerConnection({
+      iceServers: ice.ice_servers,
+      iceTransportPolicy: ice.ice_transport_policy,
+    });
     this.#connection = connection;
     this.#packets = { count: 0, at: performance.now() };
     for (const track of this.microphone.getAudioTracks()) connection.addTrack(track, this.microphone);
