@@ -47,7 +47,7 @@ def announcement_send(
     need(membership, Permission.ANNOUNCE)
     text_clean(text)
     if not devices:
-        raise Invalid("Choose at least one device.")
+        raise Invalid("Choose a room, a device, or everywhere.")
     with transaction.atomic():
         clip = clip_request(household=membership.household, text=text, voice_id=voice_id)
         announcement = Announcement.objects.create(

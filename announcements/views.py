@@ -7,7 +7,7 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_GET, require_POST, require_safe
+from django.views.decorators.http import require_GET, require_http_methods, require_POST, require_safe
 
 from announcements.access import access_announcement, access_clip
 from announcements.clips import clip_path, clip_request
@@ -39,8 +39,10 @@ def compose(request: HttpRequest) -> HttpResponse:
 
 
 @login_required
-@require_POST
+@require_http_methods(["GET", "POST"])
 def send(request: HttpRequest) -> HttpResponse:
+    if request.method == "GET":  # after an error the form stands at this address, and people open it again
+        return compose(request)
     membership = member_of(request)
     form = AnnounceForm(request.POST, household=membership.household)
     try:

@@ -24,6 +24,9 @@ from config.supervisor import Supervisor
 READY_WITHIN_S = 120.0
 LOOK_EVERY_S = 0.1
 PORT_LAST = 65535
+DEMO_NOTE = (
+    "The demo speaker starts next. Until it is claimed, it shows its code below: some seconds from now."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +122,9 @@ def banner_text(options: HubOptions) -> str:
         url=url,
         setup_url=f"{url}/setup/?token={token}" if token else None,
         lan_url=lan_url(options),
-        notes=[note for note in (speech_models_note(),) if note],
+        notes=[
+            note for note in (DEMO_NOTE if options.has_demo_device else None, speech_models_note()) if note
+        ],
     )
 
 

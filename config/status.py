@@ -1,7 +1,9 @@
 """How the hub is, in words for somebody who did not build it."""
 
 import shutil
+import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from django.conf import settings
@@ -24,6 +26,7 @@ from common.speech_models import (
     chosen,
     installed,
     model_offers,
+    progress_queue,
     progress_read,
 )
 from common.speech_models.errors import SpeechModelError
@@ -38,6 +41,9 @@ TASKS_ANSWER_WITHIN_S = 0.5
 # What the recordings of a two-party call take: two Opus tracks and the listening copy.
 BYTES_PER_CALL_HOUR = 75_000_000
 LITTLE_BYTES = 1_000_000_000
+STARTING = "Still starting."
+STARTS_WITHIN_S = 90.0
+_BEGAN_S = time.monotonic()  # the web process is the first of the hub to start
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,7 @@ class Part:
     symbol: str
     is_ok: bool
     words: str
+    is_starting: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,6 +67,21 @@ class Model:
     @property
     def is_voice(self) -> bool:
         return self.model.manifest.kind == Kind.VOICE
+
+
+@dataclass(frozen=True)
+class Download:
+    """A download that runs, waits, or failed."""
+
+    progress: Progress
+
+    @property
+    def name(self) -> str:
+        return catalogue_model(self.progress.model_id).name
+
+    @property
+    def changed_at(self) -> datetime:
+        return datetime.fromtimestamp(self.progress.updated_at_s, tz=UTC)
 
 
 @login_required
@@ -76,7 +98,9 @@ def status(request: HttpRequest) -> HttpResponse:
 def model_download(request: HttpRequest, model_id: str) -> HttpResponse:
     """Fetch a model in the background. The page shows how far it is."""
     need(member_of(request), Permission.HOUSEHOLD_MANAGE)
-    delay_on_commit(speech_model_download_task, catalogue_model(model_id).id)
+    model = catalogue_model(model_id)
+    progress_queue(model, now().timestamp())
+    delay_on_commit(speech_model_download_task, model.id)
     return redirect("status")
 
 
@@ -88,7 +112,7 @@ def _context(request: HttpRequest) -> dict[str, object]:
 def offers(language: str) -> list[CatalogueModel]:
     """What is usual for the language, and neither here nor on its way."""
     there = {model.id for model in installed()}
-    begun = {progress.model_id for progress in downloads()}
+    begun = {download.progress.model_id for download in downloads()}
     return [model for model in model_offers(language) if model.id not in there | begun]
 
 
@@ -112,9 +136,14 @@ def models() -> list[Model]:
     return [Model(model, model.id in in_use) for model in installed()]
 
 
-def downloads() -> list[Progress]:
+def downloads() -> list[Download]:
     """Those that are not finished."""
-    return [progress for progress in progress_read(now().timestamp()) if progress.state != "ready"]
+    found = progress_read(now().timestamp())
+    return [Download(progress) for progress in found if progress.state != "ready"]
+
+
+def _is_starting() -> bool:
+    return time.monotonic() - _BEGAN_S < STARTS_WITHIN_S
 
 
 def _media() -> Part:
@@ -122,6 +151,8 @@ def _media() -> Part:
         workers = worker_list()
     except RedisError:
         workers = []
+    if not workers and _is_starting():
+        return Part("Calls", "audio-lines", False, STARTING, is_starting=True)
     if not workers:
         return Part("Calls", "audio-lines", False, "Not running, so no call can be made.")
     legs = sum(worker.leg_count for worker in workers)
@@ -134,6 +165,8 @@ def _tasks() -> Part:
         answers = app.control.ping(timeout=TASKS_ANSWER_WITHIN_S)
     except (OperationalError, RedisError, OSError):
         answers = []
+    if not answers and _is_starting():
+        return Part(HELPERS, "server", False, STARTING, is_starting=True)
     if not answers:
         words = "None answered just now. One that is writing a long transcript may be slow to answer."
         return Part(HELPERS, "server", False, words)

@@ -7,6 +7,7 @@ from csp.decorators import csp_update
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
@@ -48,10 +49,12 @@ def claim(request: HttpRequest) -> HttpResponse:
 
 
 @login_required
-@require_POST
+@require_http_methods(["GET", "POST"])
 @_may_scan
-def lookup(request: HttpRequest) -> HttpResponse:
+def lookup(request: HttpRequest) -> HttpResponseBase:
     """Shows which device waits behind a code."""
+    if request.method == "GET":  # after an error the form stands at this address, and people open it again
+        return add(request)
     membership, form = member_of(request), CodeForm(request.POST)
     try:
         authorization = _find(membership, form)
@@ -63,8 +66,10 @@ def lookup(request: HttpRequest) -> HttpResponse:
 
 
 @login_required
-@require_POST
-def confirm(request: HttpRequest) -> HttpResponse:
+@require_http_methods(["GET", "POST"])
+def confirm(request: HttpRequest) -> HttpResponseBase:
+    if request.method == "GET":
+        return add(request)
     membership = member_of(request)
     form = ClaimForm(request.POST, household=membership.household)
     authorization = _find(membership, form)

@@ -42,7 +42,7 @@ def setup_problems(*, token: str, name: str, email: str, password: str) -> dict[
     limit_hit("setup", most=20, per_s=300, message="Too many tries. Wait five minutes and try again.")
     problems = {}
     if not SetupToken.objects.filter(token_hash=secret_hash(token.strip()), used_at=None).exists():
-        words = "The set-up token is not right. It stands in the window in which the hub was started."
+        words = "The set-up token is not right."
         problems["token"] = words
     try:
         validate_password(password, User(email=email.strip().lower(), name=name.strip()))

@@ -46,7 +46,12 @@ def setup(request: HttpRequest) -> HttpResponse:
             form.refuse(refusal.fields)
         except DomainError as problem:
             error = problem
-    context = {"form": form, "error": error, "offers": offers}
+    context = {
+        "form": form,
+        "error": error,
+        "offers": offers,
+        "offers_bytes": sum(offer.size_bytes for offer in offers),
+    }
     return render(request, "households/setup.html", context, status=400 if form.is_bound else 200)
 
 

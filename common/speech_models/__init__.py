@@ -10,7 +10,7 @@ from common.speech_models.catalogue import CATALOGUE, CatalogueModel, catalogue_
 from common.speech_models.download import download
 from common.speech_models.errors import DownloadFailed, ModelDamaged, ModelMissing, SpeechModelError
 from common.speech_models.manifest import Kind, Manifest, ModelFile
-from common.speech_models.progress import Progress, progress_read
+from common.speech_models.progress import Progress, progress_queue, progress_read
 from common.speech_models.store import InstalledModel, chosen, find, installed, remove, verify
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "find",
     "installed",
     "model_offers",
+    "progress_queue",
     "progress_read",
     "remove",
     "suggested",

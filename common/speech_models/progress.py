@@ -9,14 +9,17 @@ from enum import StrEnum
 from pathlib import Path
 from typing import IO
 
+from common.speech_models.catalogue import CatalogueModel
 from common.speech_models.store import downloads_root
 
 _FILE_NAME = ".progress.json"
 _LOCK_NAME = ".progress.lock"
 _STALE_S = 30.0
+_QUEUED_TOO_LONG_S = 600.0  # the broker lost it
 
 
 class State(StrEnum):
+    QUEUED = "queued"
     DOWNLOADING = "downloading"
     CHECKING = "checking"
     READY = "ready"
@@ -50,14 +53,24 @@ def progress_write(progress: Progress) -> None:
         entries[progress.model_id] = progress
 
 
+def progress_queue(model: CatalogueModel, now_s: float) -> None:
+    """Somebody asked for it; it begins when the chores before it are done."""
+    total = model.size_bytes
+    progress_write(
+        Progress(
+            model_id=model.id, state=State.QUEUED, received_bytes=0, total_bytes=total, updated_at_s=now_s
+        )
+    )
+
+
 def progress_forget(model_id: str) -> None:
     with _changing() as entries:
         entries.pop(model_id, None)
 
 
 def _as_of(progress: Progress, now_s: float) -> Progress:
-    is_running = progress.state in (State.DOWNLOADING, State.CHECKING)
-    if is_running and now_s - progress.updated_at_s > _STALE_S:
+    patience_s = {State.DOWNLOADING: _STALE_S, State.CHECKING: _STALE_S, State.QUEUED: _QUEUED_TOO_LONG_S}
+    if now_s - progress.updated_at_s > patience_s.get(progress.state, float("inf")):
         return replace(progress, state=State.INTERRUPTED, reason="The download was interrupted.")
     return progress
 

@@ -95,7 +95,7 @@ def test_the_player_is_swapped_only_until_it_is_there(anna: Client, cast: Cast) 
 
 def test_nobody_and_foreign_devices_are_refused(anna: Client, cast: Cast) -> None:
     nobody = anna.post(reverse("announcements:send"), {"text": "Soup."})
-    assert "Choose at least one device." in nobody.content.decode()
+    assert "Choose a room, a device, or everywhere." in nobody.content.decode()
     foreign = anna.post(reverse("announcements:send"), {"text": "Soup.", "devices": [cast.cellar.public_id]})
     assert foreign.status_code == 400
     assert "no longer there" in foreign.content.decode()

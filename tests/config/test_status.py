@@ -15,7 +15,18 @@ def quick_ping(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("config.status.TASKS_ANSWER_WITHIN_S", 0.05)
 
 
-def test_it_says_what_does_not_run(client: Client, cast: Cast) -> None:
+def test_right_after_the_start_it_says_that_parts_are_starting(
+    client: Client, cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("config.status.STARTS_WITHIN_S", float("inf"))
+    client.force_login(cast.anna.user)
+    page = client.get(reverse("status")).content.decode()
+    assert page.count("Still starting.") == 2
+    assert "Look here" not in page
+
+
+def test_it_says_what_does_not_run(client: Client, cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("config.status.STARTS_WITHIN_S", 0.0)
     client.force_login(cast.anna.user)
     page = client.get(reverse("status")).content.decode()
     assert "Not running, so no call can be made." in page

@@ -1,0 +1,45 @@
+"""A hub without mail: the link for a new password appears in the window, for those who have an account."""
+
+import re
+
+import pytest
+from django.core import mail
+from django.test import Client, override_settings
+from django.urls import reverse
+
+from tests.plugin_cast import Cast
+
+pytestmark = [pytest.mark.integration, pytest.mark.django_db]
+
+
+def ask(client: Client, address: str) -> None:
+    answer = client.post(reverse("account_reset_password"), {"email": address}, follow=True)
+    assert "The link is made" in answer.content.decode()
+
+
+def test_the_window_shows_the_link_and_no_header_of_a_mail(
+    cast: Cast, client: Client, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with override_settings(EMAIL_BACKEND="config.mail.WindowBackend"):
+        ask(client, cast.anna.user.email)
+    said = capsys.readouterr().out
+    assert "Subject" not in said
+    assert cast.anna.user.email in said
+    (link,) = re.findall(r">>>  (\S+)", said)
+    assert "Save the password" in client.get(link, follow=True).content.decode()
+
+
+def test_an_address_without_an_account_gets_the_same_page_and_no_link(cast: Cast, client: Client) -> None:
+    ask(client, "nobody@example.org")
+    assert mail.outbox == []
+
+
+def test_the_link_works_once(cast: Cast, client: Client) -> None:
+    ask(client, cast.anna.user.email)
+    (link,) = re.findall(r"https?://\S+", str(mail.outbox[0].body))
+    page = client.get(link, follow=True)
+    new = {"password1": "a sentence that is new", "password2": "a sentence that is new"}
+    saved = client.post(page.request["PATH_INFO"], new, follow=True)
+    assert "Password saved" in saved.content.decode()
+    assert list(saved.context["messages"]) == []
+    assert "no longer works" in Client().get(link, follow=True).content.decode()
