@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from calls.models import Call, CallParticipant, LegStatistics, Measurer
 from protocol.quality import JITTER_HELD, Bars, bars_for, rating
 
-WINDOW_S = 5.0
+WINDOW_S = 2.0
 WINDOWS_MOST = 120
 OFTEN = 0.3  # of the call
 _GOOD = Bars.GOOD
@@ -77,7 +77,8 @@ class End:
         if len(kinds) != 3:
             return ""
         way = "through a relay" if "relay" in kinds[:2] else "directly"
-        return f"{way}, {kinds[2].upper()}"
+        codec = self.codec.rpartition("/")[2].capitalize()
+        return ", ".join(word for word in (way, kinds[2].upper(), codec) if word)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +127,7 @@ def call_connection(call: Call) -> Connection | None:
         return None
     window_s = max(WINDOW_S, call.duration_s / WINDOWS_MOST)
     count = max(1, round(call.duration_s / window_s))
-    participants = list(CallParticipant.objects.filter(call=call).order_by("role"))
+    participants = list(CallParticipant.objects.filter(call=call).order_by("-role"))  # the caller first
     by_leg = {p.pk: [row for row in rows if row.participant_id == p.pk] for p in participants}
     sent = {pk: _cut(_seconds(call, of_leg, Measurer.HUB), window_s, count) for pk, of_leg in by_leg.items()}
     ends = [_end(p, by_leg[p.pk], sent, call=call, window_s=window_s) for p in participants]

@@ -1,15 +1,19 @@
 """The call screen against a hub whose every word the test chooses. The audio itself is in the main job's test."""
 
+import re
+
 import pytest
 from django.urls import reverse
 from playwright.sync_api import Page, expect
 
+from protocol.messages import Stats, parse_browser
 from tests.e2e.screens import look
 from tests.fakes.browser_hub import FakeHub
 from tests.plugin_cast import Cast
 
 pytestmark = [pytest.mark.e2e, pytest.mark.django_db(transaction=True)]
 
+OTHER_CALL = "33333333-3333-4333-8333-333333333333"
 CALL = "22222222-2222-4222-8222-222222222222"
 
 
@@ -70,6 +74,67 @@ def test_it_says_each_state_and_how_it_ended(screen: Page, fake_hub: FakeHub) ->
     link = screen.get_by_role("link", name="Recording and transcript")
     expect(link).to_have_attribute("href", reverse("calls:detail", args=[CALL]))
     assert look(screen, "call-ended", full_page=False) == []
+
+
+def test_it_shows_how_good_both_connections_are(screen: Page, fake_hub: FakeHub) -> None:
+    _call(screen, fake_hub)
+    fake_hub.say("call_state", call_id=CALL, state="connected", connected_at="2026-11-21T00:00:00Z")
+    quality = screen.get_by_role("group", name="Connection")
+    expect(quality).to_be_hidden()
+    ends = [
+        {"role": "caller", "bars": 4, "quality": "very_good"},
+        {"role": "callee", "bars": 2, "quality": "weak"},
+    ]
+    fake_hub.say("call_quality", call_id=CALL, ends=ends)
+    fake_hub.say("call_quality", call_id=OTHER_CALL, ends=[{"role": "caller", "bars": 0, "quality": "lost"}])
+    expect(quality.locator('[data-end="caller"]')).to_have_text(re.compile(r"You\s+Very good"))
+    expect(quality.locator('[data-end="callee"]')).to_have_text(re.compile(r"Kitchen speaker\s+Weak"))
+    assert look(screen, "call-quality", full_page=False) == []
+    fake_hub.drop()
+    expect(quality.locator('[data-end="caller"]')).to_have_text(re.compile(r"You\s+Lost"))
+    assert look(screen, "call-quality-lost", full_page=False) == []
+
+
+TWO_PEERS = """async () => {
+  const { QualityReport } = await import("/static/js/lib/quality-report.js");
+  const microphone = await navigator.mediaDevices.getUserMedia({ audio: true });
+  const [own, far] = [new RTCPeerConnection(), new RTCPeerConnection()];
+  own.onicecandidate = ({ candidate }) => far.addIceCandidate(candidate);
+  far.onicecandidate = ({ candidate }) => own.addIceCandidate(candidate);
+  // Samples are counted where somebody listens.
+  own.ontrack = ({ streams }) => Object.assign(new Audio(), { srcObject: streams[0] }).play();
+  for (const peer of [own, far]) peer.addTrack(microphone.getAudioTracks()[0].clone(), microphone);
+  await own.setLocalDescription();
+  await far.setRemoteDescription(own.localDescription);
+  await far.setLocalDescription();
+  await own.setRemoteDescription(far.localDescription);
+  const sent = [];
+  const report = new QualityReport({ send: (message) => sent.push(JSON.stringify(message)) });
+  for (let second = 0; second < 6; second++) {
+    await new Promise((go) => setTimeout(go, 1000));
+    await report.take(own, CALL);
+  }
+  report.send(CALL);
+  for (const peer of [own, far]) peer.close();
+  return sent;
+}""".replace("CALL", f'"{CALL}"')
+
+
+def test_it_measures_a_sample_a_second_in_messages_of_five(screen: Page) -> None:
+    found = [parse_browser(text) for text in screen.evaluate(TWO_PEERS)]
+    messages = [message for message in found if isinstance(message, Stats)]
+    assert [len(message.samples) for message in messages] == [5, 1]
+    last = messages[-1]
+    assert (last.codec, last.protocol, last.local_candidate_type) == ("audio/opus", "udp", "host")
+    [sample] = last.samples
+    assert 20 < sample.packets_received < 100
+    assert 20 < sample.packets_sent < 100
+    assert sample.bytes_received > 100
+    assert 20_000 < (sample.total_samples_received or 0) < 100_000
+    assert sample.jitter_s is not None
+    assert sample.round_trip_time_s is not None
+    assert sample.concealed_samples is not None
+    assert sample.audio_level is not None
 
 
 def test_an_answered_call_that_broke_off_says_why(screen: Page, fake_hub: FakeHub) -> None:
@@ -145,9 +210,7 @@ def test_a_moved_call_gets_a_new_offer(screen: Page, fake_hub: FakeHub) -> None:
 
 def test_it_does_not_listen_to_another_call(screen: Page, fake_hub: FakeHub) -> None:
     _call(screen, fake_hub)
-    fake_hub.say(
-        "call_end", call_id="33333333-3333-4333-8333-333333333333", outcome="answered", duration_s=1.0
-    )
+    fake_hub.say("call_end", call_id=OTHER_CALL, outcome="answered", duration_s=1.0)
     fake_hub.say("call_state", call_id=CALL, state="ringing")
     expect(screen.locator('[data-part="status"]')).to_have_text("Ringing…")
 

@@ -13,11 +13,21 @@ from django_scopes import scope
 from playwright.sync_api import Page, expect
 
 from announcements.models import Announcement, AnnouncementDelivery, ClipState, SpeechClip
-from calls.models import Call, CallParticipant, ListeningCopy, ParticipantRole, Recording, RecordingState
+from calls.measurements import Way, samples_store
+from calls.models import (
+    Call,
+    CallParticipant,
+    ListeningCopy,
+    Measurer,
+    ParticipantRole,
+    Recording,
+    RecordingState,
+)
 from calls.recordings import recording_path
 from common.clock import now
 from devices.models import DevicePresence
 from protocol.messages import CallOutcome, CallState, DeliveryState
+from protocol.quality import StatsSample
 from tests.e2e.screens import look, picture
 from tests.fakes.browser_hub import FakeHub
 from tests.plugin_cast import PASSWORD, Cast, csr_make, device_make
@@ -60,12 +70,30 @@ def _call_make(cast: Cast, outcome: CallOutcome, *, has_words: bool = False) -> 
     )
     if has_words:
         for role, name in ((ParticipantRole.CALLER, "Anna"), (ParticipantRole.CALLEE, "Kitchen speaker")):
-            _words_make(call, role, name)
+            _statistics_make(_words_make(call, role, name))
         _copy_make(call)
     return call
 
 
-def _words_make(call: Call, role: ParticipantRole, name: str) -> None:
+def _statistics_make(leg: CallParticipant) -> None:
+    """A second in which the caller's connection lost packets."""
+    for measurer in Measurer:
+        is_bad = leg.role == ParticipantRole.CALLER and measurer == Measurer.HUB
+        samples = [
+            StatsSample(
+                packets_received=50,
+                packets_lost=30 if is_bad and second == 4 else 0,
+                jitter_s=0.004 + 0.002 * (second % 3),
+                round_trip_time_s=0.03 + 0.01 * (second % 2),
+            )
+            for second in range(int(LENGTH_S))
+        ]
+        begin = leg.call.connected_at or now()
+        way = Way(codec="audio/opus", path="host srflx udp")
+        samples_store(leg=leg, measurer=measurer, started_at=begin, samples=samples, way=way)
+
+
+def _words_make(call: Call, role: ParticipantRole, name: str) -> CallParticipant:
     household = call.household
     participant = CallParticipant.objects.create(household=household, call=call, role=role, display_name=name)
     recording = Recording.objects.create(
@@ -85,6 +113,7 @@ def _words_make(call: Call, role: ParticipantRole, name: str) -> None:
             TranscriptSegment.objects.create(
                 household=household, transcript=transcript, start_s=start_s, end_s=end_s, text=text
             )
+    return participant
 
 
 def _copy_make(call: Call) -> None:
@@ -245,6 +274,17 @@ def test_a_call_shows_its_words_and_plays_from_them(page: Page, fake_hub: FakeHu
     expect(page.locator('.sentence[aria-current="true"]')).to_have_text("0:06 The soup is ready.")
     page.get_by_role("button", name="Pause").click()
     assert look(page, "call") == []
+
+
+def test_how_the_connection_was_unfolds(page: Page, fake_hub: FakeHub, call: Call) -> None:
+    page.goto(reverse("calls:detail", args=[call.public_id]))
+    expect(
+        page.get_by_text("Good for 7 of 9 seconds; Anna's connection lost packets around 0:04")
+    ).to_be_visible()
+    expect(page.get_by_text("Lost packets", exact=True)).to_be_hidden()
+    page.get_by_text("How the connection was").click()
+    expect(page.get_by_text("Anna: at most 23 %")).to_be_visible()
+    assert look(page, "call-connection") == []
 
 
 def test_the_transcript_comes_without_a_reload(page: Page, fake_hub: FakeHub, call: Call) -> None:

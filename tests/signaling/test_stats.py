@@ -9,7 +9,7 @@ from django_scopes import scopes_disabled
 from calls.models import LegStatistics
 from tests.fakes.worker import FakeWorker
 from tests.plugin_cast import Cast
-from tests.signaling.sockets import browser, device_socket
+from tests.signaling.sockets import Socket, browser, device_socket
 from tests.signaling.test_calls import invite, join
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db(transaction=True)]
@@ -23,13 +23,19 @@ def rows() -> list[tuple[str, str, int]]:
         return [(row.participant.role, row.measurer, row.second_count) for row in found]
 
 
+async def connect(page: Socket, device: Socket, call_id: str) -> None:
+    await device.say("call_accept", call_id=call_id)
+    await join(call_id)
+    while (await page.hear("call_state"))["state"] != "connected":
+        pass
+
+
 async def test_both_ends_tell_and_the_page_sees_the_bars(cast: Cast) -> None:
     async with FakeWorker():
         page = await browser(cast.anna)
         device = await device_socket(cast.kitchen, cast.keys[cast.kitchen.pk])
         call_id = await invite(page, cast)
-        await device.say("call_accept", call_id=call_id)
-        await join(call_id)
+        await connect(page, device, call_id)
         await page.say("stats", call_id=call_id, samples=[SAMPLE])
         first = await page.hear("call_quality", "error")
         assert first["call_id"] == call_id
@@ -54,8 +60,7 @@ async def test_nobody_tells_of_somebody_else_s_call(cast: Cast) -> None:
         page = await browser(cast.anna)
         device = await device_socket(cast.kitchen, cast.keys[cast.kitchen.pk])
         call_id = await invite(page, cast)
-        await device.say("call_accept", call_id=call_id)
-        await join(call_id)
+        await connect(page, device, call_id)
         for member in (cast.carla, cast.ben):
             foreign = await browser(member)
             for one in (call_id, str(uuid.uuid4())):
