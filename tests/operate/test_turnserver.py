@@ -1,119 +1,83 @@
 """docker/turnserver.conf in the coturn that Debian ships."""
 
-import base64
-import hashlib
-import hmac
-import shutil
-import socket
-import subprocess
-import time
+import asyncio
+import ssl
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.operate.hub_process import ROOT, free_port
+from tests.fakes.coturn import PUBLIC, SPECIAL_PURPOSE, Coturn, coturn, credential, permits
+from turn.client import TurnError, turn_open
+from turn.servers import server_read
 
 pytestmark = pytest.mark.integration
 
-SECRET = "a secret of this test"
-STUN_BINDING_REQUEST = bytes.fromhex("000100002112a442") + b"hearthline12"  # RFC 8489 section 5
-STUN_BINDING_SUCCESS = bytes.fromhex("0101")
+STALE_AFTER_S = 1
 
 
 @pytest.fixture(scope="module")
-def turn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Path]]:
-    """The port, and the log."""
-    program = shutil.which("turnserver")
-    assert program, "Debian's coturn is missing: sudo apt install coturn"
-    folder, port = tmp_path_factory.mktemp("turn"), free_port()
-    log = folder / "log"
-    words = [
-        "-c", str(ROOT / "docker" / "turnserver.conf"), f"--static-auth-secret={SECRET}", "--realm=hub.example.org",
-        f"--listening-port={port}", "--listening-ip=127.0.0.1", "--relay-ip=127.0.0.1", "--external-ip=127.0.0.1",
-        "--allow-loopback-peers", "--allowed-peer-ip=127.0.0.99",
-        f"--pidfile={folder / 'pid'}", f"--userdb={folder / 'db'}",
-    ]  # fmt: skip
-    with log.open("wb") as output:
-        process = subprocess.Popen([program, *words], stdout=output, stderr=output, cwd=folder)
-    try:
-        wait_for_answer(port, process, log)
-        yield port, log
-    finally:
-        process.terminate()
-        process.wait(timeout=10)
+def turn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Coturn]:
+    words = ("--relay-ip=::1", f"--stale-nonce={STALE_AFTER_S}")
+    with coturn(tmp_path_factory.mktemp("turn"), words=words) as server:
+        yield server
 
 
-def wait_for_answer(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    deadline_s = time.monotonic() + 20
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
-        client.settimeout(0.5)
-        client.connect(("127.0.0.1", port))
-        while True:
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < deadline_s, log.read_text()
-            try:
-                client.send(STUN_BINDING_REQUEST)
-                if client.recv(2048)[:2] == STUN_BINDING_SUCCESS:
-                    return
-            except (TimeoutError, ConnectionRefusedError):
-                continue
-
-
-def relay(port: int, peer: str, *, password: str, user: str) -> str:
-    """What turnutils_uclient says after it asked for a permission towards `peer`."""
-    done = subprocess.run(
-        [
-            "turnutils_uclient",
-            "-u",
-            user,
-            "-w",
-            password,
-            "-p",
-            str(port),
-            "-e",
-            peer,
-            "-n",
-            "1",
-            "-c",
-            "127.0.0.1",
-        ],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    return done.stdout + done.stderr
-
-
-def credential(expires_in_s: int) -> tuple[str, str]:
-    """User and password as the hub makes them: HMAC-SHA1 of the user by the shared secret, in base64."""
-    user = f"{int(time.time()) + expires_in_s}:test"
-    mac = hmac.new(SECRET.encode(), user.encode(), hashlib.sha1).digest()
-    return user, base64.b64encode(mac).decode()
-
-
-def test_coturn_takes_every_line_of_the_configuration(turn: tuple[int, Path]) -> None:
-    text = turn[1].read_text()
+def test_coturn_takes_every_line_of_the_configuration(turn: Coturn) -> None:
+    text = turn.log.read_text()
     assert "Bad configuration format" not in text
-    assert "ERROR: CONFIG" not in text.upper().replace("CONFIG ERROR", "ERROR: CONFIG")
+    assert "CONFIG ERROR" not in text
 
 
-@pytest.mark.parametrize("peer", ["127.0.0.1", "10.0.0.1", "192.168.1.1", "169.254.169.254"])
-def test_coturn_refuses_private_peers(turn: tuple[int, Path], peer: str) -> None:
-    user, password = credential(60)
-    said = relay(turn[0], peer, user=user, password=password)
-    assert "403" in said, said
+async def test_coturn_relays_to_no_special_purpose_address_and_to_the_public_internet(turn: Coturn) -> None:
+    assert await permits(turn, SPECIAL_PURPOSE) == dict.fromkeys(SPECIAL_PURPOSE, False)
+    assert await permits(turn, PUBLIC) == dict.fromkeys(PUBLIC, True)
 
 
-def test_coturn_relays_to_the_address_of_the_media_worker(turn: tuple[int, Path]) -> None:
-    user, password = credential(60)
-    said = relay(turn[0], "127.0.0.99", user=user, password=password)
-    assert "403" not in said, said
-    assert "ERROR" not in said, said
+async def test_coturn_relays_to_the_address_of_the_media_worker(turn: Coturn) -> None:
+    assert await permits(turn, ["127.0.0.99", "127.0.0.98"]) == {"127.0.0.99": True, "127.0.0.98": False}
 
 
-def test_coturn_refuses_a_credential_that_has_expired(turn: tuple[int, Path]) -> None:
-    user, password = credential(-60)
-    said = relay(turn[0], "127.0.0.99", user=user, password=password)
-    assert "Cannot complete Allocation" in said, said
+@pytest.mark.parametrize("way", [0, 1, 2])
+async def test_every_way_gets_an_allocation_with_a_credential_of_the_hub_only(turn: Coturn, way: int) -> None:
+    server, tls = server_read(turn.urls[way]), ssl.create_default_context(cafile=str(turn.certificate))
+    username, password = credential(60)
+    async with turn_open(server, username=username, credential=password, tls=tls) as client:
+        assert (await client.bind())[0] == "127.0.0.1"
+        assert (await client.allocate())[1] >= 49160
+    for wrong in (credential(-1), credential(60, secret="forged"), (username, "")):
+        async with turn_open(server, username=wrong[0], credential=wrong[1], tls=tls) as client:
+            with pytest.raises(TurnError) as refusal:
+                await client.allocate()
+            assert refusal.value.code == 401
+
+
+async def test_an_allocation_outlives_the_credential_that_it_was_made_with(turn: Coturn) -> None:
+    """So a call may last longer than ten minutes; a new connection needs a new credential."""
+    username, password = credential(1)
+    async with turn_open(server_read(turn.urls[0]), username=username, credential=password) as client:
+        await client.allocate()
+        await asyncio.sleep(2 * STALE_AFTER_S + 0.2)  # the server's clock, which no test can turn
+        assert await client.refresh(600) == 600
+        await client.permit(("127.0.0.99", 5000))
+    async with turn_open(server_read(turn.urls[0]), username=username, credential=password) as client:
+        with pytest.raises(TurnError):
+            await client.allocate()
+
+
+async def test_one_end_of_a_call_has_a_dozen_allocations_at_most(turn: Coturn) -> None:
+    username, password = credential(60, identity="greedy")
+    async with asyncio.timeout(30):
+        made, code = 0, 0
+        clients = []
+        while not code:
+            opening = turn_open(server_read(turn.urls[0]), username=username, credential=password)
+            client = await opening.__aenter__()
+            clients.append(opening)
+            try:
+                await client.allocate()
+                made += 1
+            except TurnError as error:
+                code = error.code
+        for opening in clients:
+            await opening.__aexit__(None, None, None)
+    assert (made, code) == (12, 486)  # Allocation Quota Reached

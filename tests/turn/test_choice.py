@@ -1,0 +1,94 @@
+"""Which STUN and TURN server is used, where several are offered and not all answer."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from protocol.messages import IceServer
+from tests.fakes.coturn import Coturn, coturn
+from tests.operate.hub_process import free_port
+from turn.choice import ServerChoice
+from turn.servers import server_read
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def turn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Coturn]:
+    with coturn(tmp_path_factory.mktemp("turn")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def tcp_turn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Coturn]:
+    with coturn(tmp_path_factory.mktemp("turn"), words=("--no-udp",)) as server:
+        yield server
+
+
+def offered(*urls: str) -> list[IceServer]:
+    return [IceServer(urls=list(urls), username="u", credential="c")]
+
+
+def dead(transport: str) -> str:
+    return f"turn:127.0.0.1:{free_port()}?transport={transport}"
+
+
+async def test_udp_is_the_first_choice(turn: Coturn) -> None:
+    stun = f"stun:{turn.ip}:{turn.port}"
+    chosen = await ServerChoice().choose([IceServer(urls=[stun]), *offered(*reversed(turn.urls))])
+    assert [server.urls for server in chosen] == [[stun], [turn.urls[0]]]
+    assert (chosen[1].username, chosen[1].credential) == ("u", "c")
+
+
+async def test_where_udp_does_not_get_through_tcp_does_and_stun_is_left_out(tcp_turn: Coturn) -> None:
+    began_s = time.monotonic()
+    stun = IceServer(urls=[f"stun:{tcp_turn.ip}:{tcp_turn.port}"])
+    chosen = await ServerChoice().choose([stun, *offered(*tcp_turn.urls)])
+    assert [server.urls for server in chosen] == [[tcp_turn.urls[1]]]
+    assert time.monotonic() - began_s < 1.5
+
+
+async def test_servers_that_do_not_answer_hold_nothing_up() -> None:
+    choice, began_s = ServerChoice(), time.monotonic()
+    urls = (dead("udp"), dead("tcp"), f"turns:127.0.0.1:{free_port()}", "turn:no-such-host.invalid")
+    assert await choice.choose(offered(*urls)) == []
+    assert time.monotonic() - began_s < 3
+    began_s = time.monotonic()
+    assert await choice.choose(offered(*urls)) == []  # remembered
+    assert time.monotonic() - began_s < 0.1
+
+
+async def test_what_was_remembered_is_asked_again_after_a_while(turn: Coturn) -> None:
+    now_s = 100.0
+    choice = ServerChoice(remembers_s=30, clock=lambda: now_s)
+    assert await choice.choose(offered(*turn.urls))
+    turn_later = offered(*turn.urls)
+    now_s += 31
+    assert await choice.choose(turn_later)
+    choice.forget()
+    assert await choice.choose(turn_later)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://x", "stun:", "turn:a?transport=sctp:::", "stun:a?transport=udp", "turns:a?transport=udp", "turn:a:70000",
+     "turn:a:0", "turn:[::1]:3478", ""],
+)  # fmt: skip
+async def test_what_is_no_server_is_left_out(url: str) -> None:
+    with pytest.raises(ValueError, match=r"\."):
+        server_read(url)
+    assert await ServerChoice().choose(offered(url)) == []
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("stun:a", "STUN a:3478 over UDP"),
+        ("turn:a.example.org", "TURN a.example.org:3478 over UDP"),
+        ("turn:a:443?transport=tcp", "TURN a:443 over TCP"),
+        ("turns:a", "TURN a:5349 over TLS"),
+    ],
+)
+def test_an_address_has_its_usual_port_and_transport(url: str, words: str) -> None:
+    assert server_read(url).words == words
