@@ -92,7 +92,8 @@ class Voice:
         if before == self._gain == 1.0:
             return samples
         gains = np.linspace(before, self._gain, samples.size, dtype=np.float32)
-        return np.clip(np.rint(samples * gains), -FULL_SCALE, FULL_SCALE).astype(np.int16)
+        louder: Samples = np.clip(np.rint(samples * gains), -FULL_SCALE, FULL_SCALE).astype(np.int16)
+        return louder
 
 
 class CallMixer:

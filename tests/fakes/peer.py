@@ -30,7 +30,7 @@ FRAME = 960
 
 
 class ToneTrack(MediaStreamTrack):
-    """A sine, of half scale where nothing else is said, paced in real time. `hold` stops it without closing anything."""
+    """A sine of `level`, paced in real time. `hold` stops it without closing anything."""
 
     kind = "audio"
 
