@@ -10,7 +10,7 @@ import httpx
 import structlog
 
 from agent.announcer import Announcer
-from agent.audio import make_microphone, make_speaker
+from agent.audio import NamedBackend, SoundBackend
 from agent.background import Background
 from agent.callmedia import MediaParts
 from agent.calls import Phone
@@ -23,9 +23,18 @@ from agent.identity import Identity
 from agent.journal import Journal
 from agent.link import Link
 from agent.playout import Playout
+from agent.processing import SoundProcessing
 from agent.state import DeviceState
 from protocol.base import Message
-from protocol.messages import Announce, CallEnd, CallInvited, CallMoved, CallStateMessage, HelloAck
+from protocol.messages import (
+    Announce,
+    CallEnd,
+    CallInvited,
+    CallMoved,
+    CallStateMessage,
+    DeviceSettings,
+    HelloAck,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -52,15 +61,18 @@ class DataDirLock:
 class Agent:
     """`run` ends only by cancellation. The microphone is open during calls and at no other time."""
 
-    def __init__(self, config: AgentConfig) -> None:
+    def __init__(self, config: AgentConfig, *, backend: SoundBackend | None = None) -> None:
+        """`backend`: instead of the microphone and speaker that `config` names. Raises AudioError."""
         self.config = config
+        backend = backend or NamedBackend(config.microphone, config.speaker)
         self._lock = DataDirLock(config.data_dir)
         self._http = httpx.AsyncClient(timeout=_HTTP_TIMEOUT_S, trust_env=False)
         self._background = Background()
         self.identity = Identity(config.data_dir)
         self.state = DeviceState()
         self.journal = Journal(config.data_dir)
-        self.playout = Playout(make_speaker(config.speaker))
+        self.processing = SoundProcessing()
+        self.playout = Playout(backend.speaker(self.processing))
         self._enroller = Enroller(config=config, identity=self.identity, http=self._http)
         self.link = Link(
             config=config,
@@ -73,8 +85,9 @@ class Agent:
             identity=self.identity,
             link=self.link,
             ice=IceSource(self.link),
-            microphone=make_microphone(config.microphone),
+            microphone=backend.microphone(self.processing),
             playout=self.playout,
+            processing=self.processing,
             timings=config.timings,
         )
         self.phone = Phone(parts=parts, state=self.state, background=self._background)
@@ -102,6 +115,7 @@ class Agent:
             await self.aclose()
 
     async def _work(self) -> None:
+        self._background.start(asyncio.to_thread(self.processing.load), name="echo canceller")
         while True:
             await self._enroller.claim()
             announcer = self._background.start(self._announcer.run(), name="announcer")
@@ -155,6 +169,9 @@ class Agent:
             log.warning("{device} is offline", device=self.identity.device_name)
 
     def _on_message(self, message: Message) -> None:
+        if isinstance(message, DeviceSettings):
+            self.processing.switch(is_on=message.echo_cancellation)
+            return
         work = self._work_for(message)
         if work is None:
             log.debug("nothing to do for this message", type=getattr(message, "type", ""))

@@ -20,6 +20,7 @@ from agent.link import Link
 from agent.measuring import Report
 from agent.peer import Peer, PeerError
 from agent.playout import Playout
+from agent.processing import SoundProcessing
 from protocol.errors import ErrorCode
 from protocol.messages import WebrtcAnswer, WebrtcOffer
 
@@ -38,6 +39,7 @@ class MediaParts:
     ice: IceSource
     microphone: Microphone
     playout: Playout
+    processing: SoundProcessing
     timings: Timings
 
 
@@ -53,6 +55,7 @@ class CallMedia:
     ) -> None:
         self._parts, self._call_id, self._on_lost = parts, call_id, on_lost
         self._capture = Capture(parts.microphone)
+        parts.processing.begin()
         self._peer: Peer | None = None
         self._report = Report()
         self._is_connecting = True
@@ -97,6 +100,7 @@ class CallMedia:
         """Closes the microphone and stops the call's sound at once, before another call can open them."""
         self._parts.playout.close_call()
         self._capture.close()
+        self._parts.processing.end()
 
     async def aclose(self) -> None:
         """After `mute`, with `run` ended."""
@@ -155,7 +159,10 @@ class CallMedia:
                 self._told_at = time.monotonic()
                 stats = self._report.take(self._call_id, self._peer.path)
                 if stats is not None:
-                    await self._parts.link.send(stats)
+                    removed = self._parts.processing.echo_return_loss_enhancement
+                    await self._parts.link.send(
+                        stats.model_copy(update={"echo_return_loss_enhancement": removed})
+                    )
         if self.is_healthy:
             self._alive_at = time.monotonic()
         else:

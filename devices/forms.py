@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 
 from common.errors import Invalid
-from devices.models import Device, Room
+from devices.models import Device, EchoRemoval, Room
 from devices.selectors import room_list
 from devices.services import room_get_or_create
 from households.models import Household
@@ -95,6 +95,28 @@ class DeviceForm(forms.Form):
         chosen = self.cleaned_data["room_name"]
         name = self.cleaned_data["other_room"] if chosen == OTHER_ROOM else chosen
         return room_get_or_create(household=self.household, name=name) if name.strip() else None
+
+
+class DeviceSettingsForm(DeviceForm):
+    """What can be changed once the device is there."""
+
+    echo_removal = forms.ChoiceField(
+        choices=[
+            (EchoRemoval.DEVICE, "The device takes them out"),
+            (EchoRemoval.HUB, "The hub takes them out"),
+            (EchoRemoval.OFF, "Leave the sound as it is"),
+        ],
+        label="Echo and noise",
+        widget=forms.RadioSelect,
+    )
+
+    @staticmethod
+    def initial_of(device: Device) -> dict[str, Any]:
+        return {**DeviceForm.initial_of(device), "echo_removal": device.echo_removal}
+
+    def values(self) -> dict[str, Any]:
+        values = super().values()
+        return {**values, "echo_removal": EchoRemoval(self.cleaned_data["echo_removal"])}
 
 
 class ClaimForm(DeviceForm, CodeForm):

@@ -16,6 +16,14 @@ class Room(HouseholdModel):
         return self.name
 
 
+class EchoRemoval(models.TextChoices):
+    """Who takes echo and noise out of a device's microphone."""
+
+    DEVICE = "device"
+    HUB = "hub"
+    OFF = "off"
+
+
 class Device(HouseholdModel):
     """The box, once it is claimed. `revoked_at` set: it belongs to nobody now, only history knows it."""
 
@@ -27,6 +35,7 @@ class Device(HouseholdModel):
     fingerprint_sha256 = models.CharField(max_length=64, db_index=True)
     public_key_pem = models.TextField()
     is_auto_answer = models.BooleanField(default=False)
+    echo_removal = models.CharField(max_length=8, choices=EchoRemoval.choices, default=EchoRemoval.DEVICE)
     claimed_by = models.ForeignKey(
         "households.User", null=True, on_delete=models.SET_NULL, related_name="claimed_devices"
     )
@@ -54,6 +63,8 @@ class DevicePresence(BaseModel):
     channel_name = models.CharField(max_length=200, blank=True)  # the socket that holds the presence
     last_seen_at = models.DateTimeField(null=True, blank=True)
     agent_version = models.CharField(max_length=40, blank=True)
+    # Of the last call in which there was an echo to measure, in dB.
+    echo_return_loss_enhancement = models.FloatField(null=True, blank=True)
 
     def __str__(self) -> str:
         return f"presence of device {self.device_id}"

@@ -6,10 +6,10 @@ from common.clock import now
 from common.errors import Invalid
 from common.push import group_device, push_on_commit
 from devices.events import device_removed
-from devices.models import Device, DeviceCertificate, Room
+from devices.models import Device, DeviceCertificate, DevicePresence, EchoRemoval, Room
 from devices.presence import presence_end
 from households.models import Household
-from protocol.messages import Unclaimed
+from protocol.messages import DeviceSettings, Unclaimed
 
 
 def room_get_or_create(*, household: Household, name: str) -> Room:
@@ -21,12 +21,28 @@ def room_get_or_create(*, household: Household, name: str) -> Room:
     return existing or Room.objects.get_or_create(household=household, name=name)[0]
 
 
-def device_update(*, device: Device, name: str, room: Room | None, is_auto_answer: bool) -> Device:
+def device_update(
+    *, device: Device, name: str, room: Room | None, is_auto_answer: bool, echo_removal: EchoRemoval
+) -> Device:
+    """What concerns the device reaches it at once, also in a call."""
     if not name.strip():
         raise Invalid("Give the device a name.")
     device.name, device.room, device.is_auto_answer = name.strip()[:80], room, is_auto_answer
-    device.save(update_fields=["name", "room", "is_auto_answer", "updated_at"])
+    device.echo_removal = echo_removal
+    device.save(update_fields=["name", "room", "is_auto_answer", "echo_removal", "updated_at"])
+    push_on_commit(group_device(device.public_id), device_settings(device))
     return device
+
+
+def device_settings(device: Device) -> DeviceSettings:
+    return DeviceSettings(echo_cancellation=device.echo_removal == EchoRemoval.DEVICE)
+
+
+def device_echo_measured(*, device: Device, echo_return_loss_enhancement: float) -> None:
+    """In dB, from the device itself, now and then in a call."""
+    DevicePresence.objects.filter(device=device).update(
+        echo_return_loss_enhancement=echo_return_loss_enhancement
+    )
 
 
 def device_unclaim(*, device: Device) -> None:

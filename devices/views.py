@@ -14,7 +14,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from common.errors import DomainError, Invalid
 from devices.access import access_device
 from devices.authorization import authorization_confirm, authorization_find
-from devices.forms import ClaimForm, CodeForm, DeviceForm
+from devices.forms import ClaimForm, CodeForm, DeviceSettingsForm
 from devices.models import DeviceAuthorization
 from devices.selectors import certificate_current, device_joining, fingerprint_groups, room_cards
 from devices.services import device_unclaim, device_update
@@ -95,8 +95,8 @@ def detail(request: HttpRequest, public_id: UUID) -> HttpResponse:
     membership = member_of(request)
     needed = Permission.DEVICES_MANAGE if request.method == "POST" else Permission.DEVICES_SEE
     device = access_device(membership=membership, public_id=public_id, need=needed)
-    form = DeviceForm(
-        request.POST or None, household=membership.household, initial=DeviceForm.initial_of(device)
+    form = DeviceSettingsForm(
+        request.POST or None, household=membership.household, initial=DeviceSettingsForm.initial_of(device)
     )
     if form.is_valid():
         device_update(device=device, **form.values())

@@ -159,6 +159,7 @@ class Stats(Message):
     local_candidate_type: CandidateType | None = None
     remote_candidate_type: CandidateType | None = None
     protocol: Literal["udp", "tcp"] | None = None
+    echo_return_loss_enhancement: float | None = Field(default=None, ge=-100, le=100)  # dB; from a device
 
 
 # --- browser to hub --------------------------------------------------------------------------
@@ -358,6 +359,13 @@ class Announce(Message):
     expires_at: datetime
 
 
+class DeviceSettings(Message):
+    """What the household chose for this device. After every hello_ack, and when it changes; also in a call."""
+
+    type: Literal["device_settings"] = "device_settings"
+    echo_cancellation: bool  # with noise suppression and a high-pass filter
+
+
 class Unclaimed(Message):
     """The device belongs to nobody now: forget certificate and household."""
 
@@ -382,7 +390,7 @@ HubToBrowserMessage = Annotated[
 ]  # fmt: skip
 HubToDeviceMessage = Annotated[
     Challenge | HelloAck | Ping | Pong | IceServers | WebrtcAnswer | IceCandidate | CallInvited | CallStateMessage
-    | CallMoved | CallEnd | Announce | Unclaimed | Error,
+    | CallMoved | CallEnd | Announce | DeviceSettings | Unclaimed | Error,
     Field(discriminator="type"),
 ]  # fmt: skip
 

@@ -18,6 +18,7 @@ from common.push import group_device
 from devices.certificates import authority_get, signature_is_valid
 from devices.models import Device
 from devices.presence import presence_connect, presence_disconnect, presence_touch
+from devices.services import device_echo_measured, device_settings
 from protocol import messages as m
 from protocol.base import Message
 from protocol.errors import CloseCode, ErrorCode
@@ -101,6 +102,7 @@ class DeviceConsumer(HubSocket):
             device_name=device.name,
         )
         await self.reply(ack, message)
+        await self.reply(device_settings(device))
         if call := await self.query(call_live_for_device, device):
             # A push may have been lost while the device was away: the row says what goes on.
             is_new = call.state in (m.CallState.CALLING, m.CallState.RINGING)
@@ -187,6 +189,8 @@ async def on_announce_progress(socket: DeviceConsumer, message: m.AnnounceProgre
 async def on_stats(socket: DeviceConsumer, message: m.Stats) -> None:
     leg = await socket.leg(message.call_id)
     await socket.query(stats_of_end, leg=leg, stats=message)
+    if (removed := message.echo_return_loss_enhancement) is not None:
+        await socket.query(device_echo_measured, device=socket.device, echo_return_loss_enhancement=removed)
 
 
 HANDLERS: dict[type[Message], Callable[[DeviceConsumer, Any], Awaitable[None]]] = {

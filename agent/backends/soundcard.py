@@ -8,6 +8,7 @@ import structlog
 
 from agent.audio import SampleBuffer, Samples, padded
 from agent.errors import AudioError
+from agent.processing import SoundProcessing
 from protocol.audio import CHANNEL_COUNT, FRAME_SAMPLES, SAMPLE_RATE_HZ
 
 log = structlog.get_logger(__name__)
@@ -32,7 +33,8 @@ class _Soundcard:
     _kind = ""  # "input" or "output", PortAudio's words
     _word = ""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, processing: SoundProcessing | None = None) -> None:
+        self._processing = processing or SoundProcessing()
         self._sounddevice = _sounddevice()
         self._device = None if name == "default" else name
         self._buffer = SampleBuffer(capacity=_BUFFER_SAMPLES)
@@ -67,18 +69,26 @@ class _Soundcard:
 
 
 class SoundcardMicrophone(_Soundcard):
-    """Off outside calls: the stream is open only between open() and close()."""
+    """Off outside calls: the stream is open only between open() and close().
+
+    Echo goes in the card's own thread, before any buffer of ours: there both ends count the same samples.
+    """
 
     _kind, _word = "input", "microphone"
 
+    def __init__(self, name: str, processing: SoundProcessing | None = None) -> None:
+        super().__init__(name, processing)
+        self._processing.hears_room = True
+
     def open(self) -> None:
         self._open(self._sounddevice.InputStream, self._on_samples)
+        self._processing.set_latency(input_s=self._stream.latency)
 
     def read(self) -> Samples:
         return padded(self._buffer.read(FRAME_SAMPLES))
 
     def _on_samples(self, samples: Samples, count: int, time: object, status: object) -> None:
-        self._buffer.write(samples[:, 0])
+        self._buffer.write(self._processing.process(samples[:, 0].copy()))
 
 
 class SoundcardSpeaker(_Soundcard):
@@ -86,6 +96,7 @@ class SoundcardSpeaker(_Soundcard):
 
     def open(self) -> None:
         self._open(self._sounddevice.OutputStream, self._on_room)
+        self._processing.set_latency(output_s=self._stream.latency)
 
     def write(self, samples: Samples) -> None:
         self._buffer.write(samples)
@@ -94,3 +105,4 @@ class SoundcardSpeaker(_Soundcard):
         samples = self._buffer.read(count)
         out[: len(samples), 0] = samples
         out[len(samples) :] = np.int16(0)
+        self._processing.played(out[:, 0].copy())

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from agent.app import Agent
+from agent.audio import SoundBackend
 from agent.config import AgentConfig, Timings
 from tests.agent.sounds import write_wav
 from tests.fakes.hub import FakeHub
@@ -43,7 +44,11 @@ def start_agent(hub: FakeHub, tmp_path: Path) -> StartAgent:
 
     @contextlib.asynccontextmanager
     async def start(
-        *, timings: Timings = QUICK, microphone_name: str | None = None, prints_json: bool = False
+        *,
+        timings: Timings = QUICK,
+        microphone_name: str | None = None,
+        prints_json: bool = False,
+        backend: SoundBackend | None = None,
     ) -> AsyncIterator[Agent]:
         agent = Agent(
             AgentConfig(
@@ -55,7 +60,8 @@ def start_agent(hub: FakeHub, tmp_path: Path) -> StartAgent:
                 speaker=f"file:{tmp_path / 'speaker.wav'}",
                 timings=timings,
                 prints_json=prints_json,
-            )
+            ),
+            backend=backend,
         )
         running = asyncio.create_task(agent.run())
         try:

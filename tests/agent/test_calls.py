@@ -20,6 +20,7 @@ from protocol.messages import (
     CallRinging,
     CallState,
     CallStateMessage,
+    DeviceSettings,
     IceServer,
     IceTransportPolicy,
     Stats,
@@ -29,6 +30,8 @@ from tests.agent.conftest import MICROPHONE_HZ, QUICK, Eventually, StartAgent
 from tests.agent.sounds import read_wav, write_wav
 from tests.fakes.hub import FakeHub
 from tests.fakes.leg import level_db, tone_share
+from tests.house.backend import HouseBackend
+from tests.house.room import Room
 
 pytestmark = pytest.mark.integration
 
@@ -352,3 +355,25 @@ async def test_a_bug_in_one_call_leaves_the_device_free_for_the_next(
             await hub.received(CallEnd)
         await hub.call()
         await hub.leg()
+
+
+async def test_the_switch_for_echo_counts_at_once_in_the_running_call(
+    hub: FakeHub, start_agent: StartAgent
+) -> None:
+    house = HouseBackend(Room(delay_ms=60))
+
+    def is_cleaned() -> bool:
+        return len(house.sent) > 50 and bool((house.sent[-1] != house.taken[-1]).any())
+
+    async with start_agent(backend=house) as agent:
+        await hub.online()
+        await hub.call()
+        await hub.leg()
+        await hub.until(is_cleaned)
+        await hub.send(DeviceSettings(echo_cancellation=False))
+        await hub.until(lambda: not agent.processing.is_on)
+        seen = len(house.sent)
+        await hub.until(lambda: len(house.sent) > seen + 25)
+        assert all(
+            (sent == taken).all() for sent, taken in zip(house.sent[seen:], house.taken[seen:], strict=True)
+        )

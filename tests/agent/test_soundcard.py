@@ -43,6 +43,7 @@ class FakePortAudio:
 class FakeStream:
     def __init__(self, *, callback: Callable[..., None], **options: Any) -> None:
         self.callback, self.options, self.is_open = callback, options, False
+        self.latency = 0.03
 
     def start(self) -> None:
         self.is_open = True

@@ -118,7 +118,9 @@ def test_a_used_code_leads_nobody_to_the_device_of_another_home(
 def test_another_room_needs_a_name(anna: Client, secret: str, cast: Cast, other_room: str) -> None:
     fields = {"name": "Attic", "room_name": "+", "other_room": other_room}
     claim = anna.post(reverse("devices:confirm"), fields | {"secret": secret})
-    change = anna.post(reverse("devices:detail", args=[cast.kitchen.public_id]), fields)
+    change = anna.post(
+        reverse("devices:detail", args=[cast.kitchen.public_id]), fields | {"echo_removal": "device"}
+    )
     for response in (claim, change):
         assert response.status_code == 400
         assert "Give the room a name." in response.content.decode()
@@ -172,7 +174,8 @@ def test_the_steps_stop_asking_once_the_device_is_online(anna: Client, cast: Cas
 
 def test_a_device_gets_another_name_and_room(anna: Client, cast: Cast) -> None:
     url = reverse("devices:detail", args=[cast.kitchen.public_id])
-    assert anna.post(url, {"name": "Cookery", "room_name": "Kitchen"}).status_code == 302
+    fields = {"name": "Cookery", "room_name": "Kitchen", "echo_removal": "device"}
+    assert anna.post(url, fields).status_code == 302
     cast.kitchen.refresh_from_db()
     assert cast.kitchen.name == "Cookery"
     with scope(household=cast.anna.household):
@@ -202,3 +205,29 @@ def test_a_child_sees_and_calls_but_does_not_manage(client: Client, cast: Cast) 
     assert client.post(reverse("devices:remove", args=[cast.kitchen.public_id])).status_code == 403
     page = client.get(reverse("devices:detail", args=[cast.kitchen.public_id])).content.decode()
     assert "Remove this device" not in page
+
+
+@pytest.mark.parametrize("chosen", ["hub", "off"])
+def test_who_takes_out_echo_is_chosen_and_shown(anna: Client, cast: Cast, chosen: str) -> None:
+    url = reverse("devices:detail", args=[cast.kitchen.public_id])
+    checked = 'value="{}" checked'.format
+    assert checked("device") in anna.get(url).content.decode()
+    fields = {"name": "Kitchen", "room_name": "Kitchen", "echo_removal": chosen}
+    assert anna.post(url, fields).status_code == 302
+    assert checked(chosen) in anna.get(url).content.decode()
+    assert anna.post(url, fields | {"echo_removal": "neighbour"}).status_code == 400
+
+
+def test_only_who_manages_devices_chooses_about_echo(client: Client, cast: Cast) -> None:
+    client.force_login(cast.ben.user)
+    url = reverse("devices:detail", args=[cast.kitchen.public_id])
+    assert client.post(url, {"name": "Kitchen", "room_name": "", "echo_removal": "off"}).status_code == 403
+    assert 'name="echo_removal"' not in client.get(url).content.decode()
+
+
+def test_the_page_says_how_much_echo_was_removed(anna: Client, cast: Cast) -> None:
+    url = reverse("devices:detail", args=[cast.kitchen.public_id])
+    assert "Echo removed" not in anna.get(url).content.decode()
+    with scope(household=cast.anna.household):
+        DevicePresence.objects.filter(device=cast.kitchen).update(echo_return_loss_enhancement=31.4)
+    assert "31 dB in the last call" in anna.get(url).content.decode()

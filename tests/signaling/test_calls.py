@@ -8,6 +8,8 @@ from django_scopes import scopes_disabled
 
 from calls.models import Call, CallParticipant
 from calls.services import call_leg_joined, call_leg_left
+from devices.models import Device, DevicePresence, EchoRemoval
+from devices.services import device_update
 from protocol.worker import CallClose, LegCandidate, LegOffer
 from tests.fakes.worker import FakeWorker
 from tests.plugin_cast import Cast
@@ -224,3 +226,43 @@ async def test_the_least_loaded_worker_takes_the_call(cast: Cast) -> None:
         assert (await call_row(await invite(page, cast))).worker_id == "idle"
         await page.close()
         await device.close()
+
+
+async def test_a_device_hears_its_settings_when_it_connects_and_when_they_change(cast: Cast) -> None:
+    device = await device_socket(cast.kitchen, cast.keys[cast.kitchen.pk])
+    assert (await device.hear("device_settings"))["echo_cancellation"] is True
+
+    def change() -> None:
+        with scopes_disabled():
+            device_update(
+                device=cast.kitchen,
+                name="Kitchen",
+                room=None,
+                is_auto_answer=False,
+                echo_removal=EchoRemoval.HUB,
+            )
+
+    await sync_to_async(change)()
+    assert (await device.hear("device_settings"))["echo_cancellation"] is False
+    await device.close()
+
+
+async def test_the_echo_that_a_device_removed_is_kept_of_its_own_call_only(cast: Cast) -> None:
+    page, device = await browser(cast.anna), await device_socket(cast.kitchen, cast.keys[cast.kitchen.pk])
+    async with FakeWorker():
+        call_id = await invite(page, cast)
+    foreign = await device_socket(cast.cellar, cast.keys[cast.cellar.pk])
+    await foreign.say("stats", call_id=call_id, samples=[{}], echo_return_loss_enhancement=50.0, id="s")
+    assert (await foreign.hear("error"))["reply_to"] == "s"
+    await device.say("stats", call_id=call_id, samples=[{}], echo_return_loss_enhancement=31.5)
+    await device.say("ping", id="p")
+    await device.hear("pong")
+
+    def measured(owner: Device) -> float | None:
+        with scopes_disabled():
+            return DevicePresence.objects.get(device=owner).echo_return_loss_enhancement
+
+    assert await sync_to_async(measured)(cast.kitchen) == 31.5
+    assert await sync_to_async(measured)(cast.cellar) is None
+    for socket in (page, device, foreign):
+        await socket.close()

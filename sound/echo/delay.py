@@ -1,0 +1,102 @@
+"""How late the echo of what was played arrives in the microphone."""
+
+from collections import deque
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from protocol.audio import SAMPLE_RATE_HZ
+
+Samples = npt.NDArray[np.int16]
+Floats = npt.NDArray[np.float64]
+
+MAX_DELAY_MS: Final = 1000
+
+_DECIMATION: Final = 12
+_RATE_HZ: Final = SAMPLE_RATE_HZ // _DECIMATION  # enough for speech; a sample is 0.25 ms
+_BLOCK: Final = _RATE_HZ // 10  # one look every 100 ms
+_SPAN: Final = _RATE_HZ * MAX_DELAY_MS // 1000
+_FFT_SIZE: Final = 1 << (_SPAN + _BLOCK - 1).bit_length()
+_BAND_HZ: Final = (150.0, 1800.0)
+
+_FORGETTING: Final = 0.75  # of the last look, in this one: a memory of 0.4 s
+_WHITENING: Final = 0.8  # 1: the phase transform; a little less keeps out bins without sound
+_QUIET: Final = 30.0  # root mean square of the reference below which a look says nothing: -61 dBFS
+_MIN_BINS: Final = 40.0  # a ring or a test tone has few lines, and a delay that cannot be told
+_MIN_PEAK: Final = 8.0  # against the root mean square of the other places
+_MIN_LEAD: Final = 1.5  # against the second highest place
+_PEAK_WIDTH: Final = (_RATE_HZ // 100, _RATE_HZ // 20)  # 10 ms before to 50 ms after: the same echo
+_LOOKS: Final = 3
+_AGREEMENT_MS: Final = 3.0
+
+
+class Decimator:
+    """48 kHz to 4 kHz, block by block; blocks are multiples of 12 samples."""
+
+    def __init__(self) -> None:
+        places = np.arange(4 * _DECIMATION + 1) - 2 * _DECIMATION
+        taps = np.hamming(len(places)) * np.sinc(0.9 * places / _DECIMATION)
+        self._taps: Floats = taps / taps.sum()
+        self._past = np.zeros(4 * _DECIMATION)
+
+    def push(self, samples: Samples) -> Floats:
+        joined = np.concatenate([self._past, samples.astype(np.float64)])
+        self._past = joined[-4 * _DECIMATION :]
+        return np.convolve(joined, self._taps, "valid")[::_DECIMATION]
+
+
+class DelayFinder:
+    """Generalized cross-correlation with a softened phase transform (Knapp and Carter, 1976).
+
+    A delay counts when three looks in a row, 100 ms apart, see the same single peak. It stays the answer
+    until three others agree on another.
+    """
+
+    def __init__(self) -> None:
+        self._decimators = Decimator(), Decimator()
+        self._reference = np.zeros(_SPAN + _BLOCK)
+        self._microphone = np.zeros(_BLOCK)
+        self._fresh = 0
+        self._cross = np.zeros(_FFT_SIZE // 2 + 1, np.complex128)
+        frequencies = np.fft.rfftfreq(_FFT_SIZE, 1 / _RATE_HZ)
+        self._band = (frequencies > _BAND_HZ[0]) & (frequencies < _BAND_HZ[1])
+        self._looks: deque[float | None] = deque(maxlen=_LOOKS)
+        self.delay_ms: float | None = None
+
+    def push(self, reference: Samples, microphone: Samples) -> None:
+        """As many samples of what was played as of what the microphone took in the same time."""
+        played, taken = (self._decimators[0].push(reference), self._decimators[1].push(microphone))
+        self._reference = np.concatenate([self._reference[len(played) :], played])
+        self._microphone = np.concatenate([self._microphone[len(taken) :], taken])
+        self._fresh += len(taken)
+        if self._fresh >= _BLOCK:
+            self._fresh = 0
+            self._look()
+
+    def _look(self) -> None:
+        played = np.fft.rfft(self._reference, _FFT_SIZE) * self._band
+        power = np.abs(played) ** 2
+        is_quiet = np.mean(self._reference**2) < _QUIET**2
+        if is_quiet or np.sum(power) ** 2 < _MIN_BINS * np.sum(power**2):
+            return
+        taken = np.fft.rfft(np.concatenate([np.zeros(_SPAN), self._microphone]), _FFT_SIZE)
+        cross = taken * np.conj(played)
+        self._cross *= _FORGETTING
+        # Every block counts the same, so that one loud word does not rule.
+        self._cross += cross / (np.sqrt(np.mean(np.abs(cross) ** 2)) + 1e-9)
+        self._looks.append(_single_peak_ms(self._cross))
+        found = [look for look in self._looks if look is not None]
+        if len(found) == _LOOKS and max(found) - min(found) < _AGREEMENT_MS:
+            self.delay_ms = sorted(found)[_LOOKS // 2]
+
+
+def _single_peak_ms(cross: npt.NDArray[np.complex128]) -> float | None:
+    """Where the impulse response that the cross spectrum stands for has its one peak; None without one."""
+    response = np.abs(np.fft.irfft(cross / (np.abs(cross) ** _WHITENING + 1e-9), _FFT_SIZE)[:_SPAN])
+    place = int(np.argmax(response))
+    peak = float(response[place])
+    response[max(0, place - _PEAK_WIDTH[0]) : place + _PEAK_WIDTH[1]] = 0
+    is_high = peak > _MIN_PEAK * float(np.sqrt(np.mean(response**2)))
+    is_alone = peak > _MIN_LEAD * float(np.max(response))
+    return 1000 * place / _RATE_HZ if is_high and is_alone else None
