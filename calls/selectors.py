@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Count, Exists, OuterRef, QuerySet
+from django_scopes import scopes_disabled
 
 from calls.models import Call, CallParticipant, ListeningCopy, Recording, RecordingState
 from calls.state import LIVE_STATES
@@ -29,6 +30,13 @@ def call_list(household: Household) -> QuerySet[Call]:
 
 def call_live_list(household: Household) -> QuerySet[Call]:
     return Call.objects.filter(household=household, state__in=LIVE_STATES).select_related("device")
+
+
+def call_counts() -> dict[str, int]:
+    """Live calls by state, of all households together."""
+    with scopes_disabled():
+        found = Call.objects.filter(state__in=LIVE_STATES).values_list("state").annotate(Count("pk"))
+        return {state.value: 0 for state in LIVE_STATES} | dict(found)
 
 
 def listening_copy_get(call: Call) -> ListeningCopy | None:

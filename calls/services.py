@@ -3,6 +3,7 @@
 from django.db import IntegrityError, transaction
 
 from calls.events import call_ended
+from calls.metrics import SETUP_SECONDS
 from calls.models import Call, CallParticipant, ParticipantRole
 from calls.placement import worker_choose
 from calls.selectors import call_away_list, call_live_for_device, call_of_invite
@@ -171,6 +172,8 @@ def call_tell(call: Call, message: Message | None = None) -> None:
 def _connect_if_joined(call: Call) -> None:
     waiting = call.participants.filter(joined_at=None).exists()
     if not waiting and call_move(call, CallState.CONNECTED, connected_at=now()):
+        if call.accepted_at and call.connected_at:
+            SETUP_SECONDS.observe((call.connected_at - call.accepted_at).total_seconds())
         call_tell(call)
 
 

@@ -5,6 +5,7 @@ from drf_spectacular.views import SpectacularAPIView
 
 from announcements.api import clip_fetch
 from config.health import healthz, readyz
+from config.metrics import metrics
 from config.status import model_download, status
 from devices.api import AuthorizationCreateApi, TokenCreateApi
 
@@ -17,6 +18,7 @@ api = [
 urlpatterns = [
     path("healthz", healthz),
     path("readyz", readyz),
+    path("metrics", metrics),
     path("api/v1/", include(api)),
     path("accounts/", include("allauth.urls")),
     path("status/", status, name="status"),

@@ -14,7 +14,16 @@ from households.services import owner_exists
 
 SESSION_KEY = "household"
 # Reached before there is an owner, or by programs that have no session.
-_OPEN_PREFIXES = ("/setup/", "/static/", "/healthz", "/readyz", "/api/", "/sw.js", "/manifest.webmanifest")
+_OPEN_PREFIXES = (
+    "/setup/",
+    "/static/",
+    "/healthz",
+    "/readyz",
+    "/metrics",
+    "/api/",
+    "/sw.js",
+    "/manifest.webmanifest",
+)
 
 
 class HouseholdMiddleware:

@@ -19,6 +19,7 @@ log = structlog.get_logger(__name__)
 BEAT_S: Final = 0.25
 REPORT_S: Final = 1.0
 RETRY_S: Final = 1.0
+METRICS_S: Final = 5.0
 DRAIN_S: Final = 60.0
 STRAYS_EVERY_S: Final = 2.0
 MOVED_GRACE_S: Final = (
@@ -65,6 +66,7 @@ async def serve(
             )
             tasks.spawn(_take_commands(link, worker), name="commands")
             tasks.spawn(_report(link, worker), name="report")
+            tasks.spawn(_tell_metrics(link), name="metrics")
             tasks.spawn(_end_strays(link, worker), name="strays")
             if wire is not None:
                 tasks.spawn(_hear_of_the_dead(link, wire), name="dead")
@@ -124,6 +126,12 @@ async def _report(link: "HubLink", worker: MediaWorker) -> None:
     while True:
         link.report(leg_count=worker.leg_count, call_ids=worker.call_ids)
         await asyncio.sleep(REPORT_S)
+
+
+async def _tell_metrics(link: "HubLink") -> None:
+    while True:
+        await link.tell_metrics()
+        await asyncio.sleep(METRICS_S)
 
 
 async def _end_strays(link: "HubLink", worker: MediaWorker) -> None:

@@ -15,6 +15,7 @@ from channels.layers import get_channel_layer
 from django.core.exceptions import ObjectDoesNotExist
 from django.db import DatabaseError, OperationalError
 from django_scopes import scopes_disabled
+from prometheus_client import generate_latest
 from redis.exceptions import RedisError
 
 from calls.measurements import Way, quality_tell, samples_store
@@ -24,6 +25,7 @@ from calls.placement import CAPACITY, HEARTBEAT_S, LeaseWatch, worker_goodbye, w
 from calls.recordings import recording_finalize, recording_start
 from calls.selectors import calls_not_with, workers_with_calls
 from calls.services import call_leg_joined, call_leg_left, call_leg_lost
+from common.metrics import metrics_publish
 from common.push import apush_channel, group_worker
 from common.tasks import delay_now
 from media.door import LegState, RecordingFile
@@ -90,6 +92,13 @@ class HubLink:
     async def worker_dead(self, worker_id: str) -> None:
         """The process of that worker has ended."""
         await _tell(_worker_dead, worker_id)
+
+    async def tell_metrics(self) -> None:
+        """The numbers of this process, for whoever asks the hub's /metrics."""
+        try:
+            await asyncio.to_thread(metrics_publish, f"media:{self.worker_id}", generate_latest())
+        except RedisError:
+            log.warning("metrics_not_told")
 
     async def drain(self) -> None:
         """No new calls from now on."""
@@ -186,7 +195,7 @@ class HubDoor:
         await _tell(_leg_measured, participant_id, measured)
 
     async def leg_judged(self, *, participant_id: UUID, judged: Judged) -> None:
-        await _tell(_leg_judged, participant_id, judged)
+        await _tell(_leg_judged, participant_id, judged, self._worker_id)
 
     async def recording_started(
         self, *, call_id: UUID, participant_id: UUID, name: str, started_at_s: float
@@ -301,8 +310,11 @@ def _leg_measured(public_id: UUID, measured: Measured) -> None:
     )
 
 
-def _leg_judged(public_id: UUID, judged: Judged) -> None:
-    quality_tell(leg=_participant(public_id), measurer=Measurer.HUB, bars=judged.bars, lost=judged.lost)
+def _leg_judged(public_id: UUID, judged: Judged, worker_id: str) -> None:
+    leg = _participant(public_id)
+    # After a move the first worker hears nothing any more, which is not the fault of the connection.
+    if leg.call.worker_id == worker_id:
+        quality_tell(leg=leg, measurer=Measurer.HUB, bars=judged.bars, lost=judged.lost)
 
 
 def _recording_started(public_id: UUID, name: str, started_at_s: float, worker_id: str) -> None:

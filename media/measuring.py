@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection
 from typing import Final
 from uuid import UUID
 
+from media import metrics
 from media.door import LegState
 from media.leg import Leg
 from media.outbox import Outbox
@@ -15,7 +16,7 @@ EVERY_S: Final = 1.0
 
 
 class Measuring:
-    """`run` until cancelled. Legs outside of calls are not measured: nobody would look at it."""
+    """`run` until cancelled. Legs outside of calls count for the metrics alone."""
 
     def __init__(self, outbox: Outbox, legs: Callable[[], Collection[Leg]]) -> None:
         self._outbox, self._legs = outbox, legs
@@ -26,22 +27,27 @@ class Measuring:
         while True:
             due_s = max(due_s + EVERY_S, time.monotonic())
             await asyncio.sleep(due_s - time.monotonic())
+            metrics.LOOP_LAG.observe(max(0.0, time.monotonic() - due_s))
             self.tick(unix_s=time.time())
 
     def tick(self, *, unix_s: float) -> None:
-        for leg in self._legs():
-            if leg.participant_id is not None and leg.state is not None:
+        legs = self._legs()
+        metrics.LEGS.set(len(legs))
+        metrics.CALLS.set(len({leg.call_id for leg in legs if leg.call_id is not None}))
+        for leg in legs:
+            if leg.state is not None:
                 self._take(leg, unix_s)
 
     def left(self, leg: Leg) -> None:
         """The leg is gone: what was measured of it is told."""
         meter = self._meters.pop(leg.leg_id, None)
         if meter is not None:
-            self._outbox.measured(leg, meter.harvest())
+            # A call that moved leaves a silent leg behind, and its silence is no measurement.
+            self._outbox.measured(leg, meter.harvest(with_silent_end=False))
 
     def _take(self, leg: Leg, unix_s: float) -> None:
         meter = self._meters.setdefault(leg.leg_id, LegMeter())
-        meter.take(leg.stats(), unix_s=unix_s)
+        metrics.count(meter.take(leg.stats(), unix_s=unix_s))
         self._outbox.judged(leg, meter.judge(is_lost=leg.state is LegState.LOST))
         if meter.is_full:
             self._outbox.measured(leg, meter.harvest())

@@ -109,11 +109,13 @@ class LegMeter:
         self._judged = Judged(bars=bars, lost=fraction_lost(self._window))
         return self._judged
 
-    def harvest(self) -> Measured | None:
+    def harvest(self, *, with_silent_end: bool = True) -> Measured | None:
         """All samples since the last time; None when there are none."""
-        if not self._samples:
-            return None
         samples, self._samples = tuple(self._samples), []
+        while not with_silent_end and samples and not samples[-1].packets_received:
+            samples = samples[:-1]
+        if not samples:
+            return None
         return Measured(started_at_s=self._started_at_s, samples=samples, codec=CODEC, path=self._last.path)
 
 

@@ -117,6 +117,9 @@ SPEECH_MODELS_ROOT = DATA_DIR / "speech-models"
 SPEECH_MODELS_SHIPPED_ROOT = BASE_DIR / "speech" / "models"
 SPEECH_MODELS_CHOICE = env.str("HUB_SPEECH_MODELS", default="best")
 
+# Without one, only programs on this machine may ask for /metrics.
+METRICS_TOKEN = env.str("HUB_METRICS_TOKEN", default="")
+
 # --- people ----------------------------------------------------------------------------------
 AUTH_USER_MODEL = "households.User"
 AUTHENTICATION_BACKENDS = [

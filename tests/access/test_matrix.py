@@ -29,12 +29,14 @@ pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 P = Permission
 OPEN = "everybody"
 MEMBER = "every member"
+OPERATOR = "programs on this machine, or with the token"
 OTHERS = ("accounts/",)  # django-allauth's own
 
 # route -> method -> who
 ADDRESSES: dict[str, dict[str, str]] = {
     "healthz": {"GET": OPEN},
     "readyz": {"GET": OPEN},
+    "metrics": {"GET": OPERATOR},
     "api/v1/devices/authorizations": {"POST": OPEN},
     "api/v1/devices/token": {"POST": OPEN},
     "api/v1/clips/<uuid:delivery_id>": {"GET": OPEN},  # the signed link is the permission
@@ -68,7 +70,12 @@ ADDRESSES: dict[str, dict[str, str]] = {
     "announce/clips/<uuid:public_id>/audio/": {"GET": P.ANNOUNCE},
     "announce/<uuid:public_id>/": {"GET": P.ANNOUNCE},
 }
-ROWS = [(route, method, who) for route, methods in ADDRESSES.items() for method, who in methods.items()]
+ROWS = [
+    (route, method, who)
+    for route, methods in ADDRESSES.items()
+    for method, who in methods.items()
+    if who != OPERATOR
+]
 
 
 @dataclass
@@ -151,6 +158,13 @@ def test_each_role_may_do_what_the_table_says_and_no_more(
         assert (answer.status_code == 403) is not may, (role, answer.status_code)
         assert answer.status_code < 500
         assert not is_sent_to_sign_in(answer)
+
+
+def test_what_operators_read_is_absent_for_everybody_else(cast: Cast) -> None:
+    routes_of_operators = [route for route, methods in ADDRESSES.items() if OPERATOR in methods.values()]
+    for route in routes_of_operators:
+        for client in (Client(), browser_of(cast.ben), browser_of(cast.anna), browser_of(cast.carla)):
+            assert client.get(f"/{route}").status_code == 404  # under the hub's public name
 
 
 def test_what_belongs_to_another_home_looks_absent(cast: Cast, things: Things) -> None:

@@ -3,7 +3,10 @@
 from uuid import uuid4
 
 import pytest
+from prometheus_client import generate_latest
 
+from media import metrics
+from media.connection import guard
 from media.stats import LegMeter, LegStats
 from media.worker import MediaWorker
 from protocol.quality import Bars
@@ -89,3 +92,24 @@ async def test_both_legs_of_a_call_are_measured_and_told_at_their_end(
         assert sum(packets) > 40
         assert max(packets) < 200
         assert sum(sample.bytes_received for sample in measured.samples) > 10 * sum(packets)
+
+
+def test_a_silent_end_is_no_measurement_after_a_move() -> None:
+    meter = LegMeter()
+    for second, packets in enumerate((1, 2, 2, 2), start=1):
+        meter.take(after(packets), unix_s=float(second))
+    measured = meter.harvest(with_silent_end=False)
+    assert measured is not None
+    assert [sample.packets_received for sample in measured.samples] == [50, 50]
+
+
+def test_the_worker_counts_for_prometheus() -> None:
+    before = metrics.PACKETS_RECEIVED._value.get()
+    metrics.count(LegMeter().take(after(1), unix_s=1.0))
+    guard.counters.datagrams_dropped += 1
+    text = generate_latest().decode()
+    assert f"hearthline_media_packets_received_total {before + 50}" in text
+    assert (
+        f'hearthline_media_guard_drops_total{{what="datagrams"}} {guard.counters.datagrams_dropped}' in text
+    )
+    assert "hearthline_media_loop_lag_seconds_bucket" in text
