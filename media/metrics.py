@@ -9,7 +9,8 @@ from prometheus_client.registry import Collector
 from media.connection import guard
 from protocol.quality import StatsSample
 
-disable_created_metrics()  # when each counter began helps nobody
+# When each counter began helps nobody.
+disable_created_metrics()  # type: ignore[no-untyped-call]
 LEGS = Gauge("hearthline_media_legs", "Connections that this worker holds.")
 CALLS = Gauge("hearthline_media_calls", "Calls whose audio this worker carries.")
 PACKETS_RECEIVED = Counter("hearthline_media_packets_received", "RTP packets of microphones that came.")

@@ -71,6 +71,8 @@ def call_and_hang_up(page: Page, device: Device) -> None:
     expect(call).to_have_attribute("data-state", "connected", timeout=20_000)
     began_s = device.played_s()
     page.wait_for_timeout(11_000)
+    for end in ("caller", "callee"):
+        expect(page.locator(f"[data-end={end}] [data-word]")).to_have_text(re.compile("ood|Weak"))
     picture(page, "3-in-call")
     assert page.evaluate(HEARD_ENERGY) > 0.01
     expect(page.locator("[data-part=timer]")).to_have_text(re.compile(r"0:1\d"))
@@ -102,6 +104,12 @@ def read_the_transcript(page: Page, house: House) -> None:
     place = "document.querySelector('call-player audio').currentTime"
     page.wait_for_function(f"{place} >= {start_s} && {place} < {start_s} + 5 && {place} > 0")
     picture(page, "5-transcript")
+    page.get_by_text("How the connection was").click()
+    for chart in page.locator("#connection figure").all():
+        expect(chart.locator("li").first).to_contain_text(re.compile(r"Anna: at most \d"))
+        expect(chart.locator("li").last).to_contain_text(re.compile(r"Kitchen speaker: at most \d"))
+    expect(page.get_by_text("was connected directly, UDP, Opus")).to_be_visible()
+    picture(page, "5b-connection")
     page.get_by_role("link", name="Calls").first.click()
     expect(page.locator("a.item").first).to_contain_text("Answered")
     picture(page, "6-history")
