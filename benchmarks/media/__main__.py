@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from benchmarks.figures import Figure, Options, options_parse, report
+from benchmarks.media import nat
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,7 +17,7 @@ class Part:
     measure: Callable[[Options], list[Figure]]
 
 
-PARTS: Final[tuple[Part, ...]] = ()
+PARTS: Final[tuple[Part, ...]] = (Part(figures=nat.FIGURES, measure=nat.measure),)
 
 
 def main(words: Sequence[str] | None = None) -> int:
