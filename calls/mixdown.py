@@ -1,17 +1,17 @@
 """Several mono Ogg Opus files into one stereo file that every browser plays and seeks: AAC in MP4, index in front."""
 
 import sys
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import chain, pairwise
 from pathlib import Path
+from typing import BinaryIO
 
 import av
 import numpy as np
 from numpy.typing import NDArray
 
-from common.files import folder_make_private
+from sealing.files import SealError
 
 SAMPLE_RATE_HZ = 48_000
 BLOCK = SAMPLE_RATE_HZ  # samples mixed at a time: memory does not grow with the call
@@ -19,11 +19,12 @@ CUT_SAMPLES = 2 * SAMPLE_RATE_HZ
 PEAK_COUNT = 600
 BIT_RATE = 96_000
 Samples = NDArray[np.float32]
+Opener = Callable[[], BinaryIO]
 
 
 @dataclass(frozen=True)
 class Track:
-    path: Path
+    opener: Opener
     offset_s: float  # when it begins, from the beginning of the copy
     is_caller: bool
     most_s: float | None = None  # what of it counts; None is all
@@ -32,7 +33,6 @@ class Track:
 @dataclass(frozen=True)
 class Mixdown:
     duration_s: float
-    size_bytes: int
     peaks: dict[str, list[float]]
 
 
@@ -40,29 +40,22 @@ def mixdown(tracks: list[Track], target: Path, *, length_s: float = 0.0) -> Mixd
     """Caller left, everybody else right, with silence up to `length_s`. What lasts a little longer is cut there,
     but never much: a clock that was set must not cost anybody's words.
 
-    Written beside its place and renamed. Raises av.FFmpegError.
+    Raises av.FFmpegError, and what the openers raise.
     """
-    folder_make_private(target.parent)
     sources = [(track, _blocks(track)) for track in tracks]
     peaks: list[tuple[float, float]] = []
-    with tempfile.NamedTemporaryFile(dir=target.parent, suffix=".m4a", delete=False) as file:
-        scratch = Path(file.name)
-    try:
-        sample_count = _encode(scratch, _fitted(_mixed(sources), round(length_s * SAMPLE_RATE_HZ)), peaks)
-        scratch.replace(target)
-    finally:
-        scratch.unlink(missing_ok=True)
-    return Mixdown(sample_count / SAMPLE_RATE_HZ, target.stat().st_size, _peaks_reduce(peaks))
+    sample_count = _encode(target, _fitted(_mixed(sources), round(length_s * SAMPLE_RATE_HZ)), peaks)
+    return Mixdown(sample_count / SAMPLE_RATE_HZ, _peaks_reduce(peaks))
 
 
-def sound_duration_s(path: Path) -> float:
+def sound_duration_s(opener: Opener) -> float:
     """Of a sound file, also of one that was cut off; 0 when nothing in it can be decoded."""
     samples = 0
     try:
-        with av.open(str(path)) as container:
+        with opener() as source, av.open(source, mode="r") as container:
             for frame in container.decode(audio=0):
                 samples += frame.samples * SAMPLE_RATE_HZ // frame.sample_rate
-    except (av.FFmpegError, IndexError):
+    except (av.FFmpegError, SealError, FileNotFoundError, IndexError):
         return samples / SAMPLE_RATE_HZ
     return samples / SAMPLE_RATE_HZ
 
@@ -127,7 +120,7 @@ def _silence(length: int) -> Iterator[Samples]:
 def _decoded(track: Track) -> Iterator[Samples]:
     left = sys.maxsize if track.most_s is None else round(track.most_s * SAMPLE_RATE_HZ)
     resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE_HZ)
-    with av.open(str(track.path)) as container:
+    with track.opener() as source, av.open(source, mode="r") as container:
         for frame in container.decode(audio=0):
             for out in resampler.resample(frame):
                 if left <= 0:

@@ -100,6 +100,7 @@ class Recording(HouseholdModel):
     call = models.ForeignKey(Call, on_delete=models.CASCADE, related_name="recordings")
     name = models.CharField(max_length=200, unique=True)  # path under RECORDINGS_ROOT
     worker_id = models.CharField(max_length=64, blank=True)  # who writes it
+    key = models.BinaryField(default=bytes)  # opens the file; wrapped, see calls.sounds
     state = models.CharField(max_length=16, choices=RecordingState.choices, default=RecordingState.WRITING)
     started_at = models.DateTimeField(null=True, blank=True)  # of its first sample
     duration_s = models.FloatField(default=0)
@@ -120,6 +121,7 @@ class ListeningCopy(HouseholdModel):
     name = models.CharField(max_length=200)
     duration_s = models.FloatField()
     size_bytes = models.PositiveBigIntegerField()
+    key = models.BinaryField(default=bytes)  # as of a recording
     peaks = models.JSONField()  # {"caller": [0..1, ...], "others": [...]}, of equal length
 
     def __str__(self) -> str:

@@ -3,28 +3,21 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
+from functools import partial
 
 import av
-from django.conf import settings
 from django.db import transaction
 
 from calls.events import recording_finalized
 from calls.mixdown import Track, mixdown, sound_duration_s
 from calls.models import Call, CallParticipant, ListeningCopy, ParticipantRole, Recording, RecordingState
+from calls.sounds import sound_key_wrap, sound_open, sound_path, sound_scratch, sound_seal
 from common.push import group_household, push_on_commit
 from protocol.messages import Transcription
+from sealing.files import SealError
 
 PART_SUFFIX = ".part"  # while the worker writes
 CLOCK_TRUST_S = 60.0
-
-
-def recording_path(name: str) -> Path:
-    """Names are made by the hub; a name that leads out of the root is a bug."""
-    path: Path = (settings.RECORDINGS_ROOT / name).resolve()
-    if not path.is_relative_to(Path(settings.RECORDINGS_ROOT).resolve()):
-        raise ValueError("a recording outside its root")
-    return path
 
 
 def recording_name(participant: CallParticipant) -> str:
@@ -33,7 +26,7 @@ def recording_name(participant: CallParticipant) -> str:
 
 
 def recording_start(
-    *, participant: CallParticipant, name: str, started_at_s: float, worker_id: str
+    *, participant: CallParticipant, name: str, started_at_s: float, key: bytes, worker_id: str
 ) -> Recording:
     """The worker opened a file: the participant's next part. The same file again is the same row."""
     with transaction.atomic():
@@ -45,6 +38,7 @@ def recording_start(
                 "call": participant.call,
                 "part": parts.count() + 1,
                 "started_at": datetime.fromtimestamp(started_at_s, tz=UTC),
+                "key": sound_key_wrap(household=participant.household, name=name, key=key),
                 "worker_id": worker_id,
             },
         )
@@ -71,11 +65,11 @@ def recording_finalize(
 
 def recording_recover(*, recording: Recording) -> None:
     """A file that its worker never closed: what was written is kept; what was not is said to be lost."""
-    path = recording_path(recording.name)
-    partial = path.with_name(f"{path.name}{PART_SUFFIX}")
-    if partial.exists():
-        partial.replace(path)
-    duration_s = sound_duration_s(path) if path.exists() else 0.0
+    path = sound_path(recording.name)
+    unfinished = path.with_name(f"{path.name}{PART_SUFFIX}")
+    if unfinished.exists():
+        unfinished.replace(path)
+    duration_s = sound_duration_s(partial(sound_open, recording)) if path.exists() else 0.0
     started_at = recording.started_at or recording.call.connected_at
     if duration_s and started_at:
         recording_finalize(
@@ -121,7 +115,7 @@ def listening_copy_create(*, call: Call) -> ListeningCopy | None:
     """Mix the finished recordings. None while the call goes on or one of them is still being written, or when
     there is none that can be read.
 
-    Raises av.FFmpegError where the fault is not with the recordings, as on a full disk.
+    Raises OSError or av.FFmpegError where the fault is not with the recordings, as on a full disk.
     """
     recordings = list(Recording.objects.filter(call=call).select_related("participant"))
     finished = [r for r in recordings if r.state == RecordingState.FINISHED and r.started_at]
@@ -130,7 +124,7 @@ def listening_copy_create(*, call: Call) -> ListeningCopy | None:
     parts = recording_parts(finished)
     tracks = [
         Track(
-            path=recording_path(part.recording.name),
+            opener=partial(sound_open, part.recording),
             offset_s=part.offset_s,
             is_caller=part.recording.participant.role == ParticipantRole.CALLER,
             most_s=part.most_s,
@@ -139,8 +133,10 @@ def listening_copy_create(*, call: Call) -> ListeningCopy | None:
     ]
     name = f"{call.household.public_id}/{call.public_id}/listening.m4a"
     try:
-        result = mixdown(tracks, recording_path(name), length_s=_length_s(call, parts[0]))
-    except av.FFmpegError:
+        with sound_scratch() as scratch:
+            result = mixdown(tracks, scratch, length_s=_length_s(call, parts[0]))
+            key = sound_seal(scratch, household=call.household, name=name)
+    except (av.FFmpegError, SealError, FileNotFoundError):
         if not _unreadable_mark(finished):
             raise
         return None  # the sweep tries again with what is left
@@ -150,7 +146,8 @@ def listening_copy_create(*, call: Call) -> ListeningCopy | None:
             "household": call.household,
             "name": name,
             "duration_s": result.duration_s,
-            "size_bytes": result.size_bytes,
+            "size_bytes": sound_path(name).stat().st_size,
+            "key": key,
             "peaks": result.peaks,
         },
     )
@@ -170,5 +167,5 @@ def _length_s(call: Call, first: Part) -> float:
 
 def _unreadable_mark(recordings: list[Recording]) -> int:
     """Call those of which nothing can be decoded lost. Returns how many."""
-    bad = [r.pk for r in recordings if not sound_duration_s(recording_path(r.name))]
+    bad = [r.pk for r in recordings if not sound_duration_s(partial(sound_open, r))]
     return Recording.objects.filter(pk__in=bad).update(state=RecordingState.LOST)

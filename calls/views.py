@@ -13,10 +13,10 @@ from calls.access import access_call
 from calls.curves import charts_of
 from calls.models import Call
 from calls.quality import call_connection
-from calls.recordings import recording_path
 from calls.selectors import call_is_fresh, call_list, call_sound, listening_copy_get
+from calls.sounds import sound_open, sound_path
 from common.errors import NotFound
-from common.ranges import file_response
+from common.ranges import sound_response
 from households.access import member_of, need
 from households.roles import Permission
 
@@ -68,6 +68,6 @@ def _connection(call: Call) -> dict[str, object]:
 def audio(request: HttpRequest, public_id: UUID) -> HttpResponseBase:
     call = access_call(membership=member_of(request), public_id=public_id, need=Permission.RECORDINGS_HEAR)
     copy = listening_copy_get(call)
-    if copy is None or not (path := recording_path(copy.name)).exists():
+    if copy is None or not sound_path(copy.name).exists():
         raise NotFound("This call has no recording.")
-    return file_response(request, path, "audio/mp4")
+    return sound_response(request, lambda: sound_open(copy), "audio/mp4")

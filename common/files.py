@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 
 def folder_make_private(folder: Path) -> Path:
@@ -22,12 +23,19 @@ def folder_lock(folder: Path) -> Iterator[None]:
 
 
 def file_write_private(path: Path, data: bytes) -> None:
-    """Whole or not at all, mode 0600: written beside its place, then renamed."""
+    """Whole or not at all, mode 0600."""
+    with file_writer_private(path) as file:
+        file.write(data)
+
+
+@contextmanager
+def file_writer_private(path: Path) -> Iterator[BinaryIO]:
+    """A file that appears whole or not at all, mode 0600: written beside its place, then renamed."""
     folder_make_private(path.parent)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         Path(name).replace(path)

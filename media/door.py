@@ -1,6 +1,6 @@
 """What the worker tells the hub. `media.hub` is the real door; tests pass a fake one."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
@@ -17,13 +17,20 @@ class LegState(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RecordingFile:
-    """One participant's finished file. `started_at_s` is wall time (Unix) of its first sample."""
+class OpenedFile:
+    """One participant's file, sealed under `key`. `started_at_s` is wall time (Unix) of its first sample."""
 
     call_id: UUID
     participant_id: UUID
     name: str
     started_at_s: float
+    key: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordingFile(OpenedFile):
+    """The same file, finished."""
+
     duration_s: float
     size_bytes: int
     packets_lost: int
@@ -54,9 +61,7 @@ class Door(Protocol):
 
     async def leg_judged(self, *, participant_id: UUID, judged: Judged) -> None: ...
 
-    async def recording_started(
-        self, *, call_id: UUID, participant_id: UUID, name: str, started_at_s: float
-    ) -> None: ...
+    async def recording_started(self, file: OpenedFile) -> None: ...
 
     async def recording_finished(self, recording: RecordingFile) -> None: ...
 

@@ -19,7 +19,7 @@ from prometheus_client import generate_latest
 from redis.exceptions import RedisError
 
 from calls.measurements import Way, quality_tell, samples_store
-from calls.models import CallParticipant, Measurer
+from calls.models import CallParticipant, Measurer, Recording
 from calls.moves import calls_end, calls_move, calls_waiting_move, worker_dead
 from calls.placement import CAPACITY, HEARTBEAT_S, LeaseWatch, worker_goodbye, worker_heartbeat, worker_list
 from calls.recordings import recording_finalize, recording_start
@@ -28,7 +28,7 @@ from calls.services import call_leg_joined, call_leg_left, call_leg_lost
 from common.metrics import metrics_publish
 from common.push import apush_channel, group_worker
 from common.tasks import delay_now
-from media.door import LegState, RecordingFile
+from media.door import LegState, OpenedFile, RecordingFile
 from media.stats import Judged, Measured
 from protocol.errors import ErrorCode
 from protocol.messages import Error, WebrtcAnswer
@@ -197,10 +197,8 @@ class HubDoor:
     async def leg_judged(self, *, participant_id: UUID, judged: Judged) -> None:
         await _tell(_leg_judged, participant_id, judged, self._worker_id)
 
-    async def recording_started(
-        self, *, call_id: UUID, participant_id: UUID, name: str, started_at_s: float
-    ) -> None:
-        await _tell(_recording_started, participant_id, name, started_at_s, self._worker_id)
+    async def recording_started(self, file: OpenedFile) -> None:
+        await _tell(_recording_started, file, self._worker_id)
 
     async def recording_finished(self, recording: RecordingFile) -> None:
         await _tell(_recording_finished, recording, self._worker_id)
@@ -219,7 +217,7 @@ class HubDoor:
             )
 
 
-async def _tell(function: Callable[..., None], *args: Any) -> None:
+async def _tell(function: Callable[..., object], *args: Any) -> None:
     def run() -> None:
         with scopes_disabled():
             function(*args)
@@ -317,22 +315,20 @@ def _leg_judged(public_id: UUID, judged: Judged, worker_id: str) -> None:
         quality_tell(leg=leg, measurer=Measurer.HUB, bars=judged.bars, lost=judged.lost)
 
 
-def _recording_started(public_id: UUID, name: str, started_at_s: float, worker_id: str) -> None:
-    recording_start(
-        participant=_participant(public_id), name=name, started_at_s=started_at_s, worker_id=worker_id
+def _recording_started(file: OpenedFile, worker_id: str) -> Recording:
+    return recording_start(
+        participant=_participant(file.participant_id),
+        name=file.name,
+        started_at_s=file.started_at_s,
+        key=file.key,
+        worker_id=worker_id,
     )
 
 
 def _recording_finished(file: RecordingFile, worker_id: str) -> None:
     # The news of its start may have been lost while the database was away.
-    recording = recording_start(
-        participant=_participant(file.participant_id),
-        name=file.name,
-        started_at_s=file.started_at_s,
-        worker_id=worker_id,
-    )
     recording_finalize(
-        recording=recording,
+        recording=_recording_started(file, worker_id),
         started_at_s=file.started_at_s,
         duration_s=file.duration_s,
         size_bytes=file.size_bytes,

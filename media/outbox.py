@@ -123,15 +123,7 @@ class Outbox:
 
     def recordings_started(self, recordings: list[StartedRecording]) -> None:
         for started in recordings:
-            self._news.put(
-                partial(
-                    self._door.recording_started,
-                    call_id=started.call_id,
-                    participant_id=started.participant_id,
-                    name=started.name,
-                    started_at_s=started.started_at_unix_s,
-                )
-            )
+            self._news.put(partial(self._door.recording_started, started.file))
 
     def recordings_finished(self, recordings: list[RecordingFile]) -> None:
         for recording in recordings:

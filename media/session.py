@@ -1,16 +1,17 @@
 """One call: its legs hear each other, and each participant's voice goes to a file of its own."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from uuid import UUID
 
 import structlog
 
-from media.door import RecordingFile
+from media.door import OpenedFile, RecordingFile
 from media.leg import Leg
 from media.packets import MicPacket
 from media.recording.recorder import FileThread, Recorder, free_path
+from sealing.files import new_key
 from sound.opus import Samples
 
 log = structlog.get_logger(__name__)
@@ -18,10 +19,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class StartedRecording:
-    call_id: UUID
-    participant_id: UUID
-    name: str
-    started_at_unix_s: float
+    file: OpenedFile
     recorder: Recorder
 
 
@@ -91,10 +89,7 @@ class CallSession:
         if finished is None:
             return None
         return RecordingFile(
-            call_id=self.call_id,
-            participant_id=recording.participant_id,
-            name=recording.name,
-            started_at_s=self._started_at_unix_s,
+            **asdict(recording.file),
             duration_s=finished.duration_s,
             size_bytes=finished.size_bytes,
             packets_lost=finished.packets_lost,
@@ -118,15 +113,17 @@ class CallSession:
         if path is None:
             log.error("recording_outside_root", leg_id=str(leg.leg_id))
             return None
-        leg.recording = Recorder(self._files, path, started_at_s=started_at_s)
+        key = new_key()
+        leg.recording = Recorder(self._files, path, started_at_s=started_at_s, key=key)
         relative = path.relative_to(self._root.resolve()).as_posix()
-        recording = StartedRecording(
+        file = OpenedFile(
             call_id=self.call_id,
             participant_id=participant_id,
             name=relative,
-            started_at_unix_s=self._started_at_unix_s,
-            recorder=leg.recording,
+            started_at_s=self._started_at_unix_s,
+            key=key,
         )
+        recording = StartedRecording(file=file, recorder=leg.recording)
         self._recordings[leg.leg_id] = recording
         return recording
 

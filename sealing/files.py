@@ -1,9 +1,10 @@
-"""A sealed file: AES-256-GCM in frames, so that it can grow, be cut off, and be read from the middle.
+"""A sealed file: AES-256-GCM-SIV (RFC 8452) in frames, so that it can grow, be cut off, and be read from the middle.
 
 A file is the magic and then frames. A frame is four bytes, big-endian: the length of its plain text, with the
 top bit set in the last frame; then the cipher text and its tag of 16 bytes. The nonce is the frame's number, and
 the four bytes are authenticated with it, so frames cannot be swapped, dropped or added without notice: the STREAM
-construction (Hoang, Reyhanitabar, Rogaway, Vizár 2015). Numbers serve as nonces because a key seals one file only.
+construction (Hoang, Reyhanitabar, Rogaway, Vizár 2015). Numbers serve as nonces because a key seals one file only;
+a frame that the disk refused is sealed anew under its number, which this cipher, unlike plain GCM, forgives.
 
 A file without a last frame was cut off, as by a killed process: what is whole can be read.
 """
@@ -16,7 +17,7 @@ from collections.abc import Callable
 from typing import BinaryIO, Final
 
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.ciphers.aead import AESGCMSIV
 
 MAGIC: Final = b"HLSEAL\x00\x01"
 KEY_BYTES: Final = 32
@@ -37,10 +38,13 @@ def new_key() -> bytes:
 
 
 class SealedWriter:
-    """Seals what it is given and hands it to `write`. What `put` returned from can be read, also without `close`."""
+    """Seals what it is given and hands it to `write`, which takes all of it or raises and takes nothing.
+
+    What `put` returned from can be read, also without `close`.
+    """
 
     def __init__(self, write: Callable[[bytes], object], key: bytes) -> None:
-        self._write, self._cipher, self._number = write, AESGCM(key), 0
+        self._write, self._cipher, self._number = write, AESGCMSIV(key), 0
         write(MAGIC)
 
     def put(self, data: bytes) -> None:
@@ -62,7 +66,7 @@ class SealedReader(io.RawIOBase):
 
     def __init__(self, file: BinaryIO, key: bytes) -> None:
         super().__init__()
-        self._file, self._cipher = file, AESGCM(key)
+        self._file, self._cipher = file, AESGCMSIV(key)
         if file.read(len(MAGIC)) != MAGIC:
             raise SealError("This file is not sealed.")
         self._places: list[int] = []  # of each frame, in the file

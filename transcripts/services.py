@@ -8,12 +8,13 @@ from django.db import transaction
 from django.db.models import Q
 
 from calls.models import Recording
-from calls.recordings import recording_path
+from calls.sounds import sound_open
 from common.clock import now
-from common.errors import Conflict
+from common.errors import Conflict, Unavailable
 from common.push import group_household, push, push_on_commit
 from common.speech_models import ModelDamaged, ModelMissing
 from protocol.messages import Transcription
+from sealing.files import SealError
 from transcripts.engine import Segment, Transcriber, UnreadableAudio, transcriber_get
 from transcripts.models import Transcript, TranscriptSegment, TranscriptState
 
@@ -49,7 +50,9 @@ def transcript_create(*, transcript: Transcript) -> None:
         _write(transcript, transcriber)
     except (ModelMissing, ModelDamaged) as problem:
         _leave(transcript, TranscriptState.WAITING, str(problem))
-    except (UnreadableAudio, FileNotFoundError):
+    except Unavailable as problem:
+        _leave(transcript, TranscriptState.FAILED, str(problem))
+    except (UnreadableAudio, FileNotFoundError, SealError):
         _leave(transcript, TranscriptState.FAILED, "The recording cannot be read.")
 
 
@@ -103,12 +106,12 @@ def _lease_renew(transcript: Transcript) -> bool:
 
 def _write(transcript: Transcript, transcriber: Transcriber) -> None:
     transcript.segments.all().delete()
-    path = recording_path(transcript.recording.name)
-    for segment in transcriber.transcribe(path, language=transcript.household.language):
-        if not _segment_keep(transcript, segment):
-            return
-        hint = Transcription(call_id=transcript.recording.call.public_id, text="", final=False)
-        push(group_household(transcript.household.public_id), hint)
+    with sound_open(transcript.recording) as source:
+        for segment in transcriber.transcribe(source, language=transcript.household.language):
+            if not _segment_keep(transcript, segment):
+                return
+            hint = Transcription(call_id=transcript.recording.call.public_id, text="", final=False)
+            push(group_household(transcript.household.public_id), hint)
     if not _lease_renew(transcript):
         return
     transcript.model_name, transcript.is_demo_model = transcriber.model_name, transcriber.is_demo

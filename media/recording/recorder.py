@@ -20,6 +20,7 @@ from media.recording.ogg import PRE_SKIP_SAMPLES, OggOpusWriter
 from media.recording.timeline import Reorderer, WallLine
 from media.supervise import log_failure
 from protocol.audio import SAMPLE_RATE_HZ
+from sealing.files import SealedWriter
 from sound.opus import packet_samples, silence_packets
 
 log = structlog.get_logger(__name__)
@@ -94,12 +95,14 @@ def _fail(future: "asyncio.Future[ResultT]", error: Exception) -> None:
 
 
 class VoiceFile:
-    """The file itself: `PATH.part` while it grows, PATH once it is finished. Used by one thread.
+    """The file itself: `PATH.part` while it grows, PATH once it is finished; sealed, where there is a key.
+
+    Used by one thread.
 
     Sample 0 is the moment `started_at_s` (monotonic). Every method raises OSError as the disk does.
     """
 
-    def __init__(self, path: Path, *, started_at_s: float) -> None:
+    def __init__(self, path: Path, *, started_at_s: float, key: bytes | None = None) -> None:
         self._path = path
         self._part = path.with_name(path.name + ".part")
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -108,7 +111,9 @@ class VoiceFile:
         self._order = Reorderer()
         self._line = WallLine(started_at_s=started_at_s)
         self._size_bytes = 0
-        self._ogg = OggOpusWriter(self._write, serial=secrets.randbits(32))
+        self._sealed = SealedWriter(self._write, key) if key is not None else None
+        put = self._sealed.put if self._sealed is not None else self._write
+        self._ogg = OggOpusWriter(put, serial=secrets.randbits(32))
         self.packets_dropped = 0
 
     def write(self, packets: list[MicPacket]) -> None:
@@ -126,6 +131,8 @@ class VoiceFile:
             end = round((ended_at_s - self._started_at_s) * SAMPLE_RATE_HZ)
             self._fill(end + PRE_SKIP_SAMPLES)
             self._ogg.close()
+            if self._sealed is not None:
+                self._sealed.close()
         finally:
             os.close(self._file)
         self._part.rename(self._path)
@@ -158,22 +165,35 @@ class VoiceFile:
         for payload in silence_packets(max(0, missing)):
             self._ogg.packet(payload, packet_samples(payload))
 
-    def _write(self, page: bytes) -> None:
-        view = memoryview(page)
-        while view:
-            view = view[os.write(self._file, view) :]
-        self._size_bytes += len(page)
+    def _write(self, data: bytes) -> None:
+        """All of it, or nothing: half a page would spoil what comes after the disk has room again."""
+        view = memoryview(data)
+        try:
+            while view:
+                view = view[os.write(self._file, view) :]
+        except OSError:
+            os.ftruncate(self._file, self._size_bytes)
+            os.lseek(self._file, self._size_bytes, os.SEEK_SET)
+            raise
+        self._size_bytes += len(data)
 
 
 class Recorder:
     """The loop's side of a file. `push` and `tick` are cheap; `finish` waits for the disk."""
 
     def __init__(
-        self, thread: FileThread, path: Path, *, started_at_s: float, max_s: float | None = None
+        self,
+        thread: FileThread,
+        path: Path,
+        *,
+        started_at_s: float,
+        key: bytes | None = None,
+        max_s: float | None = None,
     ) -> None:
         self._thread = thread
         self._started_at_s = started_at_s
         self._max_s = max_s
+        self._key = key
         self._batch: list[MicPacket] = []
         self._flushed_at_s = started_at_s
         self._file: VoiceFile | None = None
@@ -213,7 +233,7 @@ class Recorder:
 
     def _open(self, path: Path) -> None:
         try:
-            self._file = VoiceFile(path, started_at_s=self._started_at_s)
+            self._file = VoiceFile(path, started_at_s=self._started_at_s, key=self._key)
         except OSError as error:
             log.error("recording_not_opened", errno=error.errno)
 

@@ -10,8 +10,8 @@ from django.urls import reverse
 from django_scopes import scope
 
 from calls.models import Call, ListeningCopy
-from calls.recordings import recording_path
 from calls.selectors import call_sound
+from calls.sounds import sound_path
 from common.clock import now
 from households.models import Membership
 from protocol.messages import CallOutcome, CallState
@@ -44,7 +44,7 @@ def _call(member: Membership, cast: Cast, outcome: CallOutcome = CallOutcome.ANS
 
 def _copy(call: Call) -> None:
     name = f"{call.public_id}/listening.m4a"
-    path = recording_path(name)
+    path = sound_path(name)
     path.parent.mkdir(parents=True)
     path.write_bytes(SOUND)
     with scope(household=call.household):

@@ -11,9 +11,10 @@ from django_scopes import scopes_disabled
 
 from calls.models import Call, CallParticipant, ParticipantRole, Recording, RecordingState
 from calls.placement import worker_goodbye, worker_heartbeat
-from calls.recordings import listening_copy_create, recording_path
+from calls.recordings import listening_copy_create
 from calls.selectors import call_sound
 from calls.services import call_start
+from calls.sounds import sound_path
 from calls.sweep import copies_due
 from common.clock import now
 from devices.presence import presence_touch
@@ -53,7 +54,7 @@ def record(call: Call, role: ParticipantRole, state: RecordingState, sound: byte
         household=call.household, call=call, role=role, display_name=role
     )
     name = f"{call.public_id}/{role}.ogg"
-    path = recording_path(name)
+    path = sound_path(name)
     path.parent.mkdir(parents=True, exist_ok=True)
     if sound is None:
         opus_write(None, path, silence_s=1.0)

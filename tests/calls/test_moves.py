@@ -23,6 +23,7 @@ from common.errors import Unavailable
 from protocol.messages import CallMoved, CallOutcome
 from tests.plugin_cast import Cast, device_go_online
 
+KEY = bytes(range(32))
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 
 Pushes = list[tuple[str, object]]
@@ -154,9 +155,9 @@ def test_calls_that_were_placed_since_the_last_heartbeat_count(call: Call) -> No
 
 def test_each_worker_adds_a_part_and_the_same_file_is_the_same_part(call: Call) -> None:
     leg = call.participants.get(role="caller")
-    first = recording_start(participant=leg, name="a.ogg", started_at_s=100.0, worker_id="old")
-    again = recording_start(participant=leg, name="a.ogg", started_at_s=101.0, worker_id="old")
-    second = recording_start(participant=leg, name="b.ogg", started_at_s=107.5, worker_id="new")
+    first = recording_start(participant=leg, name="a.ogg", started_at_s=100.0, key=KEY, worker_id="old")
+    again = recording_start(participant=leg, name="a.ogg", started_at_s=101.0, key=KEY, worker_id="old")
+    second = recording_start(participant=leg, name="b.ogg", started_at_s=107.5, key=KEY, worker_id="new")
     assert (first.pk, first.part, second.part) == (again.pk, 1, 2)
     recording_finalize(recording=first, started_at_s=100.0, duration_s=9.0, size_bytes=1, packets_lost=0)
     parts = recording_parts(Recording.objects.all())

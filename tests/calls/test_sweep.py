@@ -11,8 +11,8 @@ from django_scopes import scopes_disabled
 from calls.models import Call, CallParticipant, Recording, RecordingState
 from calls.moves import REASON_NO_WORKER, WAIT
 from calls.placement import worker_goodbye, worker_heartbeat
-from calls.recordings import recording_path
 from calls.services import call_accept, call_end, call_leg_joined, call_ring, call_start
+from calls.sounds import sound_path
 from calls.sweep import LEASE_GRACE, calls_sweep
 from common.clock import now
 from common.errors import DeviceBusy, Unavailable
@@ -151,7 +151,7 @@ def test_a_recording_of_which_nothing_was_written_is_said_to_be_lost(call: Call)
 
 def test_what_a_killed_worker_had_written_is_kept(call: Call) -> None:
     recording = recording_left_open(call, f"killed/{call.public_id}.ogg")
-    path = recording_path(recording.name)
+    path = sound_path(recording.name)
     folder_make_private(path.parent)
     opus_write(None, path, silence_s=3.0)
     whole = path.read_bytes()

@@ -23,7 +23,7 @@ from calls.models import (
     Recording,
     RecordingState,
 )
-from calls.recordings import recording_path
+from calls.sounds import sound_path
 from common.clock import now
 from devices.models import DevicePresence
 from protocol.messages import CallOutcome, CallState, DeliveryState
@@ -118,7 +118,7 @@ def _words_make(call: Call, role: ParticipantRole, name: str) -> CallParticipant
 
 def _copy_make(call: Call) -> None:
     name = f"{call.household.public_id}/{call.public_id}/listening.m4a"
-    _tone_write(recording_path(name))
+    _tone_write(sound_path(name))
     loud = [abs(math.sin(i / 9)) * abs(math.sin(i / 2.3)) for i in range(300)]
     peaks = {"caller": [v if i % 100 < 50 else 0.02 for i, v in enumerate(loud)]}
     peaks["others"] = [v if i % 100 >= 50 else 0.02 for i, v in enumerate(loud)]

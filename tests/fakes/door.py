@@ -1,15 +1,17 @@
 """A door that remembers what the worker told, and lets a test wait for it."""
 
 import asyncio
+import io
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from uuid import UUID
 
-from media.door import LegState, RecordingFile
+from media.door import LegState, OpenedFile, RecordingFile
 from media.stats import Judged, Measured
 from protocol.errors import ErrorCode
+from sealing.files import SealedReader
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,13 @@ class Told:
 class FakeDoor:
     told: list[Told] = field(default_factory=list)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def sound(self, root: Path, name: str) -> BinaryIO:
+        """The recording `name` in clear, by the key that came with its beginning."""
+        key = next(
+            told.recording.key for told in self.all("recording_started") if told.recording.name == name
+        )
+        return io.BufferedReader(SealedReader((root / name).open("rb"), key))
 
     def _tell(self, name: str, **values: Any) -> None:
         self.told.append(Told(name, values))
@@ -63,11 +72,8 @@ class FakeDoor:
     async def leg_judged(self, *, participant_id: UUID, judged: Judged) -> None:
         self._tell("leg_judged", participant_id=participant_id, judged=judged)
 
-    async def recording_started(
-        self, *, call_id: UUID, participant_id: UUID, name: str, started_at_s: float
-    ) -> None:
-        values = {"call_id": call_id, "participant_id": participant_id, "started_at_s": started_at_s}
-        self._tell("recording_started", **values, recording=name)
+    async def recording_started(self, file: OpenedFile) -> None:
+        self._tell("recording_started", recording=file)
 
     async def recording_finished(self, recording: RecordingFile) -> None:
         self._tell("recording_finished", recording=recording)

@@ -5,6 +5,7 @@ import fractions
 import time
 import wave
 from pathlib import Path
+from typing import BinaryIO
 from uuid import UUID, uuid4
 
 import av
@@ -170,9 +171,9 @@ def loudest_hz(samples: Samples) -> float:
     return float(np.fft.rfftfreq(samples.size, 1 / RATE)[int(spectrum.argmax())])
 
 
-def decoded(path: Path) -> Samples:
+def decoded(source: Path | BinaryIO) -> Samples:
     """A file's sound, 48 kHz mono."""
-    with av.open(str(path)) as container:
+    with av.open(source, mode="r") as container:
         resampler = AudioResampler(format="s16", layout="mono", rate=RATE)
         parts = [mono_samples(mono) for f in container.decode(audio=0) for mono in resampler.resample(f)]
     return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int16)

@@ -13,12 +13,13 @@ from django_scopes import scopes_disabled
 from calls.models import Call, CallParticipant, Recording, RecordingState
 from calls.services import call_start
 from media import hub
-from media.door import LegState, RecordingFile
+from media.door import LegState, OpenedFile, RecordingFile
 from media.hub import HubDoor
 from tests.fakes.worker import FakeWorker
 from tests.plugin_cast import Cast, device_go_online
 from transcripts.tasks import capture_transcribe_task
 
+KEY = bytes(range(32))
 pytestmark = [pytest.mark.integration, pytest.mark.django_db(transaction=True)]
 
 
@@ -45,6 +46,7 @@ def file_of(leg: CallParticipant) -> RecordingFile:
         participant_id=leg.public_id,
         name="h/c/p.ogg",
         started_at_s=1_700_000_000.0,
+        key=KEY,
         duration_s=2.0,
         size_bytes=10,
         packets_lost=0,
@@ -64,7 +66,7 @@ async def test_news_of_a_participant_that_is_gone_are_no_error(cast: Cast) -> No
         leg_id=nobody, call_id=nobody, participant_id=nobody, state=LegState.CLOSED, reason=""
     )
     await HubDoor("fake-worker").recording_started(
-        call_id=nobody, participant_id=nobody, name="x.ogg", started_at_s=1.0
+        OpenedFile(call_id=nobody, participant_id=nobody, name="x.ogg", started_at_s=1.0, key=KEY)
     )
     assert await Recording.objects.acount() == 0
 

@@ -1,4 +1,6 @@
 import asyncio
+import errno
+import io
 import os
 import signal
 import subprocess
@@ -6,6 +8,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pytest
@@ -13,6 +16,7 @@ import pytest
 from media.packets import MicPacket
 from media.recording.recorder import FileThread, Recorder, VoiceFile, free_path
 from protocol.audio import FRAME_SAMPLES
+from sealing.files import SealedReader, new_key
 from sound.opus import OpusEncoder
 from tests.fakes.peer import decoded, loudest_hz
 
@@ -38,9 +42,9 @@ def voice(
     ]
 
 
-def active(path: Path) -> list[bool]:
+def active(source: Path | BinaryIO) -> list[bool]:
     """For every 20 ms of the file: is there sound?"""
-    samples = decoded(path)
+    samples = decoded(source)
     whole = samples[: samples.size // FRAME_SAMPLES * FRAME_SAMPLES].reshape(-1, FRAME_SAMPLES)
     return [bool(np.abs(frame).max() > 1500) for frame in whole]
 
@@ -195,3 +199,50 @@ async def test_the_loop_is_not_held_up_by_a_late_joiner(tmp_path: Path) -> None:
     assert finished is not None
     assert finished.duration_s == pytest.approx(7202.0, abs=0.02)
     assert pushed_s < 0.5
+
+
+def test_a_sealed_file_shows_nothing_on_the_disk_and_everything_to_its_key(tmp_path: Path) -> None:
+    key, path = new_key(), tmp_path / "a.opus"
+    file = VoiceFile(path, started_at_s=0.0, key=key)
+    file.write(voice(count=100))
+    finished = file.finish(ended_at_s=2.0)
+    on_disk = path.read_bytes()
+    assert finished.size_bytes == len(on_disk)
+    assert b"OggS" not in on_disk
+    assert b"Opus" not in on_disk
+    with SealedReader(path.open("rb"), key) as reader:
+        assert reader.is_whole
+        assert loudest_hz(decoded(io.BufferedReader(reader))) == pytest.approx(440, abs=2)
+
+
+@pytest.mark.parametrize("key", [None, new_key()], ids=["plain", "sealed"])
+def test_after_a_disk_that_was_full_the_file_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: bytes | None
+) -> None:
+    """A write that took half of a page and then failed leaves nothing of it behind."""
+    path, packets, is_full = tmp_path / "a.opus", voice(count=150), [False]
+    write = os.write
+
+    def write_to_full_disk(file: int, data: bytes) -> int:
+        if is_full[0] and len(data) > 100:
+            return write(file, data[:100])
+        if is_full[0]:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(file, data)
+
+    monkeypatch.setattr(os, "write", write_to_full_disk)
+    file = VoiceFile(path, started_at_s=0.0, key=key)
+    file.write(packets[:50])
+    is_full[0] = True
+    with pytest.raises(OSError, match="No space"):
+        file.write(packets[50:100])
+    is_full[0] = False
+    file.write(packets[100:])
+    finished = file.finish(ended_at_s=3.0)
+    assert finished.size_bytes == path.stat().st_size
+    source = path.open("rb") if key is None else io.BufferedReader(SealedReader(path.open("rb"), key))
+    with source:
+        found = active(source)
+    assert len(found) == pytest.approx(150, abs=2)
+    assert all(found[2:49])
+    assert all(found[103:149])

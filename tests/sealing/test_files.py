@@ -4,7 +4,7 @@ import io
 from itertools import accumulate
 
 import pytest
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.ciphers.aead import AESGCMSIV
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -111,10 +111,29 @@ def test_a_file_that_is_not_sealed_says_so() -> None:
         opened(b"OggS and more", new_key())
 
 
-def test_the_cipher_is_aes_256_gcm_with_the_frame_number_as_nonce() -> None:
+def test_the_cipher_is_aes_256_gcm_siv_with_the_frame_number_as_nonce() -> None:
     """The format is written down, so that another program can read what this one left."""
     key = new_key()
     data = sealed([b"words"], key)
     word, cipher_text = data[8:12], data[12:33]
     assert word == (5).to_bytes(4, "big")
-    assert AESGCM(key).decrypt(bytes(12), cipher_text, word) == b"words"
+    assert AESGCMSIV(key).decrypt(bytes(12), cipher_text, word) == b"words"
+
+
+def test_after_a_write_that_was_refused_the_file_goes_on() -> None:
+    key, out, refuses = new_key(), io.BytesIO(), [False]
+
+    def write(data: bytes) -> None:
+        if refuses[0]:
+            raise OSError("disk full")
+        out.write(data)
+
+    writer = SealedWriter(write, key)
+    writer.put(b"before ")
+    refuses[0] = True
+    with pytest.raises(OSError, match="disk full"):
+        writer.put(b"lost")
+    refuses[0] = False
+    writer.put(b"after")
+    writer.close()
+    assert opened(out.getvalue(), key).readall() == b"before after"

@@ -11,7 +11,8 @@ from django_scopes import scopes_disabled
 
 from announcements.speech import clip_write
 from calls.models import Call, CallParticipant, Recording
-from calls.recordings import listening_copy_create, recording_finalize, recording_path
+from calls.recordings import listening_copy_create, recording_finalize
+from calls.sounds import sound_path
 from common.clock import now
 from common.files import folder_make_private
 from tests.plugin_cast import Cast
@@ -60,7 +61,7 @@ def recording_make(participant: CallParticipant, text: str, offset_s: float) -> 
         participant=participant,
         name=f"test/{participant.public_id}.ogg",
     )
-    path = recording_path(recording.name)
+    path = sound_path(recording.name)
     folder_make_private(path.parent)
     duration_s = 1.0
     if text:
@@ -187,7 +188,7 @@ def test_a_job_left_by_a_crash_is_handed_out_again_but_not_for_ever(call: Call) 
 
 def test_a_recording_that_is_gone_fails_in_words(call: Call) -> None:
     for recording in Recording.objects.all():
-        recording_path(recording.name).unlink()
+        sound_path(recording.name).unlink()
     transcripts_write()
     conversation = conversation_get(call)
     assert (conversation.state, conversation.reason) == (
