@@ -90,13 +90,6 @@ def padded(samples: Samples) -> Samples:
     return frame
 
 
-def mono(frame: av.AudioFrame) -> Samples:
-    """A packed s16 frame at 48 kHz, as aiortc's Opus decoder makes it, to (samples,) int16."""
-    channel_count = frame.layout.nb_channels
-    interleaved = frame.to_ndarray().reshape(-1, channel_count)
-    return (interleaved.mean(axis=1) if channel_count > 1 else interleaved[:, 0]).astype(np.int16)
-
-
 def to_frame(samples: Samples, *, pts: int) -> av.AudioFrame:
     """(samples,) int16 to a mono s16 frame; `pts` in samples."""
     frame = av.AudioFrame.from_ndarray(samples.reshape(1, -1), format="s16", layout="mono")

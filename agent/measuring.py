@@ -10,6 +10,7 @@ from agent.audio import Samples
 from protocol.audio import SAMPLE_RATE_HZ
 from protocol.messages import MAX_STATS_SAMPLES, Stats
 from protocol.quality import StatsSample
+from sound.receiver import VoiceReceiver
 
 CODEC = "audio/opus"  # the only one that this end offers
 
@@ -24,13 +25,19 @@ class Counters:
     packets_sent: int = 0
     bytes_sent: int = 0
     total_samples_received: int = 0
+    concealed_samples: int = 0
+    concealment_events: int = 0
     jitter_s: float | None = None
     round_trip_time_s: float | None = None
 
     @classmethod
-    def of(cls, reports: dict[str, Any], *, total_samples_received: int) -> "Counters":
-        """From aiortc's getStats. Its jitter counts RTP ticks."""
-        counters = cls(total_samples_received=total_samples_received)
+    def of(cls, reports: dict[str, Any], *, voice: VoiceReceiver) -> "Counters":
+        """From aiortc's getStats and from what was played. Its jitter counts RTP ticks."""
+        counters = cls(
+            total_samples_received=voice.total_samples_received,
+            concealed_samples=voice.concealed_samples,
+            concealment_events=voice.concealment_events,
+        )
         for report in reports.values():
             if report.type == "inbound-rtp":
                 counters.packets_received = report.packetsReceived
@@ -55,6 +62,8 @@ class Counters:
             total_samples_received=_between(
                 before.total_samples_received, self.total_samples_received, 1_000_000
             ),
+            concealed_samples=_between(before.concealed_samples, self.concealed_samples, 1_000_000),
+            concealment_events=_between(before.concealment_events, self.concealment_events, 1000),
             jitter_s=_seconds(self.jitter_s),
             round_trip_time_s=_seconds(self.round_trip_time_s),
             audio_level=min(1.0, max(0.0, audio_level)),

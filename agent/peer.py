@@ -18,16 +18,16 @@ from aiortc import (
     RTCSessionDescription,
 )
 from aiortc.exceptions import InvalidStateError
-from aiortc.mediastreams import MediaStreamError
-from av import AudioFrame
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from agent.audio import Samples, mono
+from agent.audio import Samples
+from agent.downlink import play, take_over
 from agent.errors import AgentError
 from agent.measuring import Counters, peak
 from protocol.messages import IceServer, IceTransportPolicy
 from protocol.quality import StatsSample
+from sound.receiver import VoiceReceiver
 
 log = structlog.get_logger(__name__)
 
@@ -86,6 +86,7 @@ class Peer:
         self._track, self._on_samples = track, on_samples
         self._settled = asyncio.Event()
         self._reader: asyncio.Task[None] | None = None
+        self._voice = VoiceReceiver()  # of the receiver, once there is an offer
         self._packets_received, self._heard_at = 0, time.monotonic()
         self._counters, self._samples, self._level = Counters(), 0, 0.0
         self._connection.on("connectionstatechange", self._on_state)
@@ -103,6 +104,7 @@ class Peer:
     async def make_offer(self) -> str:
         """A complete SDP offer: all candidates are in it."""
         transceiver = self._connection.addTransceiver(self._track, direction="sendrecv")
+        self._voice = take_over(transceiver.receiver)
         codecs = RTCRtpSender.getCapabilities("audio").codecs
         transceiver.setCodecPreferences([codec for codec in codecs if codec.mimeType.lower() == "audio/opus"])
         await self._connection.setLocalDescription(await self._connection.createOffer())
@@ -129,7 +131,7 @@ class Peer:
         for report in reports.values():
             if report.type == "transport" and report.packetsReceived != self._packets_received:
                 self._packets_received, self._heard_at = report.packetsReceived, time.monotonic()
-        before, self._counters = self._counters, Counters.of(reports, total_samples_received=self._samples)
+        before, self._counters = self._counters, Counters.of(reports, voice=self._voice)
         level, self._level = self._level, 0.0
         return self._counters.since(before, audio_level=level)
 
@@ -162,14 +164,9 @@ class Peer:
 
     def _on_track(self, track: MediaStreamTrack) -> None:
         if track.kind == "audio" and self._reader is None:
-            self._reader = asyncio.create_task(self._read(track), name="downlink")
+            self._reader = asyncio.create_task(play(self._voice, self._heard_samples), name="downlink")
 
-    async def _read(self, track: MediaStreamTrack) -> None:
-        with contextlib.suppress(MediaStreamError):
-            while True:
-                frame = await track.recv()
-                if isinstance(frame, AudioFrame):
-                    samples = mono(frame)
-                    self._samples += len(samples)
-                    self._level = max(self._level, peak(samples))
-                    self._on_samples(self, samples)
+    def _heard_samples(self, samples: Samples) -> None:
+        self._samples += len(samples)
+        self._level = max(self._level, peak(samples))
+        self._on_samples(self, samples)
