@@ -42,8 +42,8 @@ _EXTENSION = re.compile(
     r"urn:ietf:params:rtp-hdrext:(?:sdes:mid|ssrc-audio-level)"
 )
 _SESSION: Final = ("v=0", "o=- 0 0 IN IP4 0.0.0.0", "s=-", "t=0 0")
-# What the media worker wants to hear: one voice, with in-band FEC (RFC 7587 section 6.1).
-_OPUS_PARAMETERS: Final = "minptime=10;useinbandfec=1;stereo=0"
+# What the media worker wants to hear: one voice, with in-band FEC, nothing in pauses (RFC 7587 section 6.1).
+_OPUS_PARAMETERS: Final = "minptime=10;useinbandfec=1;usedtx=1;stereo=0;maxaveragebitrate=40000"
 
 
 class BadSdpError(Exception):

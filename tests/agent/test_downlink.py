@@ -79,7 +79,7 @@ async def test_after_lost_packets_the_device_waits_no_longer_than_before(
         if receiver not in receivers:
             receivers.append(receiver)
         if chance.random() > 0.1:
-            push(receiver, payload, **numbers)  # type: ignore[arg-type]
+            push(receiver, payload, **numbers)
 
     monkeypatch.setattr(VoiceReceiver, "push", lossy)
     async with start_agent():

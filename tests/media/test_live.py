@@ -134,7 +134,7 @@ async def test_a_complete_offer_is_served(worker: MediaWorker, door: FakeDoor) -
         answer = await anna.connect()
         await door.wait_for("leg_state", lambda told: told.state is LegState.CONNECTED)
     assert "a=candidate:" in answer
-    assert "useinbandfec=1;stereo=0" in answer
+    assert "useinbandfec=1;usedtx=1;stereo=0" in answer
     assert "PCMU" not in answer
 
 

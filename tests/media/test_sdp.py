@@ -139,7 +139,7 @@ def test_other_sections_are_cut_out_and_refused_in_their_places() -> None:
 def test_the_answer_asks_for_one_voice_with_error_correction() -> None:
     answer = write_answer(read_offer(text(SESSION, AUDIO)), text(SESSION, AUDIO))
     assert [line for line in answer.splitlines() if line.startswith("a=fmtp")] == [
-        "a=fmtp:111 minptime=10;useinbandfec=1;stereo=0"
+        "a=fmtp:111 minptime=10;useinbandfec=1;usedtx=1;stereo=0;maxaveragebitrate=40000"
     ]
 
 
