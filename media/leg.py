@@ -9,13 +9,13 @@ from uuid import UUID
 from media.connection.candidates import AddressPolicy
 from media.connection.peer import Peer
 from media.door import LegState
-from media.packets import MicPacket, signed16
+from media.packets import MicPacket
 from media.recording.recorder import Recorder
+from media.sound.callmixer import CallMixer
 from media.sound.tracks import OutgoingTrack
 from media.stats import LegStats
 from media.supervise import Supervisor
 from protocol.messages import IceServer
-from sound.opus import OpusDecoder, Samples
 
 LOST_FOR_GOOD: Final = "The connection was lost and did not come back."
 _RTCP_LEAD_S: Final = 1.0
@@ -63,12 +63,12 @@ class Leg:
         self._peer: Peer | None = None
         self._next_peer: Peer | None = None
         self._replaced: dict[Peer, float] = {}  # still listened at; monotonic time of the end
-        self._decoder: OpusDecoder | None = None
-        self._decoded: tuple[tuple[int, int], int] | None = None
         self._packets_seen = 0
         self._alive_at_s = clock()
         self._opened_at_s = clock()
-        self.track = OutgoingTrack(self, tasks)
+        mixer = CallMixer(tasks)  # of a leg without a call; a call has one for all
+        self.track = OutgoingTrack(self, wake=mixer.wake)
+        mixer.add(leg_id, self.track)
         self.recording: Recorder | None = None
         self.capture: Recorder | None = None
         self.state: LegState | None = None
@@ -119,14 +119,9 @@ class Leg:
             if peer is not None:
                 peer.send(payload, now_s=now_s, samples=samples)
 
-    def decode(self, packet: MicPacket) -> Samples | None:
-        """Samples for a mix; None for a packet that came after a later one."""
-        last, self._decoded = self._decoded, (packet.source, packet.sequence_number)
-        if last is not None and last[0] == packet.source and signed16(packet.sequence_number - last[1]) <= 0:
-            self._decoded = last
-            return None
-        self._decoder = self._decoder or OpusDecoder()
-        return self._decoder.decode(packet.payload)
+    @property
+    def fraction_lost(self) -> float | None:
+        return self.stats().fraction_lost
 
     def stats(self) -> LegStats:
         return self._peer.stats() if self._peer is not None else LegStats()

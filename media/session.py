@@ -11,8 +11,9 @@ from media.door import OpenedFile, RecordingFile
 from media.leg import Leg
 from media.packets import MicPacket
 from media.recording.recorder import FileThread, Recorder, free_path
+from media.sound.callmixer import CallMixer
+from media.supervise import Supervisor
 from sealing.files import new_key
-from sound.opus import Samples
 
 log = structlog.get_logger(__name__)
 
@@ -26,11 +27,12 @@ class StartedRecording:
 class CallSession:
     """Legs join and leave. All files of the call begin at the moment when the second leg was heard."""
 
-    def __init__(self, call_id: UUID, *, recordings_root: Path, files: FileThread) -> None:
+    def __init__(self, call_id: UUID, *, recordings_root: Path, files: FileThread, tasks: Supervisor) -> None:
         self.call_id = call_id
         self._root = recordings_root
         self._files = files
         self._legs: dict[UUID, Leg] = {}
+        self.mixer = CallMixer(tasks)
         self._names: dict[UUID, str] = {}
         self._recordings: dict[UUID, StartedRecording] = {}
         self._started_at_s: float | None = None  # monotonic
@@ -45,13 +47,13 @@ class CallSession:
         self._legs[leg.leg_id] = leg
         if recording_name is not None and leg.participant_id is not None:
             self._names[leg.leg_id] = recording_name
-        self._set_voices()
+        self.mixer.add(leg.leg_id, leg.track)
         return self._record()
 
     def leave(self, leg: Leg) -> None:
         self._legs.pop(leg.leg_id, None)
         leg.recording = None
-        self._set_voices()
+        self.mixer.remove(leg.leg_id)
 
     def heard(self) -> list[StartedRecording]:
         """A leg was heard for the first time. With the second one the recordings begin; returns the new ones."""
@@ -61,19 +63,8 @@ class CallSession:
         return self._record()
 
     def route(self, leg: Leg, packet: MicPacket) -> None:
-        """Pass what `leg` said to the others: as it is, or decoded once for those who hear a mix."""
-        samples: Samples | None = None
-        decoded = False
-        for other in self._legs.values():
-            if other is leg:
-                continue
-            if not other.track.mixing:
-                other.track.forward(packet)
-                continue
-            if not decoded:
-                samples, decoded = leg.decode(packet), True
-            if samples is not None:
-                other.track.feed(leg.leg_id, samples)
+        """Pass what `leg` said to the others: as it is, or in a mix."""
+        self.mixer.route(leg.leg_id, packet)
 
     async def finish(self) -> list[RecordingFile]:
         """Close all files, with one common end, and say what they are."""
@@ -126,7 +117,3 @@ class CallSession:
         recording = StartedRecording(file=file, recorder=leg.recording)
         self._recordings[leg.leg_id] = recording
         return recording
-
-    def _set_voices(self) -> None:
-        for leg in self._legs.values():
-            leg.track.set_voices(other for other in self._legs if other != leg.leg_id)

@@ -28,6 +28,7 @@ from protocol.worker import (
     CaptureStop,
     LegCandidate,
     LegClose,
+    LegGain,
     LegOffer,
     PlayClip,
     ToneStart,
@@ -170,6 +171,9 @@ class MediaWorker:
                 leg.track.stop_tone()
             case PlayClip():
                 await self._play(leg, command)
+            case LegGain():
+                if (session := self._session(leg)) is not None:
+                    session.mixer.set_gain(leg.leg_id, command.gain_db)
             case CaptureStart():
                 await self._capture_start(leg)
             case CaptureStop():
@@ -216,7 +220,7 @@ class MediaWorker:
         self._empty.clear()
         if command.call_id is not None:
             session = self._sessions.get(command.call_id) or CallSession(
-                command.call_id, recordings_root=self._recordings_root, files=self._files
+                command.call_id, recordings_root=self._recordings_root, files=self._files, tasks=self._tasks
             )
             self._sessions[command.call_id] = session
             self._outbox.recordings_started(session.join(leg, recording_name=command.recording_name))

@@ -80,6 +80,14 @@ class PlayClip(Message):
     request_id: str | None = None
 
 
+class LegGain(Message):
+    """How loud the others hear this leg from now on; 0 as it is."""
+
+    type: Literal["leg_gain"] = "leg_gain"
+    leg_id: UUID
+    gain_db: float = Field(ge=-60, le=20)
+
+
 class CaptureStart(Message):
     """Keep what the leg says, in a file of its own, until `capture_stop`."""
 
@@ -105,6 +113,7 @@ WorkerCommand = Annotated[
     | ToneStart
     | ToneStop
     | PlayClip
+    | LegGain
     | CaptureStart
     | CaptureStop,
     Field(discriminator="type"),

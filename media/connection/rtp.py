@@ -104,6 +104,7 @@ class PacketSender(RTCRtpSender):
     _RTCRtpSender__rtp_started: asyncio.Event
     _RTCRtpSender__rtp_timestamp: int
     _RTCRtpSender__rtt: float | None
+    _RTCRtpSender__stats: dict[str, Any]
 
     async def _run_rtp(self, codec: Any) -> None:
         """Nothing to pull: packets are pushed by `forward_packet` and `send_packet`."""

@@ -1,109 +1,123 @@
 """What one leg hears: another leg's packets as they are, or a mix made here."""
 
-import asyncio
-import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Final, Protocol
 from uuid import UUID
 
-import numpy as np
-
 from media.packets import MicPacket
-from media.sound.mixer import mix, silence
 from media.sound.player import ClipPlayer
+from media.sound.stream import OutgoingStream
 from media.sound.tone import Tone
-from media.supervise import Supervisor
-from protocol.audio import FRAME_MS, FRAME_SAMPLES
-from sound.opus import OpusEncoder, Samples
+from protocol.audio import FRAME_SAMPLES
+from sound.opus import Samples
 
-FRAME_S: Final = FRAME_MS / 1000
 MAX_CLIPS: Final = 8
-_PREFILL_SAMPLES: Final = 2 * FRAME_SAMPLES  # 40 ms against the jitter of the network
-_MAX_SAMPLES: Final = 10 * FRAME_SAMPLES
-_MAX_BEHIND_S: Final = 0.2
+_PRIMED_PACKETS: Final = 3  # so many, and decoder and encoder know the voice as the listener does
+_SILENT_AFTER_S: Final = 0.1  # a voice from which nothing came for so long has nothing to join on to
 
 
 class Outlet(Protocol):
     """Where the packets go: the peer connections of the leg."""
+
+    @property
+    def fraction_lost(self) -> float | None:
+        """By the newest receiver report, 0 to 1."""
 
     def forward(self, packet: MicPacket) -> None: ...
 
     def send(self, payload: bytes, *, now_s: float, samples: int) -> None: ...
 
 
-class Inlet:
-    """A bounded buffer of one voice's samples. The oldest are dropped when it is full."""
-
-    def __init__(self) -> None:
-        self._parts: deque[Samples] = deque()
-        self._size = 0
-        self._filling = True
-        self.samples_dropped = 0
-
-    def push(self, samples: Samples) -> None:
-        self._parts.append(samples)
-        self._size += samples.size
-        while self._size > _MAX_SAMPLES:
-            oldest = self._parts.popleft()
-            self._size -= oldest.size
-            self.samples_dropped += oldest.size
-        if self._size >= _PREFILL_SAMPLES:
-            self._filling = False
-
-    def pop(self) -> Samples:
-        """One frame of 960 samples; silence while too little is there."""
-        if self._filling or self._size < FRAME_SAMPLES:
-            self._filling = True
-            return silence()
-        taken: list[Samples] = []
-        missing = FRAME_SAMPLES
-        while missing:
-            part = self._parts.popleft()
-            taken.append(part[:missing])
-            if part.size > missing:
-                self._parts.appendleft(part[missing:])
-            missing -= taken[-1].size
-        self._size -= FRAME_SAMPLES
-        return np.concatenate(taken)
-
-
 class OutgoingTrack:
-    """Forwards where one voice is the only source; mixes, paced at 20 ms, where there is more to hear."""
+    """Forwards where one voice is the only sound; else the call's mixer makes its frames.
 
-    def __init__(
-        self, outlet: Outlet, tasks: Supervisor, *, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    From forwarding it moves to the mix with the packet after `_PRIMED_PACKETS` that were heard both ways, and
+    back when the mix has caught up with the voice: then nothing is missing and nothing is said twice.
+    """
+
+    def __init__(self, outlet: Outlet, *, wake: Callable[[], None]) -> None:
         self._outlet = outlet
-        self._tasks = tasks
-        self._clock = clock
-        self._inlets: dict[UUID, Inlet] = {}
         self._tones: list[Tone] = []
         self._clips: deque[ClipPlayer] = deque()
-        self._encoder: OpusEncoder | None = None
-        self._running = False
+        self._forwarded: UUID | None = None
+        self._forwarded_at_s = 0.0
+        self._primed = 0
+        self._stream: OutgoingStream | None = None
+        self.wake = wake  # the clock of the mixer
+        self.voices: frozenset[UUID] = frozenset()
+        self.needs_samples = False  # a voice has to be changed here, or what this leg hears has to be known
+        self.mixing = False
 
     @property
-    def mixing(self) -> bool:
-        return bool(self._tones or self._clips) or len(self._inlets) > 1
+    def wants_mix(self) -> bool:
+        return self.has_own_sound or len(self.voices) > 1 or self.needs_samples
+
+    @property
+    def has_own_sound(self) -> bool:
+        return bool(self._tones or self._clips)
+
+    @property
+    def fraction_lost(self) -> float | None:
+        return self._outlet.fraction_lost
+
+    @property
+    def stream(self) -> OutgoingStream:
+        self._stream = self._stream or OutgoingStream()
+        return self._stream
 
     def set_voices(self, leg_ids: Iterable[UUID]) -> None:
         """Whom this leg hears; never itself."""
-        self._inlets = {leg_id: self._inlets.get(leg_id) or Inlet() for leg_id in leg_ids}
-        self._start_mixing()
+        self.voices = frozenset(leg_ids)
+        self._wake_if_wanted()
 
-    def forward(self, packet: MicPacket) -> None:
+    # Forwarding, and from there to the mix
+
+    def forward(self, leg_id: UUID, packet: MicPacket) -> bool:
+        """Pass on a packet of the voice that is heard now. False: that is another one."""
+        if self.wants_mix and leg_id != self._forwarded:
+            return False
+        self._forwarded, self._forwarded_at_s = leg_id, packet.arrival_s
         self._outlet.forward(packet)
+        return True
 
-    def feed(self, leg_id: UUID, samples: Samples) -> None:
-        """Decoded samples of a voice, for the mix."""
-        if (inlet := self._inlets.get(leg_id)) is not None:
-            inlet.push(samples)
+    def prime(self, samples: Samples) -> None:
+        """The sound of a packet that was forwarded just now, on the way to the mix."""
+        self._primed += 1
+        if samples.size == FRAME_SAMPLES:
+            self.stream.prime(samples)
+
+    def may_begin(self, now_s: float) -> bool:
+        """Whether the mix can take over without a gap."""
+        is_heard = self._forwarded in self.voices and now_s - self._forwarded_at_s < _SILENT_AFTER_S
+        return self._primed >= _PRIMED_PACKETS or not is_heard
+
+    def begin(self) -> None:
+        self.mixing, self._forwarded, self._primed = True, None, 0
+
+    def end(self) -> None:
+        """Forward again from the next packet on."""
+        self.mixing, self._stream, self._primed = False, None, 0
+
+    # The mix
+
+    def own_frames(self) -> list[Samples]:
+        """Tones and clips of this leg, one frame of each."""
+        frames = [tone.frame() for tone in self._tones]
+        if self._clips:
+            frames.append(self._clips[0].frame())
+            if self._clips[0].finished:
+                self._clips.popleft()
+        self._tones = [tone for tone in self._tones if not tone.finished]
+        return frames
+
+    def send(self, payload: bytes, *, now_s: float, samples: int) -> None:
+        self._outlet.send(payload, now_s=now_s, samples=samples)
 
     def start_tone(self, *, frequency_hz: int) -> None:
         self.stop_tone()
         self._tones = [*self._tones[-1:], Tone(frequency_hz=frequency_hz)]
-        self._start_mixing()
+        self._wake_if_wanted()
 
     def stop_tone(self) -> None:
         for tone in self._tones:
@@ -114,47 +128,15 @@ class OutgoingTrack:
         if len(self._clips) >= MAX_CLIPS:
             return False
         self._clips.append(clip)
-        self._start_mixing()
+        self._wake_if_wanted()
         return True
 
     def close(self) -> None:
         for clip in self._clips:
             clip.close()
         self._clips.clear()
-        self._tones, self._inlets = [], {}
+        self._tones, self.voices, self.needs_samples = [], frozenset(), False
 
-    def next_frame(self) -> Samples:
-        """Mix one frame of everything there is to hear."""
-        frames = [inlet.pop() for inlet in self._inlets.values()]
-        frames += [tone.frame() for tone in self._tones]
-        if self._clips:
-            frames.append(self._clips[0].frame())
-            if self._clips[0].finished:
-                self._clips.popleft()
-        self._tones = [tone for tone in self._tones if not tone.finished]
-        return mix(frames)
-
-    def _start_mixing(self) -> None:
-        if self.mixing and not self._running:
-            self._running = True
-            for leg_id in self._inlets:
-                self._inlets[leg_id] = Inlet()
-            self._tasks.spawn(self._mix(), name="mix")
-
-    async def _mix(self) -> None:
-        try:
-            due_s = self._clock()
-            while self.mixing:
-                self._send(self.next_frame())
-                due_s += FRAME_S
-                now_s = self._clock()
-                if now_s - due_s > _MAX_BEHIND_S:
-                    due_s = now_s
-                await asyncio.sleep(max(0.0, due_s - now_s))
-        finally:
-            self._running = False
-
-    def _send(self, frame: Samples) -> None:
-        encoder = self._encoder = self._encoder or OpusEncoder()
-        if payload := encoder.encode(frame):
-            self._outlet.send(payload, now_s=self._clock(), samples=FRAME_SAMPLES)
+    def _wake_if_wanted(self) -> None:
+        if self.wants_mix:
+            self.wake()

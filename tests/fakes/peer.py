@@ -31,13 +31,13 @@ FRAME = 960
 
 
 class ToneTrack(MediaStreamTrack):
-    """A sine of half scale, paced in real time. `hold` stops it without closing anything."""
+    """A sine of `level`, paced in real time. `hold` stops it without closing anything."""
 
     kind = "audio"
 
     def __init__(self, frequency_hz: float) -> None:
         super().__init__()
-        self.frequency_hz = frequency_hz
+        self.frequency_hz, self.level = frequency_hz, 16_000
         self.running = asyncio.Event()
         self.running.set()
         self._position = 0
@@ -57,7 +57,7 @@ class ToneTrack(MediaStreamTrack):
             self._started_at = time.monotonic() - self._position / RATE
         await asyncio.sleep(max(0.0, self._started_at + self._position / RATE - time.monotonic()))
         at = np.arange(self._position, self._position + FRAME)
-        samples = (16_000 * np.sin(2 * np.pi * self.frequency_hz * at / RATE)).astype(np.int16)
+        samples = (self.level * np.sin(2 * np.pi * self.frequency_hz * at / RATE)).astype(np.int16)
         samples *= self._started_at + self._position / RATE >= self.silent_until_s
         frame = AudioFrame.from_ndarray(samples.reshape(1, -1), format="s16", layout="mono")
         frame.sample_rate, frame.pts, frame.time_base = RATE, self._position, fractions.Fraction(1, RATE)
@@ -136,6 +136,10 @@ class RealPeer:
     async def listen(self, seconds: float, *, timeout_s: float = 15.0) -> Samples:
         """The next `seconds` of sound."""
         self.forget()
+        return await self.wait_heard(seconds, timeout_s=timeout_s)
+
+    async def wait_heard(self, seconds: float, *, timeout_s: float = 15.0) -> Samples:
+        """All that was heard since `forget`, once there is that much of it."""
         async with asyncio.timeout(timeout_s):
             while self.heard().size < seconds * RATE:
                 self._new.clear()

@@ -44,6 +44,7 @@ def test_it_is_pinned_to_the_version_that_was_read() -> None:
                 "_RTCRtpSender__rtp_started",
                 "_RTCRtpSender__rtp_timestamp",
                 "_RTCRtpSender__rtt",
+                "_RTCRtpSender__stats",
                 "_run_rtp",
                 "_ssrc",
             ],
