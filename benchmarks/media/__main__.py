@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from benchmarks.figures import Figure, Options, options_parse, report
-from benchmarks.media import nat
+from benchmarks.media import nat, strangers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +17,10 @@ class Part:
     measure: Callable[[Options], list[Figure]]
 
 
-PARTS: Final[tuple[Part, ...]] = (Part(figures=nat.FIGURES, measure=nat.measure),)
+PARTS: Final[tuple[Part, ...]] = (
+    Part(figures=nat.FIGURES, measure=nat.measure),
+    Part(figures=strangers.FIGURES, measure=strangers.measure),
+)
 
 
 def main(words: Sequence[str] | None = None) -> int:
