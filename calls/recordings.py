@@ -158,11 +158,14 @@ def listening_copy_create(*, call: Call) -> ListeningCopy | None:
 
 
 def _length_s(call: Call, first: Part) -> float:
-    """From the first sample to the end of the call; 0 where a clock was set meanwhile, so that nobody can say."""
+    """As long as the call, less what is missing at its beginning; 0 where a clock was set, so that nobody can say.
+
+    The files begin a moment before the row says so: that is cut from the end, where nobody speaks any more.
+    """
     if not call.connected_at or not first.recording.started_at:
         return 0.0
     late_s = (first.recording.started_at - call.connected_at).total_seconds()
-    return call.duration_s - late_s if abs(late_s) < CLOCK_TRUST_S else 0.0
+    return call.duration_s - max(0.0, late_s) if abs(late_s) < CLOCK_TRUST_S else 0.0
 
 
 def _unreadable_mark(recordings: list[Recording]) -> int:

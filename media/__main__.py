@@ -75,7 +75,7 @@ def main(words: list[str]) -> int:
 
 def _preload() -> None:
     """Load what a worker needs, so that a fork has it and shares its memory."""
-    import media.hub  # noqa: F401
+    import media.lease  # noqa: F401
 
     gc.collect()
     gc.freeze()

@@ -12,7 +12,7 @@ from media.supervise import Supervisor, log_failure
 from media.worker import MediaWorker
 
 if TYPE_CHECKING:
-    from media.hub import HubLink
+    from media.lease import HubLink
 
 log = structlog.get_logger(__name__)
 
@@ -20,11 +20,10 @@ BEAT_S: Final = 0.25
 REPORT_S: Final = 1.0
 RETRY_S: Final = 1.0
 METRICS_S: Final = 5.0
-DRAIN_S: Final = 60.0
+DRAIN_S: Final = 50.0  # a minute is usual before a stopped container is killed
 STRAYS_EVERY_S: Final = 2.0
-MOVED_GRACE_S: Final = (
-    10.0  # both ends have made their new connection by then, or notice that this one is gone
-)
+# Both ends have made their new connection by then, or notice that this one is gone.
+MOVED_GRACE_S: Final = 10.0
 
 
 def run(worker_id: str, *, capacity: int, wire: socket.socket | None = None) -> int:
@@ -47,7 +46,7 @@ async def serve(
     """Run until `stop` is set, drain, and always finish the files."""
     from django.conf import settings
 
-    from media.hub import HubLink
+    from media.lease import HubLink
 
     tasks = Supervisor("main")
     if wire is not None:

@@ -34,7 +34,9 @@ class Timings:
     look_s: float = 0.1
     late_s: float = 2.0  # a child that was silent for so long is killed
     first_beat_s: float = 30.0  # a starting one has more time
-    drain_s: float = 75.0  # what children may take to end: a minute for the calls, the rest for their files
+    drain_s: float = (
+        57.0  # what children may take to end: media.child.DRAIN_S for the calls, the rest for their files
+    )
     steady_s: float = 5.0  # a child that ran for so long is replaced at once
     backoff_first_s: float = 0.5
     backoff_most_s: float = 30.0

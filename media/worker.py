@@ -108,12 +108,12 @@ class MediaWorker:
             self._release(key)
 
     async def drain(self, timeout_s: float) -> None:
-        """Take no new calls and wait until the present legs have gone, at most `timeout_s`."""
+        """Take no new calls and wait until the present ones have gone, at most `timeout_s`."""
         self._draining = True
         try:
             await asyncio.wait_for(self._empty.wait(), timeout_s)
         except TimeoutError:
-            log.warning("drain_timed_out", leg_count=self.leg_count)
+            log.warning("drain_timed_out", call_count=len(self._sessions))
 
     async def close_call(self, call_id: str) -> None:
         """As the command does. Nothing for a call that is not here."""
@@ -217,12 +217,12 @@ class MediaWorker:
             limits=self._limits,
         )
         self._legs[leg.leg_id] = leg
-        self._empty.clear()
         if command.call_id is not None:
             session = self._sessions.get(command.call_id) or CallSession(
                 command.call_id, recordings_root=self._recordings_root, files=self._files, tasks=self._tasks
             )
             self._sessions[command.call_id] = session
+            self._empty.clear()
             self._outbox.recordings_started(session.join(leg, recording_name=command.recording_name))
         return leg
 
@@ -297,8 +297,6 @@ class MediaWorker:
         leg.closed = True
         if self._legs.get(leg.leg_id) is leg:
             del self._legs[leg.leg_id]
-        if not self._legs:
-            self._empty.set()
         self._measuring.left(leg)
         session = self._session(leg)
         if session is not None:
@@ -322,6 +320,8 @@ class MediaWorker:
     async def _finish(self, session: CallSession) -> None:
         if self._sessions.get(session.call_id) is session and not session.legs:
             del self._sessions[session.call_id]
+        if not self._sessions:
+            self._empty.set()
         self._outbox.recordings_finished(await session.finish())
 
     async def _close(self) -> None:

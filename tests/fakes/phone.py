@@ -30,6 +30,7 @@ LOUD = 0.1  # of full scale
 FRAME_S = 0.02
 KEEP_OLD_S = 4.0
 ANSWER_WITHIN_S = 3.0
+ASK_AGAIN_S = 0.2
 
 
 class _Line:
@@ -109,15 +110,14 @@ class Phone:
         """A new connection; the old one stays until the new one carries sound. Tries again when nobody answers."""
         async with self._lock:
             line = _Line(self)
-            sdp = await line.offer()
-            while self.ended is None:
-                answer = await self._ask(sdp)
-                if answer is not None:
-                    break
-            else:
+            try:
+                is_answered = await self._call_hub(line)
+            except BaseException:
+                await line.close()
+                raise
+            if not is_answered:
                 await line.close()
                 return
-            await line.take(answer)
             old, self._line = self._line, line
         if old is not None:
             self._spawn(self._let_go(old, line))
@@ -134,6 +134,16 @@ class Phone:
         inside = [at_s for at_s in self.heard_at_s if since_s <= at_s <= until_s]
         edges = [since_s, *inside, until_s]
         return max(after - before for before, after in itertools.pairwise(edges)) - FRAME_S
+
+    async def _call_hub(self, line: _Line) -> bool:
+        """False: the call is over."""
+        sdp = await line.offer()
+        while self.ended is None:
+            answer = await self._ask(sdp)
+            if answer is not None:
+                await line.take(answer)
+                return True
+        return False
 
     async def _ask(self, sdp: str) -> str | None:
         request_id = uuid4().hex

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.unit
 
 
 class FakeLink:
-    """The contract of media.hub.HubLink."""
+    """The contract of media.lease.HubLink."""
 
     made: "FakeLink"
 
@@ -61,9 +61,9 @@ class FakeLink:
 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch, settings: Any, tmp_path: Path) -> None:
-    module = ModuleType("media.hub")
+    module = ModuleType("media.lease")
     module.HubLink = FakeLink  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "media.hub", module)
+    monkeypatch.setitem(sys.modules, "media.lease", module)
     settings.RECORDINGS_ROOT, settings.CAPTURES_ROOT = tmp_path / "recordings", tmp_path / "captures"
 
 
@@ -93,7 +93,9 @@ async def test_a_second_signal_does_not_wait_for_the_calls() -> None:
     link = FakeLink.made
     peer = RealPeer(None, link.door)  # type: ignore[arg-type]
     sdp = await peer.offer()
-    link.inbox.put_nowait(LegOffer(leg_id=peer.leg_id, sdp=sdp, ice_servers=[], reply_channel="c"))
+    link.inbox.put_nowait(
+        LegOffer(leg_id=peer.leg_id, call_id=uuid4(), sdp=sdp, ice_servers=[], reply_channel="c")
+    )
     await link.door.wait_for("answer")
     stop.set()
     await asyncio.sleep(0.2)

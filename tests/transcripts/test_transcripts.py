@@ -54,12 +54,13 @@ def call(cast: Cast) -> Call:
     return call
 
 
-def recording_make(participant: CallParticipant, text: str, offset_s: float) -> Recording:
+def recording_make(participant: CallParticipant, text: str, offset_s: float, *, part: int = 1) -> Recording:
     recording = Recording.objects.create(
         household=participant.household,
         call=participant.call,
         participant=participant,
-        name=f"test/{participant.public_id}.ogg",
+        part=part,
+        name=f"test/{participant.public_id}-{part}.ogg",
     )
     path = sound_path(recording.name)
     folder_make_private(path.parent)
@@ -214,3 +215,52 @@ def test_the_listening_copy_holds_both_voices_at_their_time(call: Call) -> None:
 def test_no_copy_is_made_while_a_file_is_still_being_written(call: Call) -> None:
     Recording.objects.filter(participant__role="callee").update(state="writing")
     assert listening_copy_create(call=call) is None
+
+
+def test_the_parts_of_one_participant_are_joined_on_the_clock_of_the_call(call: Call) -> None:
+    """Anna's call moved after three seconds, and for half a second both workers heard her."""
+    first = Recording.objects.get(participant__role="caller")
+    second = Recording.objects.create(
+        household=call.household, call=call, participant=first.participant, part=2, name="test/second.ogg"
+    )
+    recording_finalize(
+        recording=second, started_at_s=START_S + 3.0, duration_s=4.0, size_bytes=1, packets_lost=0
+    )
+    for recording, start_s, text in (
+        (first, 1.0, "Before the move."),
+        (first, 3.2, "Heard twice."),
+        (second, 0.2, "Heard twice."),
+        (second, 2.0, "After the move."),
+    ):
+        TranscriptSegment.objects.create(
+            household=call.household,
+            transcript=Transcript.objects.get(recording=recording),
+            start_s=start_s,
+            end_s=start_s + 0.5,
+            text=text,
+        )
+    [turn] = conversation_get(call).turns
+    assert [(round(s.start_s, 3), s.text) for s in turn.sentences] == [
+        (1.0, "Before the move."),
+        (3.2, "Heard twice."),
+        (5.0, "After the move."),
+    ]
+
+
+def test_the_listening_copy_joins_the_parts_and_lasts_as_long_as_the_call(call: Call) -> None:
+    begun = now() - timedelta(seconds=60)
+    Call.objects.filter(pk=call.pk).update(connected_at=begun, ended_at=begun + timedelta(seconds=9))
+    first = Recording.objects.get(participant__role="caller")
+    second = recording_make(first.participant, "Dinner is ready.", offset_s=0, part=2)
+    for recording, offset_s in ((first, 0.0), (second, 6.0)):
+        Recording.objects.filter(pk=recording.pk).update(started_at=begun + timedelta(seconds=offset_s))
+    Recording.objects.filter(participant__role="callee").update(started_at=begun)
+    call.refresh_from_db()
+    copy = listening_copy_create(call=call)
+    assert copy
+    assert copy.duration_s == pytest.approx(9.0, abs=0.05)
+    step_s = copy.duration_s / len(copy.peaks["caller"])
+    said = [index * step_s for index, peak in enumerate(copy.peaks["caller"]) if peak > 0.1]
+    assert said[0] < 1.0
+    assert not [at_s for at_s in said if first.duration_s < at_s < 6.0]
+    assert [at_s for at_s in said if at_s > 6.0]

@@ -1,0 +1,185 @@
+"""A worker among others: its lease in Redis, the commands that reach it, and what becomes of calls when one is gone."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
+from types import TracebackType
+from typing import TypeVar
+
+import structlog
+from channels.db import database_sync_to_async
+from channels.layers import get_channel_layer
+from django.db import DatabaseError
+from django_scopes import scopes_disabled
+from prometheus_client import generate_latest
+from redis.exceptions import RedisError
+
+from calls.moves import calls_end, calls_move, calls_waiting_move, worker_dead
+from calls.placement import CAPACITY, HEARTBEAT_S, LeaseWatch, worker_goodbye, worker_heartbeat, worker_list
+from calls.selectors import calls_not_with, workers_with_calls
+from common.metrics import metrics_publish
+from common.push import group_worker
+from media.hub import HubDoor, tell
+from protocol.worker import WorkerCommand, parse_command
+
+log = structlog.get_logger(__name__)
+CHECK_ROWS_EVERY = 5  # looks at the leases
+T = TypeVar("T")
+
+
+class HubLink:
+    """`async with HubLink(id) as link`: a lease in Redis, the commands for this worker, and a look at the others."""
+
+    def __init__(self, worker_id: str, *, capacity: int = CAPACITY) -> None:
+        self.worker_id = worker_id
+        self.door = HubDoor(worker_id)
+        self._capacity = capacity
+        self._leg_count = 0
+        self._call_ids: tuple[str, ...] = ()
+        self._is_draining = False
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> "HubLink":
+        self._layer = get_channel_layer()
+        self._channel: str = await self._layer.new_channel()
+        await self._layer.group_add(group_worker(self.worker_id), self._channel)
+        await self._renew()
+        self._tasks = [
+            asyncio.create_task(self._heartbeat(), name="heartbeat"),
+            asyncio.create_task(self._watch(), name="watch workers"),
+        ]
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        try:
+            await self._layer.group_discard(group_worker(self.worker_id), self._channel)
+            await asyncio.to_thread(worker_goodbye, worker_id=self.worker_id)
+        except RedisError:
+            log.warning("lease left to run out: Redis is away")
+
+    def report(self, *, leg_count: int, call_ids: Iterable[str]) -> None:
+        """What the next heartbeat says."""
+        self._leg_count, self._call_ids = leg_count, tuple(call_ids)
+
+    async def commands(self) -> AsyncIterator[WorkerCommand]:
+        """Never ends; survives Redis going away."""
+        while True:
+            event = await self._layer.receive(self._channel)
+            yield parse_command(event["text"])
+
+    # Other workers, and the end of this one
+
+    async def worker_dead(self, worker_id: str) -> None:
+        """The process of that worker has ended."""
+        await tell(_worker_dead, worker_id)
+
+    async def tell_metrics(self) -> None:
+        """The numbers of this process, for whoever asks the hub's /metrics."""
+        try:
+            await asyncio.to_thread(metrics_publish, f"media:{self.worker_id}", generate_latest())
+        except RedisError:
+            log.warning("metrics_not_told")
+
+    async def drain(self) -> None:
+        """No new calls from now on."""
+        self._is_draining = True
+        await self._renew()
+
+    async def move_calls(self) -> None:
+        """To other workers, if there are any."""
+        await tell(_calls_move, self.worker_id)
+
+    async def end_calls(self) -> None:
+        """Those that are left, with notice."""
+        await tell(_calls_end, self.worker_id)
+
+    async def strays(self, call_ids: Iterable[str]) -> dict[str, bool]:
+        """Of these calls, those that are not this worker's: True has ended, False is with another worker."""
+        ids = list(call_ids)
+        if not ids:
+            return {}
+        try:
+            strays: dict[str, bool] = await database_sync_to_async(_strays)(ids, self.worker_id)
+        except DatabaseError:
+            return {}
+        return strays
+
+    async def _renew(self) -> None:
+        try:
+            await asyncio.to_thread(
+                worker_heartbeat,
+                worker_id=self.worker_id,
+                leg_count=self._leg_count,
+                capacity=self._capacity,
+                call_ids=self._call_ids,
+                is_draining=self._is_draining,
+            )
+        except RedisError:
+            log.warning("no heartbeat: Redis is away")
+
+    async def _heartbeat(self) -> None:
+        while True:
+            await asyncio.sleep(HEARTBEAT_S)
+            await self._renew()
+
+    async def _watch(self) -> None:
+        """Calls of a worker whose lease ran out, with the host that it ran on, move here or elsewhere."""
+        watch = LeaseWatch(self.worker_id)
+        looks = 0
+        while True:
+            if looks % CHECK_ROWS_EVERY == 0:
+                watch.expect(await _ask(workers_with_calls, set()))
+                await _ask(_calls_waiting_move, None)
+            looks += 1
+            for worker_id in watch.look(await asyncio.to_thread(_leases), time.monotonic()):
+                log.warning("media_worker_lost", worker_id=worker_id)
+                await tell(_calls_move, worker_id)
+            await asyncio.sleep(HEARTBEAT_S)
+
+
+async def _ask(function: Callable[[], T], otherwise: T) -> T:
+    """What it returns; `otherwise` while the database or Redis is away."""
+
+    def run() -> T:
+        with scopes_disabled():
+            return function()
+
+    try:
+        found: T = await database_sync_to_async(run)()
+    except (DatabaseError, RedisError):
+        return otherwise
+    return found
+
+
+def _leases() -> set[str] | None:
+    """Ids of the workers that hold one; None while Redis is away."""
+    try:
+        return {worker.worker_id for worker in worker_list()}
+    except RedisError:
+        return None
+
+
+def _worker_dead(worker_id: str) -> None:
+    worker_dead(worker_id=worker_id)
+
+
+def _calls_move(worker_id: str) -> None:
+    calls_move(worker_id=worker_id)
+
+
+def _calls_end(worker_id: str) -> None:
+    calls_end(worker_id=worker_id)
+
+
+def _calls_waiting_move() -> None:
+    calls_waiting_move()
+
+
+def _strays(call_ids: list[str], worker_id: str) -> dict[str, bool]:
+    with scopes_disabled():
+        return calls_not_with(call_ids, worker_id=worker_id)

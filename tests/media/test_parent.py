@@ -1,0 +1,157 @@
+"""The parent of the workers: who hangs is killed, who ended is replaced, and nobody outlives it."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+import psutil
+import pytest
+
+pytestmark = [pytest.mark.unit, pytest.mark.timeout(30)]
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Program:
+    def __init__(self, how: str, count: int) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tests.fakes.parent_program", how, str(count)],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+
+    @property
+    def _lines(self) -> IO[str]:
+        assert self.process.stdout
+        return self.process.stdout
+
+    def until(self, *words: str) -> list[str]:
+        """The next line that begins so, in words; the other ones are its structured log."""
+        for line in self._lines:
+            said = line.split()
+            if said[0] in ("start", "heard") and said[: len(words)] == list(words):
+                return said
+        raise AssertionError(f"it ended without {words}")
+
+    def close(self) -> None:
+        with suppress(ProcessLookupError):
+            self.process.kill()
+        self.process.wait()
+        self._lines.close()
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., Program]]:
+    programs: list[Program] = []
+
+    def run(how: str, count: int = 1) -> Program:
+        programs.append(Program(how, count))
+        return programs[-1]
+
+    yield run
+    for program in programs:
+        program.close()
+
+
+def is_gone(pid: int) -> bool:
+    _, alive = psutil.wait_procs([psutil.Process(pid)] if psutil.pid_exists(pid) else [], timeout=5)
+    return not alive
+
+
+def test_a_killed_child_is_replaced_at_once_and_the_others_hear_who_it_was(
+    start: Callable[..., Program],
+) -> None:
+    program = start("beat", 2)
+    pids = {line[1]: int(line[2]) for line in (program.until("start"), program.until("start"))}
+    time.sleep(0.4)  # it has run steadily
+    killed_at_s = time.monotonic()
+    os.kill(pids["w1"], signal.SIGKILL)
+    lines = [program.until() for _ in range(3)]
+    [replaced] = [line for line in lines if line[:2] == ["start", "w3"]]
+    assert float(replaced[3]) - killed_at_s < 0.5
+    assert {tuple(line) for line in lines if line[0] == "heard"} == {
+        ("heard", "w2", "w1"),
+        ("heard", "w3", "w1"),
+    }
+
+
+@pytest.mark.parametrize(("how", "after_s"), [("hang", 0.6), ("mute", 1.2)])
+def test_a_child_that_does_not_beat_is_killed(
+    start: Callable[..., Program], how: str, after_s: float
+) -> None:
+    program = start(how)
+    first, second = program.until("start", "w1"), program.until("start", "w2")
+    assert after_s <= float(second[3]) - float(first[3]) < after_s + 2.0
+    assert is_gone(int(first[2]))
+
+
+def test_a_stopped_child_is_killed(start: Callable[..., Program]) -> None:
+    program = start("beat")
+    pid = int(program.until("start", "w1")[2])
+    os.kill(pid, signal.SIGSTOP)
+    program.until("start", "w2")
+    assert is_gone(pid)
+
+
+def test_a_child_that_crashes_at_its_start_is_started_less_and_less_often(
+    start: Callable[..., Program],
+) -> None:
+    program = start("crash")
+    times = [float(program.until("start")[3]) for _ in range(4)]
+    assert times[2] - times[1] >= 0.3
+    assert times[3] - times[2] >= 0.6
+
+
+def test_a_signal_reaches_the_children_and_the_parent_waits_for_them(start: Callable[..., Program]) -> None:
+    program = start("beat", 2)
+    pids = [int(program.until("start")[2]) for _ in range(2)]
+    program.process.send_signal(signal.SIGTERM)
+    assert program.process.wait(timeout=5) == 0
+    assert all(is_gone(pid) for pid in pids)
+
+
+def test_a_child_that_does_not_end_in_time_is_killed(start: Callable[..., Program]) -> None:
+    program = start("stubborn")
+    pid = int(program.until("start")[2])
+    program.process.send_signal(signal.SIGTERM)
+    assert program.process.wait(timeout=8) == 0
+    assert is_gone(pid)
+
+
+def test_the_third_signal_kills(start: Callable[..., Program]) -> None:
+    program = start("stubborn")
+    program.until("start")
+    began_s = time.monotonic()
+    for _ in range(3):
+        program.process.send_signal(signal.SIGTERM)
+        time.sleep(0.2)
+    assert program.process.wait(timeout=8) == 0
+    assert time.monotonic() - began_s < 1.4
+
+
+def test_a_parent_that_was_held_up_itself_kills_nobody(start: Callable[..., Program]) -> None:
+    program = start("beat")
+    pid = int(program.until("start", "w1")[2])
+    for process in (program.process.pid, pid):
+        os.kill(process, signal.SIGSTOP)
+    time.sleep(1.0)
+    os.kill(program.process.pid, signal.SIGCONT)
+    os.kill(pid, signal.SIGCONT)
+    time.sleep(0.5)
+    assert psutil.pid_exists(pid)
+    program.process.send_signal(signal.SIGTERM)
+    assert program.process.wait(timeout=5) == 0
+
+
+def test_children_end_with_a_killed_parent(start: Callable[..., Program]) -> None:
+    program = start("stubborn", 2)
+    pids = [int(program.until("start")[2]) for _ in range(2)]
+    program.process.kill()
+    assert all(is_gone(pid) for pid in pids)
