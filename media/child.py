@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from media.connection import ports
 from media.connection.candidates import AddressRules, networks_read
 from media.parent import BEAT, STOP_SIGNALS
 from media.supervise import Supervisor, log_failure
@@ -48,6 +49,7 @@ async def serve(
 
     from media.lease import HubLink
 
+    ports.configure(settings.MEDIA_PORT)
     tasks = Supervisor("main")
     if wire is not None:
         tasks.spawn(_beat(wire), name="beat")  # first: a hub that does not answer is no reason to be killed

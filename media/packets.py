@@ -1,13 +1,11 @@
 """A microphone's RTP packet, and the distances between two of them."""
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 RESTART_DISTANCE: Final = 1000  # sequence numbers; farther is another beginning, not a late packet
 
 
-@dataclass(frozen=True, slots=True)
-class MicPacket:
+class MicPacket(NamedTuple):
     """One Opus packet of a microphone. `source` changes whenever its numbers begin anew."""
 
     source: tuple[int, int]

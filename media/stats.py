@@ -44,15 +44,9 @@ def leg_stats(receiver: "PacketReceiver", sender: "PacketSender", *, path: str =
         bytes_sent=sender._RTCRtpSender__octet_count,
         round_trip_time_s=sender._RTCRtpSender__rtt,
         packets_discarded=receiver.packets_dropped + sender.packets_dropped,
-        fraction_lost=_reported_loss(sender),
+        fraction_lost=sender.reported_loss,
         path=path,
     )
-
-
-def _reported_loss(sender: "PacketSender") -> float | None:
-    """0 to 1; aiortc keeps the byte of the report (RFC 3550 section 6.4.1)."""
-    report = sender._RTCRtpSender__stats.get(f"remote-inbound-rtp_{id(sender)}")
-    return None if report is None else report.fractionLost / 256
 
 
 @dataclass(frozen=True, kw_only=True)

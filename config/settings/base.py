@@ -242,6 +242,8 @@ SERVICE_NETWORKS = env.list("HUB_SERVICE_NETWORKS", default=[])
 LAN_MODE = env.bool("HUB_LAN_MODE", default=False)
 # `manage.py up` says so where the hub serves its own machine only.
 MEDIA_MAY_LOOPBACK = env.bool("HUB_MEDIA_MAY_LOOPBACK", default=False)
+# The UDP port of all calls of a media worker; the next ones for more workers on the same host. 0: any.
+MEDIA_PORT = env.int("HUB_MEDIA_PORT", default=0)
 TURN_URLS = env.list("HUB_TURN_URLS", default=[])
 TURN_SECRET = secret_get("TURN_SECRET")
 # With 100 codes alive and 20^10 codes: under 2^-20 a day for a guesser.

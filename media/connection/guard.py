@@ -26,6 +26,7 @@ class Counters:
 
     def __init__(self) -> None:
         self.datagrams_dropped = 0
+        self.strangers_dropped = 0
         self.packets_dropped = 0
 
 

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -18,6 +19,7 @@ from aiortc import (
 
 from media.connection import guard
 from media.connection.candidates import AddressPolicy, RemoteCandidates
+from media.connection.ice import SharedConnection
 from media.connection.path import selected_path
 from media.connection.rtp import PacketReceiver, PacketSender, take_over
 from media.connection.sdp import (
@@ -104,7 +106,6 @@ class Peer:
         on_state: Callable[["Peer", str], None],
     ) -> None:
         guard.install()
-        self._on_packet = on_packet
         self._on_state = on_state
         servers = [
             RTCIceServer(urls=server.urls, username=server.username, credential=server.credential)
@@ -117,15 +118,21 @@ class Peer:
         transceiver.setCodecPreferences(_OPUS)
         self._receiver: PacketReceiver
         self._sender: PacketSender
-        self._receiver, self._sender = take_over(transceiver, self._packet_came)
+        self._receiver, self._sender = take_over(transceiver, partial(on_packet, self))
+        self._transport: Any = transceiver.receiver.transport
+        self._ice = SharedConnection.take_over(self._transport.transport._connection)
+        self._transport.on("statechange", self._transport_changed)
         self._offer: AudioOffer | None = None
         self._closed = False
         self.created_at_s = time.monotonic()
-        self.last_rtp_at_s: float | None = None
 
     @property
     def state(self) -> str:
         return str(self._connection.connectionState)
+
+    @property
+    def last_rtp_at_s(self) -> float | None:
+        return self._receiver.heard_at_s
 
     @property
     def has_microphone(self) -> bool:
@@ -135,8 +142,7 @@ class Peer:
     @property
     def packets_received(self) -> int:
         """All that came over the secured connection, RTCP too."""
-        transport: Any = self._receiver.transport
-        return int(transport._RTCDtlsTransport__rx_packets)
+        return int(self._transport._RTCDtlsTransport__rx_packets) + self._receiver.packets_received
 
     async def answer(self, sdp: str) -> str:
         """The answer to a complete or a trickling offer. Raises BadSdpError.
@@ -178,21 +184,31 @@ class Peer:
         self._sender.send_packet(payload, now_s=now_s, samples=samples)
 
     def stats(self) -> LegStats:
-        path = selected_path(self._receiver.transport.transport)
+        path = selected_path(self._transport.transport)
         return leg_stats(self._receiver, self._sender, path=path)
 
     async def aclose(self) -> None:
         self._closed = True
+        self._ice.listen(None, None)
+        self._receiver.on_packet = _unheard
         await self._connection.close()
 
-    def _packet_came(self, packet: MicPacket) -> None:
-        self.last_rtp_at_s = packet.arrival_s
-        if not self._closed:
-            self._on_packet(self, packet)
+    def _transport_changed(self) -> None:
+        """With the keys of the connection its RTP packets take the short way."""
+        if self._transport.state != "connected":
+            self._ice.listen(None, None)
+            return
+        self._receiver.srtp = self._transport._rx_srtp._srtp[0]
+        self._receiver.lane = next(iter(self._ice.lanes), None)
+        self._ice.listen(self._receiver.receive_srtp, self._sender.reports.receive_srtcp)
 
     def _state_changed(self) -> None:
         if not self._closed:
             self._on_state(self, self.state)
+
+
+def _unheard(packet: MicPacket) -> None:
+    """What still comes while a connection is being closed."""
 
 
 def _is_for_audio(offer: AudioOffer, mid: str | None, index: int | None) -> bool:

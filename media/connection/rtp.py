@@ -1,8 +1,10 @@
 """aiortc's receiver and sender for Opus packets that are passed on as they are.
 
 aiortc decodes in a thread behind a jitter buffer of 80 ms and more, and encodes 96 kb/s stereo. Here a
-packet leaves in the same callback in which it came: no thread, no buffer, no decoding. The private names
-used below are those of aiortc 1.16; `tests/media/test_guard.py` fails when they change.
+packet leaves in the same callback in which it came: no thread, no buffer, no decoding, and on the worker's own
+port (`media.connection.ports`) not even a copy: it is decrypted in the slot in which it arrived, and encrypted in
+the one from which it leaves. Over a relay it takes aiortc's way. The private names used below are those of
+aiortc 1.16; `tests/media/test_guard.py` fails when they change.
 """
 
 import asyncio
@@ -12,32 +14,51 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from aiortc import RTCRtpTransceiver, clock
-from aiortc.rtcrtpreceiver import RTCRtpReceiver, StreamStatistics
+from aiortc import RTCRtpTransceiver
+from aiortc.rtcdtlstransport import State
+from aiortc.rtcrtpreceiver import RTCRtpReceiver
 from aiortc.rtcrtpsender import RTCRtpSender
-from aiortc.rtp import RtpPacket
+from aiortc.rtp import AnyRtcpPacket, RtpPacket
+from pylibsrtp._binding import ffi, lib
 
+from media.connection.datagrams import SLOT_BYTES, Slots, key_of
 from media.connection.line import RtpLine
+from media.connection.ports import Lane, Port
+from media.connection.reports import InboundStream, Reports
 from media.packets import MicPacket
-from protocol.audio import SAMPLE_RATE_HZ
 from sound.opus import MAX_PACKET_BYTES
 
 _MAX_SOURCES: Final = 8  # a peer that keeps changing its SSRC may not fill our memory
 _MAX_PACKETS_PER_S: Final = 500  # the shortest Opus packets last 2.5 ms
+_HEADER: Final = struct.Struct("!BBHII")  # RFC 3550 section 5.1
+_HEADER_BYTES: Final = 12
 
 PacketHandler = Callable[[MicPacket], None]
 
+_length: Final = ffi.new("int *")
+_unprotect, _protect = lib.srtp_unprotect, lib.srtp_protect
+_unpack, _pack = _HEADER.unpack_from, _HEADER.pack_into
+
 
 class PacketReceiver(RTCRtpReceiver):
-    """Hands every Opus packet to `on_packet`; keeps aiortc's receiver reports going."""
+    """Hands every Opus packet to `on_packet`. Its reports leave with those of the sender (`reports.Reports`)."""
 
     on_packet: PacketHandler
+    reports: Reports
+    lane: Lane | None
+    srtp: Any  # libsrtp's session for what comes in
+    heard_at_s: float | None  # monotonic, of the newest packet
+    packets_received: int  # past aiortc's transport, RTCP too
     packets_dropped: int
     bytes_received: int  # of payload, as webrtc-stats counts them
-    second: int  # the one that is being counted, and its packets
-    packets_in_second: int
+    credit: int  # so many packets may come until `credit_until_s`
+    credit_until_s: float
     _RTCRtpReceiver__codecs: dict[int, Any]
-    _RTCRtpReceiver__remote_streams: dict[int, StreamStatistics]
+    _RTCRtpReceiver__lsr: dict[int, int]
+    _RTCRtpReceiver__lsr_time: dict[int, float]
+    _RTCRtpReceiver__remote_streams: dict[int, InboundStream]
+    _RTCRtpReceiver__rtcp_exited: asyncio.Event
+    _RTCRtpReceiver__rtcp_started: asyncio.Event
     _RTCRtpReceiver__rtcp_task: asyncio.Future[None]
     _RTCRtpReceiver__started: bool
 
@@ -51,60 +72,125 @@ class PacketReceiver(RTCRtpReceiver):
         self._RTCRtpReceiver__rtcp_task = asyncio.ensure_future(self._run_rtcp())
         self._RTCRtpReceiver__started = True
 
+    async def _run_rtcp(self) -> None:
+        """Nothing to send here; aiortc's `stop` waits for both events."""
+        self._RTCRtpReceiver__rtcp_started.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self._RTCRtpReceiver__rtcp_exited.set()
+
+    def receive_srtp(self, slots: Slots, n: int, length: int, now_s: float) -> bool:
+        """Take an encrypted packet from slot n. False: its encryption does not hold."""
+        _length[0] = length
+        if _unprotect(self.srtp, slots.pointers[n], _length):
+            return False
+        self.packets_received += 1
+        view, begin = slots.view, n * SLOT_BYTES
+        first, second, number, timestamp, ssrc = _unpack(view, begin)
+        body, end = begin + _HEADER_BYTES, begin + _length[0]
+        if first != 0x80:
+            body, end = _inner(view, begin, end)
+        packet = MicPacket((id(self), ssrc), number, timestamp, now_s, view[body:end].tobytes())
+        self._take(packet, second & 0x7F, ssrc)
+        return True
+
+    async def _handle_rtcp_packet(self, packet: AnyRtcpPacket) -> None:
+        """What came over a relay, where aiortc reads."""
+        self.reports.read(memoryview(bytes(packet)), time.monotonic())
+
     async def _handle_rtp_packet(self, packet: RtpPacket, arrival_time_ms: int) -> None:
-        now_s = time.monotonic()
-        if not self._count(packet) or not self._in_time(now_s):
-            self.packets_dropped += 1
-            return
-        self.on_packet(
+        self._take(
             MicPacket(
                 source=(id(self), packet.ssrc),
                 sequence_number=packet.sequence_number,
                 timestamp=packet.timestamp,
-                arrival_s=now_s,
+                arrival_s=time.monotonic(),
                 payload=bytes(packet.payload),
-            )
+            ),
+            packet.payload_type,
+            packet.ssrc,
         )
 
-    def _count(self, packet: RtpPacket) -> bool:
-        """Feed the statistics. False: this packet is nothing that we can use."""
-        streams = self.streams
-        if packet.payload_type not in self._RTCRtpReceiver__codecs:
-            return False
-        if packet.ssrc not in streams:
-            if len(streams) >= _MAX_SOURCES:
-                return False
-            streams[packet.ssrc] = StreamStatistics(SAMPLE_RATE_HZ)
-        streams[packet.ssrc].add(packet)
-        self.bytes_received += len(packet.payload)
-        return 0 < len(packet.payload) <= MAX_PACKET_BYTES
+    def _take(self, packet: MicPacket, payload_type: int, ssrc: int) -> None:
+        _, number, timestamp, now_s, payload = packet
+        stream = self._RTCRtpReceiver__remote_streams.get(ssrc) or self._new_stream(ssrc)
+        if stream is None or payload_type not in self._RTCRtpReceiver__codecs:
+            self.packets_dropped += 1
+            return
+        stream.count(number, timestamp, now_s)
+        size = len(payload)
+        self.bytes_received += size
+        self.credit -= 1
+        if not 0 < size <= MAX_PACKET_BYTES or (self.credit < 0 and not self.renew_credit(now_s)):
+            self.packets_dropped += 1
+            return
+        self.heard_at_s = now_s
+        self.on_packet(packet)
 
-    def _in_time(self, now_s: float) -> bool:
+    def _new_stream(self, ssrc: int) -> InboundStream | None:
+        """None: this peer has enough of them."""
+        streams = self._RTCRtpReceiver__remote_streams
+        if len(streams) >= _MAX_SOURCES:
+            return None
+        stream = streams[ssrc] = InboundStream()
+        if self.lane is not None:
+            self.lane.add_source(ssrc)
+        return stream
+
+    def renew_credit(self, now_s: float) -> bool:
         """False: this peer sends more than any microphone does."""
-        if int(now_s) != self.second:
-            self.second, self.packets_in_second = int(now_s), 0
-        self.packets_in_second += 1
-        return self.packets_in_second <= _MAX_PACKETS_PER_S
+        if now_s < self.credit_until_s:
+            return False
+        self.credit, self.credit_until_s = _MAX_PACKETS_PER_S - 1, now_s + 1.0
+        return True
 
     @property
-    def streams(self) -> dict[int, StreamStatistics]:
+    def streams(self) -> dict[int, InboundStream]:
         return self._RTCRtpReceiver__remote_streams
 
 
+def _inner(view: memoryview, begin: int, end: int) -> tuple[int, int]:
+    """Where the payload lies behind sources and extensions and before padding (RFC 3550 sections 5.1, 5.3.1).
+
+    The end lies before the beginning where the packet is malformed.
+    """
+    first = view[begin]
+    body = begin + _HEADER_BYTES + 4 * (first & 0x0F)
+    if first & 0x10 and body + 4 <= end:
+        body += 4 + 4 * ((view[body + 2] << 8) | view[body + 3])
+    if first & 0x20 and body < end:
+        end -= view[end - 1]
+    return body, max(body, end)
+
+
 class PacketSender(RTCRtpSender):
-    """Sends Opus packets on one line of sequence numbers and timestamps; keeps aiortc's sender reports going."""
+    """Sends Opus packets on one line of sequence numbers and timestamps."""
 
     line: RtpLine
+    reports: Reports
     payload_type: int | None
     packets_dropped: int
-    _RTCRtpSender__ntp_timestamp: int
+    sent_at_s: float  # monotonic, of the newest packet
+    reported_loss: float | None  # 0 to 1, by the newest report of who hears this
+    _ssrc: int
+    _dtls: Any
+    _nominated: dict[int, Any]  # aioice's: what ICE chose
+    _pair: Any  # what it was when it was last looked at
+    _port: Port | None
+    _key: bytes
+    _srtp: Any
+    _RTCRtpSender__cname: str | None
+    _RTCRtpSender__lsr: int | None
+    _RTCRtpSender__lsr_time: float | None
     _RTCRtpSender__octet_count: int
     _RTCRtpSender__packet_count: int
+    _RTCRtpSender__rtcp_exited: asyncio.Event
+    _RTCRtpSender__rtcp_started: asyncio.Event
     _RTCRtpSender__rtp_exited: asyncio.Event
     _RTCRtpSender__rtp_started: asyncio.Event
     _RTCRtpSender__rtp_timestamp: int
     _RTCRtpSender__rtt: float | None
-    _RTCRtpSender__stats: dict[str, Any]
 
     async def _run_rtp(self, codec: Any) -> None:
         """Nothing to pull: packets are pushed by `forward_packet` and `send_packet`."""
@@ -116,37 +202,73 @@ class PacketSender(RTCRtpSender):
             self.payload_type = None
             self._RTCRtpSender__rtp_exited.set()
 
+    async def _run_rtcp(self) -> None:
+        """Reports of both directions in one packet, until the connection is closed."""
+        self._RTCRtpSender__rtcp_started.set()
+        try:
+            await self.reports.run()
+        finally:
+            self._RTCRtpSender__rtcp_exited.set()
+
+    async def _handle_rtcp_packet(self, packet: AnyRtcpPacket) -> None:
+        """What came over a relay, where aiortc reads."""
+        self.reports.read(memoryview(bytes(packet)), time.monotonic())
+
     def forward_packet(self, packet: MicPacket) -> None:
         """Pass on a packet of another leg; does nothing before the connection stands."""
         if self.payload_type is not None and (place := self.line.forward(packet)) is not None:
-            self._transmit(*place, packet.payload)
+            self._transmit(place, packet.payload, packet.arrival_s)
 
     def send_packet(self, payload: bytes, *, now_s: float, samples: int) -> None:
         """Send a packet made here, `samples` after the one before it."""
         if self.payload_type is not None:
-            self._transmit(*self.line.step(now_s, samples), payload)
+            self._transmit(self.line.step(now_s, samples), payload, now_s)
 
-    def _transmit(self, sequence_number: int, timestamp: int, payload: bytes) -> None:
-        header = struct.pack("!BBHII", 0x80, self.payload_type, sequence_number, timestamp, self._ssrc)
-        if not _send_now(self.transport, header + payload):
+    def _transmit(self, place: tuple[int, int], payload: bytes, now_s: float) -> None:
+        pair = self._nominated.get(1)
+        if pair is None or self._dtls._state is not State.CONNECTED:
             self.packets_dropped += 1
             return
-        self._RTCRtpSender__ntp_timestamp = clock.current_ntp_time()
-        self._RTCRtpSender__rtp_timestamp = timestamp
-        self._RTCRtpSender__octet_count += len(payload)
+        if pair is not self._pair:
+            self._aim(pair)
+        port, size = self._port, len(payload)
+        if port is None:
+            self._relay(_HEADER.pack(0x80, self.payload_type, *place, self._ssrc) + payload)
+        else:
+            io = port.io
+            n = io.waiting
+            begin, view = n * SLOT_BYTES, io.outgoing.view
+            body = begin + _HEADER_BYTES
+            _pack(view, begin, 0x80, self.payload_type, place[0], place[1], self._ssrc)
+            view[body : body + size] = payload
+            _length[0] = _HEADER_BYTES + size
+            if _protect(self._srtp, io.outgoing.pointers[n], _length):
+                self.packets_dropped += 1
+                return
+            io.put(_length[0], self._key)
+            if n == 0:
+                port.flush_soon()
+        self.sent_at_s, self._RTCRtpSender__rtp_timestamp = now_s, place[1]
+        self._RTCRtpSender__octet_count += size
         self._RTCRtpSender__packet_count += 1
 
+    def _aim(self, pair: Any) -> None:
+        """ICE chose another way."""
+        self._pair, self._srtp = pair, self._dtls._tx_srtp._srtp[0]
+        lane = pair.protocol.transport
+        self._port = lane.port if isinstance(lane, Lane) else None
+        if isinstance(lane, Lane):
+            self._key = lane.remote = key_of(pair.remote_addr)
 
-def _send_now(transport: Any, data: bytes) -> bool:
-    """Protect and send without a coroutine. False: there is no way to the other side at the moment."""
-    pair = transport.transport._connection._nominated.get(1)
-    if pair is None or transport._tx_srtp is None or transport.state != "connected":
-        return False
-    protected = transport._tx_srtp.protect(data)
-    pair.protocol.transport.sendto(protected, pair.remote_addr)
-    transport._RTCDtlsTransport__tx_bytes += len(protected)
-    transport._RTCDtlsTransport__tx_packets += 1
-    return True
+    def send_rtcp(self, packet: bytes) -> None:
+        """A compound packet; does nothing where there is no way to the other side."""
+        pair = self._nominated.get(1)
+        if self._dtls._state is State.CONNECTED and pair is not None:
+            pair.protocol.transport.sendto(self._dtls._tx_srtp.protect_rtcp(packet), pair.remote_addr)
+
+    def _relay(self, data: bytes) -> None:
+        """By aioice's own way to the TURN server."""
+        self._pair.protocol.transport.sendto(self._dtls._tx_srtp.protect(data), self._pair.remote_addr)
 
 
 def take_over(
@@ -156,10 +278,16 @@ def take_over(
     receiver: Any = transceiver.receiver
     sender: Any = transceiver.sender
     receiver.__class__ = PacketReceiver
-    receiver.on_packet, receiver.packets_dropped, receiver.bytes_received = on_packet, 0, 0
-    receiver.second, receiver.packets_in_second = 0, 0
+    receiver.on_packet, receiver.lane, receiver.srtp, receiver.heard_at_s = on_packet, None, None, None
+    receiver.packets_received = receiver.packets_dropped = receiver.bytes_received = 0
+    receiver.credit, receiver.credit_until_s = 0, 0.0
     sender.__class__ = PacketSender
     # The lower half, so that SRTP's roll-over counter starts at a safe distance (RFC 3711 section 3.3.1).
     sender.line = RtpLine(sequence_number=secrets.randbits(15), timestamp=secrets.randbits(32))
-    sender.payload_type, sender.packets_dropped = None, 0
+    sender.payload_type, sender.packets_dropped, sender.sent_at_s = None, 0, 0.0
+    sender.reported_loss = None
+    sender._dtls = sender.transport
+    sender._nominated = sender.transport.transport._connection._nominated
+    sender._pair, sender._port, sender._key, sender._srtp = None, None, b"", None
+    sender.reports = receiver.reports = Reports(receiver, sender)
     return receiver, sender

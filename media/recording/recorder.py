@@ -208,10 +208,12 @@ class Recorder:
             self.packets_dropped += 1
             return
         self._batch.append(packet)
-        self.tick(packet.arrival_s)
 
     def tick(self, now_s: float) -> None:
-        """Hand over what was collected, every half second."""
+        """Hand over what was collected, every half second.
+
+        The worker does it for all its legs at one moment, so that the thread wakes once for all of them.
+        """
         if self._batch and now_s - self._flushed_at_s >= FLUSH_S:
             self._flushed_at_s = now_s
             batch, self._batch = self._batch, []

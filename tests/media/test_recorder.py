@@ -113,6 +113,7 @@ async def test_a_disk_that_refuses_costs_the_recording_but_nothing_else(tmp_path
     recorder = Recorder(thread, tmp_path / "folder" / "a.opus", started_at_s=0.0)
     for packet in voice(count=60):
         recorder.push(packet)
+        recorder.tick(packet.arrival_s)
     assert await recorder.finish(ended_at_s=2.0) is None
     assert recorder.packets_dropped > 0
     await asyncio.to_thread(thread.close)
@@ -127,6 +128,7 @@ async def test_a_slow_disk_drops_packets_instead_of_filling_memory(tmp_path: Pat
     recorder = Recorder(thread, tmp_path / "a.opus", started_at_s=0.0)
     for packet in voice(count=400):
         recorder.push(packet)
+        recorder.tick(packet.arrival_s)
     assert recorder.packets_dropped > 300
     release.set()
     await asyncio.to_thread(thread.close)
@@ -150,7 +152,6 @@ def test_a_taken_name_is_never_written_over(tmp_path: Path) -> None:
 _WRITER = """
 import sys, time, asyncio
 sys.path.insert(0, {root!r})
-from dataclasses import replace
 from pathlib import Path
 from media.recording.recorder import FileThread, Recorder
 from tests.media.test_recorder import voice
@@ -161,7 +162,8 @@ async def main():
     recorder = Recorder(FileThread(), Path(sys.argv[1]), started_at_s=start)
     for packet in packets:
         await asyncio.sleep(max(0, start + packet.sequence_number * 0.02 - time.monotonic()))
-        recorder.push(replace(packet, arrival_s=time.monotonic()))
+        recorder.push(packet._replace(arrival_s=time.monotonic()))
+        recorder.tick(time.monotonic())
         if packet.sequence_number == 100:
             print("two seconds", flush=True)
 

@@ -1,0 +1,127 @@
+"""aioice's connection on a shared port, and on the way of a peer whose address changes.
+
+The private names used below are those of aioice 0.13; `tests/media/test_guard.py` fails when they change.
+"""
+
+import asyncio
+import secrets
+import time
+from typing import Any, Final
+
+import structlog
+from aioice.candidate import Candidate, candidate_foundation, candidate_priority
+from aioice.ice import CandidatePair, Connection, StunProtocol, server_reflexive_candidate
+
+from media.connection.datagrams import Address, key_of
+from media.connection.ports import Lane, PacketHandler, ports
+
+log = structlog.get_logger(__name__)
+
+_USERNAME_BYTES: Final = 6  # 8 letters: no two of a worker are alike, nobody guesses one
+_LOOK_AGAIN_S: Final = 0.25
+
+
+class SharedConnection(Connection):
+    """Its host candidates are lanes of the worker's ports. Relayed ones keep sockets of their own."""
+
+    on_rtp: PacketHandler | None
+    on_rtcp: PacketHandler | None
+    lanes: list[Lane]
+    _looked_at_s: float
+
+    @classmethod
+    def take_over(cls, connection: Any) -> "SharedConnection":
+        """Turn a fresh connection into one of these: aiortc has no hook to make it so."""
+        connection.__class__ = cls
+        # Letters and digits only (RFC 8839 section 5.4).
+        connection._local_username = secrets.token_hex(_USERNAME_BYTES)
+        connection.on_rtp, connection.on_rtcp = None, None
+        connection.lanes, connection._looked_at_s = [], 0.0
+        shared: SharedConnection = connection
+        return shared
+
+    async def get_component_candidates(
+        self,
+        component: int,
+        addresses: list[str],
+        timeout: int = 5,  # noqa: ASYNC109 - aioice's signature
+    ) -> list[Candidate]:
+        protocols = [protocol for address in addresses if (protocol := self._enter(component, address))]
+        self._protocols += protocols
+        relayed, reflexive = await asyncio.gather(
+            super().get_component_candidates(component, [], timeout),
+            self._reflexive(protocols, wait_s=timeout),
+        )
+        return [protocol.local_candidate for protocol in protocols] + reflexive + relayed
+
+    def _enter(self, component: int, address: str) -> StunProtocol | None:
+        protocol = StunProtocol(self)
+        try:
+            lane = ports().open(address).enter(protocol, self)
+        except OSError as error:
+            log.info("address_not_used", errno=error.errno)
+            return None
+        self.lanes.append(lane)
+        lane.rtp, lane.rtcp = self.on_rtp, self.on_rtcp
+        host, port = lane.port.address
+        protocol.local_candidate = Candidate(
+            foundation=candidate_foundation("host", "udp", host),
+            component=component,
+            transport="udp",
+            priority=candidate_priority(component, "host"),
+            host=host,
+            port=port,
+            type="host",
+        )
+        return protocol
+
+    async def _reflexive(self, protocols: list[StunProtocol], *, wait_s: float) -> list[Candidate]:
+        server = self.stun_server
+        ipv4 = [protocol for protocol in protocols if ":" not in protocol.local_candidate.host]
+        if server is None or not ipv4:
+            return []
+        tasks = [asyncio.ensure_future(server_reflexive_candidate(protocol, server)) for protocol in ipv4]
+        done, pending = await asyncio.wait(tasks, timeout=wait_s)
+        for task in pending:
+            task.cancel()
+        return [task.result()[0] for task in done if task.exception() is None]
+
+    def listen(self, on_rtp: PacketHandler | None, on_rtcp: PacketHandler | None) -> None:
+        """Who gets the encrypted packets, once their key is known; None: nobody any more."""
+        self.on_rtp, self.on_rtcp = on_rtp, on_rtcp
+        for lane in self.lanes:
+            lane.rtp, lane.rtcp = on_rtp, on_rtcp
+
+    def heard_from(self, lane: Lane, address: Address) -> None:
+        """The peer's packets come from another address than those to it go to: follow it there.
+
+        Its packets were authentic. That it also receives there is checked first (RFC 8445 section 7.2.5).
+        """
+        now_s = time.monotonic()
+        if now_s - self._looked_at_s < _LOOK_AGAIN_S or self._closing or not self._nominated:
+            return
+        self._looked_at_s = now_s
+        pair = next(
+            (p for p in self._check_list if p.protocol is lane.protocol and p.remote_addr == address), None
+        )
+        if pair is None:
+            self._check_list.append(pair := self._learned_pair(lane.protocol, address))
+        if pair.state is CandidatePair.State.SUCCEEDED:
+            self._nominated[pair.component] = pair
+            lane.remote = key_of(address)
+        elif pair.task is None:
+            self.check_start_task(pair)
+
+    def _learned_pair(self, protocol: StunProtocol, address: Address) -> CandidatePair:
+        candidate = Candidate(
+            foundation=secrets.token_hex(5),
+            component=protocol.local_candidate.component,
+            transport="udp",
+            priority=candidate_priority(protocol.local_candidate.component, "prflx"),
+            host=address[0],
+            port=address[1],
+            type="prflx",
+        )
+        candidate._network_host = address[0]
+        self._remote_candidates.append(candidate)
+        return CandidatePair(protocol, candidate)
