@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from benchmarks.figures import Figure, Options, options_parse, report
-from benchmarks.media import nat, strangers
+from benchmarks.media import echo, nat, strangers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +18,7 @@ class Part:
 
 
 PARTS: Final[tuple[Part, ...]] = (
+    Part(figures=echo.FIGURES, measure=echo.measure),
     Part(figures=nat.FIGURES, measure=nat.measure),
     Part(figures=strangers.FIGURES, measure=strangers.measure),
 )

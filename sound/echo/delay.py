@@ -27,8 +27,11 @@ _MIN_BINS: Final = 40.0  # a ring or a test tone has few lines, and a delay that
 _MIN_PEAK: Final = 8.0  # against the root mean square of the other places
 _MIN_LEAD: Final = 1.5  # against the second highest place
 _PEAK_WIDTH: Final = (_RATE_HZ // 100, _RATE_HZ // 20)  # 10 ms before to 50 ms after: the same echo
+_FIRST_WITHIN: Final = _RATE_HZ * 15 // 1000
 _LOOKS: Final = 3
+_LOOKS_AGAIN: Final = 8  # a word that sounds like the last one makes three wrong looks now and then
 _AGREEMENT_MS: Final = 3.0
+_SAME_MS: Final = 10.0
 
 
 class Decimator:
@@ -49,8 +52,8 @@ class Decimator:
 class DelayFinder:
     """Generalized cross-correlation with a softened phase transform (Knapp and Carter, 1976).
 
-    A delay counts when three looks in a row, 100 ms apart, see the same single peak. It stays the answer
-    until three others agree on another.
+    A delay counts when three looks in a row, 100 ms apart, see the same single peak. It is followed as it
+    drifts, and stays the answer until eight in a row agree on quite another.
     """
 
     def __init__(self) -> None:
@@ -61,7 +64,7 @@ class DelayFinder:
         self._cross = np.zeros(_FFT_SIZE // 2 + 1, np.complex128)
         frequencies = np.fft.rfftfreq(_FFT_SIZE, 1 / _RATE_HZ)
         self._band = (frequencies > _BAND_HZ[0]) & (frequencies < _BAND_HZ[1])
-        self._looks: deque[float | None] = deque(maxlen=_LOOKS)
+        self._looks: deque[float | None] = deque(maxlen=_LOOKS_AGAIN)
         self.delay_ms: float | None = None
 
     def push(self, reference: Samples, microphone: Samples) -> None:
@@ -86,9 +89,19 @@ class DelayFinder:
         # Every block counts the same, so that one loud word does not rule.
         self._cross += cross / (np.sqrt(np.mean(np.abs(cross) ** 2)) + 1e-9)
         self._looks.append(_single_peak_ms(self._cross))
-        found = [look for look in self._looks if look is not None]
-        if len(found) == _LOOKS and max(found) - min(found) < _AGREEMENT_MS:
-            self.delay_ms = sorted(found)[_LOOKS // 2]
+        found_ms = self._agreed_ms(_LOOKS)
+        is_new = (
+            self.delay_ms is not None and found_ms is not None and abs(found_ms - self.delay_ms) > _SAME_MS
+        )
+        if is_new:
+            found_ms = self._agreed_ms(_LOOKS_AGAIN)
+        self.delay_ms = self.delay_ms if found_ms is None else found_ms
+
+    def _agreed_ms(self, count: int) -> float | None:
+        """What the last `count` looks agree on."""
+        found = sorted(look for look in list(self._looks)[-count:] if look is not None)
+        is_agreed = len(found) == count and found[-1] - found[0] < _AGREEMENT_MS
+        return found[count // 2] if is_agreed else None
 
 
 def _single_peak_ms(cross: npt.NDArray[np.complex128]) -> float | None:
@@ -96,7 +109,10 @@ def _single_peak_ms(cross: npt.NDArray[np.complex128]) -> float | None:
     response = np.abs(np.fft.irfft(cross / (np.abs(cross) ** _WHITENING + 1e-9), _FFT_SIZE)[:_SPAN])
     place = int(np.argmax(response))
     peak = float(response[place])
+    # A wall may send back more than comes straight, and later; what counts is the first.
+    begin = max(0, place - _FIRST_WITHIN)
+    first = int(np.argmax(response[begin : place + 1] >= peak / 2))
     response[max(0, place - _PEAK_WIDTH[0]) : place + _PEAK_WIDTH[1]] = 0
     is_high = peak > _MIN_PEAK * float(np.sqrt(np.mean(response**2)))
     is_alone = peak > _MIN_LEAD * float(np.max(response))
-    return 1000 * place / _RATE_HZ if is_high and is_alone else None
+    return 1000 * (begin + first) / _RATE_HZ if is_high and is_alone else None
