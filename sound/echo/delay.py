@@ -31,7 +31,7 @@ _FIRST_WITHIN: Final = _RATE_HZ * 15 // 1000
 _LOOKS: Final = 3
 _LOOKS_AGAIN: Final = 8  # a word that sounds like the last one makes three wrong looks now and then
 _AGREEMENT_MS: Final = 3.0
-_SAME_MS: Final = 10.0
+_SAME_MS: Final = 3.0
 
 
 class Decimator:
@@ -111,7 +111,7 @@ def _single_peak_ms(cross: npt.NDArray[np.complex128]) -> float | None:
     peak = float(response[place])
     # A wall may send back more than comes straight, and later; what counts is the first.
     begin = max(0, place - _FIRST_WITHIN)
-    first = int(np.argmax(response[begin : place + 1] >= peak / 2))
+    first = int(np.argmax(response[begin : place + 1] >= 0.7 * peak))
     response[max(0, place - _PEAK_WIDTH[0]) : place + _PEAK_WIDTH[1]] = 0
     is_high = peak > _MIN_PEAK * float(np.sqrt(np.mean(response**2)))
     is_alone = peak > _MIN_LEAD * float(np.max(response))
