@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from sound.level import is_quiet
 from sound.opus import Samples
 
 FADE_SAMPLES: Final = 480  # 10 ms, in which one end fades into the other
@@ -16,7 +17,6 @@ MIN_LAG: Final = 120  # 2.5 ms: a voice of 400 Hz
 MAX_LAG: Final = 480  # 10 ms: a voice of 100 Hz; or two periods of a higher one
 _COARSE: Final = 8  # the search first looks at every eighth sample
 _ALIKE: Final = 0.7  # normalized correlation from which on two ends may meet
-_QUIET_RMS: Final = 100.0  # -50 dB of full scale: nobody hears what is left out there
 
 Floats = npt.NDArray[np.float32]
 
@@ -40,10 +40,6 @@ def lengthen(samples: Samples, *, force: bool = False) -> Samples:
         return samples
     met = _fade(samples[lag : lag + FADE_SAMPLES], samples[:FADE_SAMPLES])
     return np.concatenate([samples[:lag], met, samples[FADE_SAMPLES:]])
-
-
-def is_quiet(samples: Samples) -> bool:
-    return bool(np.sqrt(np.mean(np.square(samples, dtype=np.float32))) < _QUIET_RMS)
 
 
 def _find_lag(samples: Samples, *, force: bool) -> int | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from benchmarks.figures import Figure, Options, options_parse, report
-from benchmarks.media import echo, nat, strangers
+from benchmarks.media import echo, loss, mix, nat, strangers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +19,8 @@ class Part:
 
 PARTS: Final[tuple[Part, ...]] = (
     Part(figures=echo.FIGURES, measure=echo.measure),
+    Part(figures=mix.FIGURES, measure=mix.measure),
+    Part(figures=loss.FIGURES, measure=loss.measure),
     Part(figures=nat.FIGURES, measure=nat.measure),
     Part(figures=strangers.FIGURES, measure=strangers.measure),
 )

@@ -32,8 +32,10 @@ def mix(frames: Sequence[Samples]) -> Samples:
     """The sum of frames of shape (960,). One frame below the knee comes out unchanged; none gives silence."""
     if not frames:
         return silence()
-    total: npt.NDArray[np.int32] = np.sum(frames, axis=0, dtype=np.int32)
-    if np.abs(total).max() <= KNEE * FULL_SCALE:
+    total = frames[0].astype(np.int32)
+    for frame in frames[1:]:
+        total += frame
+    if max(total.max(), -total.min()) <= KNEE * FULL_SCALE:
         return total.astype(np.int16)
     clipped: Samples = np.rint(soft_clip(total.astype(np.float32) / FULL_SCALE) * FULL_SCALE).astype(np.int16)
     return clipped
