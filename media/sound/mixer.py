@@ -1,7 +1,7 @@
-"""Pure arithmetic on samples: mix, soft clip, gain."""
+"""Pure arithmetic on samples: mix and soft clip."""
 
-from collections.abc import Mapping, Sequence
-from typing import Final, TypeVar
+from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +10,6 @@ from protocol.audio import FRAME_SAMPLES
 from sound.opus import Samples
 
 Floats = npt.NDArray[np.float32]
-Key = TypeVar("Key")
 
 FULL_SCALE: Final = 32767.0
 KNEE: Final = 0.7  # below this level nothing changes; above it the curve bends towards full scale
@@ -38,16 +37,4 @@ def mix(frames: Sequence[Samples]) -> Samples:
     if max(total.max(), -total.min()) <= KNEE * FULL_SCALE:
         return total.astype(np.int16)
     clipped: Samples = np.rint(soft_clip(total.astype(np.float32) / FULL_SCALE) * FULL_SCALE).astype(np.int16)
-    return clipped
-
-
-def mix_minus(frames: Mapping[Key, Samples], own: Key) -> Samples:
-    """What the participant `own` hears: everybody else."""
-    return mix([frame for key, frame in frames.items() if key != own])
-
-
-def gain(samples: Samples, gain_db: float) -> Samples:
-    """Louder or softer, clipped at full scale."""
-    scaled = samples.astype(np.float32) * np.float32(10 ** (gain_db / 20))
-    clipped: Samples = np.clip(np.rint(scaled), -FULL_SCALE, FULL_SCALE).astype(np.int16)
     return clipped

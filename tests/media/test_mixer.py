@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from media.sound.mixer import FULL_SCALE, KNEE, gain, mix, mix_minus, silence, soft_clip
+from media.sound.mixer import FULL_SCALE, KNEE, mix, soft_clip
 from media.sound.tone import LEVEL_DB, RAMP_SAMPLES, Tone
 from protocol.audio import FRAME_SAMPLES
 from sound.opus import Samples
@@ -29,14 +29,6 @@ def test_one_voice_at_usual_level_comes_out_unchanged(voice: Samples) -> None:
     assert (mix([voice]) == voice).all()
 
 
-@given(st.dictionaries(st.integers(0, 5), frames, min_size=1))
-def test_nobody_hears_himself(voices: dict[int, Samples]) -> None:
-    for own in voices:
-        others = [voice for key, voice in voices.items() if key != own]
-        expected = mix(others) if others else silence()
-        assert (mix_minus(voices, own) == expected).all()
-
-
 @given(arrays(np.float32, 16, elements=st.floats(-8, 8, width=32)))
 def test_the_clip_is_monotonic_odd_and_within_full_scale(level: np.ndarray) -> None:
     level = np.sort(level)
@@ -44,10 +36,6 @@ def test_the_clip_is_monotonic_odd_and_within_full_scale(level: np.ndarray) -> N
     assert (np.abs(clipped) <= 1.0).all()
     assert (np.diff(clipped) >= 0).all()
     assert np.allclose(clipped, -soft_clip(-level))
-
-
-def test_gain_of_six_db_doubles() -> None:
-    assert gain(np.array([1000, -1000, 30_000], dtype=np.int16), 6.0206).tolist() == [2000, -2000, 32767]
 
 
 def test_a_tone_starts_softly_and_reaches_its_level() -> None:
