@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import time
+import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from uuid import UUID
@@ -10,24 +11,27 @@ from uuid import UUID
 import structlog
 
 from agent.audio import Microphone, Samples
-from agent.backoff import Backoff
 from agent.capture import Capture
 from agent.config import Timings
-from agent.errors import AgentError, RequestRefusedError
+from agent.errors import AgentError, AudioError, RequestRefusedError
 from agent.ice import IceSource
 from agent.identity import Identity
 from agent.link import Link
 from agent.measuring import Report
-from agent.peer import Peer, PeerError
+from agent.peer import IceConfiguration, Peer, PeerError
 from agent.playout import Playout
 from agent.processing import SoundProcessing
+from agent.renewal import LOST_FOR_GOOD, Attempt, Look, Renewal, Step
+from agent.route import local_address
 from protocol.errors import ErrorCode
 from protocol.messages import WebrtcAnswer, WebrtcOffer
 
 log = structlog.get_logger(__name__)
 
 _FINAL_CODES = (ErrorCode.CALL_ENDED, ErrorCode.NOT_FOUND, ErrorCode.NOT_ALLOWED, ErrorCode.BAD_SDP)
-_LOOK_EVERY_S = 1.0
+_LOOK_EVERY_S = 0.25
+_ROUTE_EVERY_S = 1.0
+_MEASURE_EVERY_S = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +45,14 @@ class MediaParts:
     playout: Playout
     processing: SoundProcessing
     timings: Timings
+
+
+@dataclass
+class _Next:
+    """The connection that shall take over. `peer` is there once the hub has named its servers."""
+
+    task: asyncio.Task[None]
+    peer: Peer | None = None
 
 
 class CallMedia:
@@ -57,43 +69,51 @@ class CallMedia:
         self._capture = Capture(parts.microphone)
         parts.processing.begin()
         self._peer: Peer | None = None
+        self._next: _Next | None = None
+        self._renewal = Renewal(parts.timings.renewal, now_s=time.monotonic())
+        self._wake = asyncio.Event()
+        self._was_lost, self._was_connected = False, False
+        self._address: str | None = None
         self._report = Report()
-        self._is_connecting = True
-        self._wants_offer = asyncio.Event()
-        self._wants_offer.set()
-        self._alive_at = self._told_at = time.monotonic()
+        self._measured_at = self._told_at = self._routed_at = time.monotonic()
         parts.playout.open_call()
 
     @property
     def is_connected(self) -> bool:
         return self._peer is not None and self._peer.is_connected
 
-    @property
-    def is_healthy(self) -> bool:
-        peer = self._peer
-        return peer is not None and peer.is_connected and peer.silent_s < self._parts.timings.media_silence_s
-
-    def offer_again(self) -> None:
+    def renew(self) -> None:
         """A new connection in the place of this one."""
-        self._wants_offer.set()
+        self._renewal.ask()
+        self._wake.set()
 
-    def repair(self) -> None:
-        """A new connection, unless this one works or is just being made."""
-        if not self._is_connecting and not self.is_healthy:
-            self._wants_offer.set()
+    def unheard(self) -> None:
+        """The hub hears nothing from here."""
+        self._renewal.unheard(time.monotonic())
+        self._wake.set()
+
+    def others_are_away(self, is_away: bool) -> None:
+        """Nobody is there to hear the room: the microphone closes until somebody is back."""
+        if self._capture.is_paused is is_away:
+            return
+        log.info("The microphone is off: the other end is away" if is_away else "The microphone is on again")
+        try:
+            self._capture.pause(is_away)
+        except AudioError as error:
+            log.error("The microphone did not open again: {reason}", reason=str(error))
 
     async def run(self) -> None:
         """Until cancelled; or until there is no hope, which `on_lost` then hears."""
-        timings = self._parts.timings
-        backoff = Backoff(base_s=timings.backoff_base_s, max_s=timings.backoff_max_s)
         reason: str | None = None
         while reason is None:
-            if self._wants_offer.is_set():
-                reason = await self._try_to_connect(backoff)
-            else:
-                await self._watch()
-            if time.monotonic() - self._alive_at > timings.media_lost_s:
-                reason = "The connection for the sound was lost."
+            self._wake.clear()
+            reason = self._refused() or await self._do(self._renewal.step(self._look()))
+            self._tell()
+            if reason is None:
+                await self._look_at_route()
+                await self._measure()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._wake.wait(), _LOOK_EVERY_S)
         await self._on_lost(reason)
 
     def mute(self) -> None:
@@ -104,74 +124,151 @@ class CallMedia:
 
     async def aclose(self) -> None:
         """After `mute`, with `run` ended."""
+        self._parts.link.calm()
+        await self._drop()
         if self._peer is not None:
             await self._peer.close()
 
-    async def _try_to_connect(self, backoff: Backoff) -> str | None:
-        """Why there is no hope any more, else None."""
-        self._wants_offer.clear()
-        self._is_connecting = True
-        try:
-            await self._connect()
-        except (AgentError, TimeoutError) as error:
-            if isinstance(error, RequestRefusedError) and error.code in _FINAL_CODES:
-                return str(error)
-            words = "The hub did not answer in time." if isinstance(error, TimeoutError) else str(error)
-            log.warning("The sound is not connected: {reason}", reason=words)
-            await self._pause(backoff.next_s())
-            self._wants_offer.set()
+    # --- one look -----------------------------------------------------------------------------
+
+    def _look(self) -> Look:
+        peer, waiting = self._peer, self._next
+        attempt = Attempt.NONE
+        if waiting is not None:
+            attempt = Attempt.CONNECTED if waiting.task.done() else Attempt.CONNECTING
+        return Look(
+            now_s=time.monotonic(),
+            silent_s=peer.silent_s if peer is not None else None,
+            speaks=peer is not None and peer.speaks,
+            attempt=attempt,
+            attempt_hears=waiting is not None and waiting.peer is not None and waiting.peer.has_sound,
+        )
+
+    def _refused(self) -> str | None:
+        """Clears an attempt that came to nothing. Why there is no hope any more, where there is none."""
+        waiting = self._next
+        if waiting is None or not waiting.task.done() or (error := waiting.task.exception()) is None:
             return None
-        self._is_connecting = False
-        self._alive_at = time.monotonic()
-        backoff.reset()
+        self._next = None
+        self._renewal.failed(time.monotonic())
+        if isinstance(error, RequestRefusedError) and error.code in _FINAL_CODES:
+            return str(error)
+        if not isinstance(error, AgentError | TimeoutError):
+            raise error
+        words = "The hub did not answer in time." if isinstance(error, TimeoutError) else str(error)
+        log.warning("The sound is not connected: {reason}", reason=words)
         return None
 
+    async def _do(self, step: Step) -> str | None:
+        match step:
+            case Step.OFFER:
+                self._offer()
+            case Step.CHANGE:
+                await self._change()
+            case Step.DROP:
+                await self._drop()
+            case Step.END:
+                return LOST_FOR_GOOD
+            case Step.WAIT:
+                pass
+        return None
+
+    def _tell(self) -> None:
+        """What a page shows as "Reconnecting…" stands here in the log."""
+        is_lost = self._renewal.is_lost and self._was_connected
+        if is_lost and not self._was_lost:
+            log.warning("Reconnecting…")
+        elif self._was_lost and not is_lost:
+            log.info("The sound is back")
+            self._parts.link.calm()
+        self._was_lost = is_lost
+
+    async def _look_at_route(self) -> None:
+        """Another address means another network: nothing comes back over the old one."""
+        link, now_s = self._parts.link, time.monotonic()
+        if now_s - self._routed_at < _ROUTE_EVERY_S or link.hub_address is None:
+            return
+        self._routed_at = now_s
+        address = local_address(link.hub_address)
+        if address is not None and self._address is not None and address != self._address:
+            log.info("The network of this device is another one now")
+            link.drop()
+            self._renewal.ask()
+        self._address = address or self._address
+
+    async def _measure(self) -> None:
+        """Looks once a second, and tells the hub now and then what it measured."""
+        now_s = time.monotonic()
+        if self._peer is None or now_s - self._measured_at < _MEASURE_EVERY_S:
+            return
+        self._measured_at = now_s
+        self._report.add(await self._peer.measure())
+        if now_s - self._told_at > self._parts.timings.stats_interval_s:
+            self._told_at = now_s
+            stats = self._report.take(self._call_id, self._peer.path)
+            if stats is not None:
+                removed = self._parts.processing.echo_return_loss_enhancement
+                await self._parts.link.send(
+                    stats.model_copy(update={"echo_return_loss_enhancement": removed})
+                )
+
+    # --- connections --------------------------------------------------------------------------
+
+    def _offer(self) -> None:
+        if self._was_connected and self._renewal.is_lost:
+            self._parts.link.doubt()
+        self._next = _Next(asyncio.create_task(self._connect(), name="connect sound"))
+        self._next.task.add_done_callback(lambda _: self._wake.set())
+
     async def _connect(self) -> None:
-        """Make before break: the old connection closes only when the new one stands."""
-        parts = self._parts
-        peer = Peer(
-            key=parts.identity.private_key,
-            certificate=parts.identity.certificate,
-            ice=await parts.ice.get(self._call_id),
-            track=self._capture.new_track(),
-            on_samples=self._on_samples,
-        )
+        parts, request_id = self._parts, uuid.uuid4().hex
+        peer: Peer | None = None
         try:
-            answer = await parts.link.request(WebrtcOffer(call_id=self._call_id, sdp=await peer.make_offer()))
+            ice = await parts.ice.get(self._call_id)
+            peer = self._make_peer(ice)
+            offer = WebrtcOffer(id=request_id, call_id=self._call_id, sdp=await peer.make_offer())
+            answer = await parts.link.request(offer)
             if not isinstance(answer, WebrtcAnswer):
                 raise PeerError("The hub answered the offer with something else.")
             await peer.accept_answer(answer.sdp)
-            await peer.wait_connected(parts.timings.connect_timeout_s)
+            await peer.wait_connected(parts.timings.renewal.attempt_s)
         except BaseException:
             parts.ice.forget()
-            await peer.close()
+            if peer is not None:
+                await peer.close()
             raise
-        old, self._peer = self._peer, peer
+
+    def _make_peer(self, ice: IceConfiguration) -> Peer:
+        peer = Peer(
+            key=self._parts.identity.private_key,
+            certificate=self._parts.identity.certificate,
+            ice=ice,
+            track=self._capture.new_track(),
+            on_samples=self._on_samples,
+        )
+        if self._next is not None:
+            self._next.peer = peer
+        return peer
+
+    async def _change(self) -> None:
+        """Make before break: sound flows on the new connection, so the old one can go."""
+        if self._next is None:
+            return
+        old, self._peer, self._next = self._peer, self._next.peer, None
+        self._was_connected = True
         if old is not None:
             await old.close()
 
-    async def _watch(self) -> None:
-        """Looks once a second whether anything still arrives; tells the hub now and then what it measured."""
-        await self._pause(_LOOK_EVERY_S)
-        if self._peer is not None:
-            self._report.add(await self._peer.measure())
-            if time.monotonic() - self._told_at > self._parts.timings.stats_interval_s:
-                self._told_at = time.monotonic()
-                stats = self._report.take(self._call_id, self._peer.path)
-                if stats is not None:
-                    removed = self._parts.processing.echo_return_loss_enhancement
-                    await self._parts.link.send(
-                        stats.model_copy(update={"echo_return_loss_enhancement": removed})
-                    )
-        if self.is_healthy:
-            self._alive_at = time.monotonic()
-        else:
-            self._wants_offer.set()
-
-    async def _pause(self, most_s: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._wants_offer.wait(), most_s)
+    async def _drop(self) -> None:
+        waiting, self._next = self._next, None
+        if waiting is not None:
+            waiting.task.cancel()
+            await asyncio.gather(waiting.task, return_exceptions=True)
+            if waiting.peer is not None:
+                await waiting.peer.close()
 
     def _on_samples(self, peer: Peer, samples: Samples) -> None:
-        if self._peer is peer or self._peer is None:
+        if self._peer is peer:
             self._parts.playout.write_call(samples)
+        elif self._next is not None and self._next.peer is peer:
+            self._wake.set()

@@ -18,6 +18,7 @@ from protocol.messages import (
     CallInvited,
     CallMoved,
     CallRinging,
+    CallRole,
     CallState,
     CallStateMessage,
 )
@@ -25,6 +26,7 @@ from protocol.messages import (
 log = structlog.get_logger(__name__)
 
 UNKNOWN_CALLER = "Somebody"  # after a restart in the middle of a call the hub tells no name
+OWN_ROLE = CallRole.CALLEE  # devices are called, they do not call
 _REMEMBERED_CALLS = 16
 
 
@@ -73,7 +75,8 @@ class Phone:
             if message.state is CallState.ENDED:
                 await self._finish(call, message.reason or "the call is over")
             elif call.media is not None:
-                await self._say_again(call, call.media, is_known=is_live)
+                await self._say_again(call, is_known=is_live)
+                self._note_away(call.media, message.away or [])
         elif message.call_id in self._over:
             # It ended here, and the hub did not hear it.
             if is_live:
@@ -91,7 +94,7 @@ class Phone:
             await self._rejoin(message.call_id)
         elif call is not None and call.call_id == message.call_id and call.media is not None:
             log.info("The call moves to another worker")
-            call.media.offer_again()
+            call.media.renew()
 
     async def ended(self, message: CallEnd) -> None:
         if self._call is not None and self._call.call_id == message.call_id:
@@ -180,13 +183,16 @@ class Phone:
         await self._link.send(CallRinging(call_id=call.call_id))
         if call.media is not None:
             await self._send_accept(call)
-            call.media.repair()
 
-    async def _say_again(self, call: _Call, media: CallMedia, *, is_known: bool) -> None:
-        """What may have been lost with the last socket: the acceptance, then the offer."""
+    async def _say_again(self, call: _Call, *, is_known: bool) -> None:
+        """The acceptance may have been lost with the last socket. The offer is the media's own business."""
         if not is_known and call.accepted_in != self._link.session_count:
             await self._send_accept(call)
-        media.repair()
+
+    def _note_away(self, media: CallMedia, away: list[CallRole]) -> None:
+        media.others_are_away(any(role is not OWN_ROLE for role in away))
+        if OWN_ROLE in away:
+            media.unheard()
 
     async def _send_accept(self, call: _Call) -> None:
         call.accepted_in = self._link.session_count

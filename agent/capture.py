@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import deque
 
 import av
 import structlog
@@ -15,32 +16,63 @@ log = structlog.get_logger(__name__)
 
 _FRAME_S = FRAME_MS / 1000
 _MAX_LATE_S = 0.5
+_MAX_COPIES = 5  # 100 ms: a connection that falls behind skips
+_READER_GONE_S = 0.1
 
 
 class Capture:
-    """One microphone for one call. While a connection replaces another, only the newer one hears the room."""
+    """One microphone for one call. While a connection replaces another, both hear the room.
+
+    The two may lead to two workers, and which of them the other end listens to is for that end to know.
+    """
 
     def __init__(self, microphone: Microphone) -> None:
         self._microphone = microphone
-        self._owner: CaptureTrack | None = None
-        self._track_count, self._is_closed = 0, False
+        self._reader: CaptureTrack | None = None  # takes from the microphone, and leaves a copy for the other
+        self._read_at_s = 0.0
+        self._copies: dict[CaptureTrack, deque[Samples]] = {}
+        self._is_closed = self.is_paused = False
         microphone.open()
 
     def new_track(self) -> "CaptureTrack":
-        self._track_count += 1
-        return CaptureTrack(self, number=self._track_count)
+        self._copies = {track: copy for track, copy in self._copies.items() if track.readyState == "live"}
+        track = CaptureTrack(self)
+        self._copies[track] = deque(maxlen=_MAX_COPIES)
+        return track
 
     def read_for(self, track: "CaptureTrack") -> Samples:
-        if self._is_closed:
+        if self._is_closed or self.is_paused:
             return SILENCE
-        if self._owner is None or self._owner.readyState != "live" or track.number >= self._owner.number:
-            self._owner = track
-            return self._microphone.read()
-        return SILENCE
+        copies = self._copies.get(track)
+        if copies and self._reader is not track:
+            return copies.popleft()
+        # A connection that died may ask no more although nobody closed it.
+        is_read = self._reader is not None and self._reader.readyState == "live"
+        if is_read and self._reader is not track and time.monotonic() - self._read_at_s < _READER_GONE_S:
+            return SILENCE
+        self._reader, self._read_at_s = track, time.monotonic()
+        samples = self._microphone.read()
+        for other, waiting in self._copies.items():
+            if other is not track:
+                waiting.append(samples)
+        return samples
+
+    def pause(self, is_paused: bool) -> None:
+        """Nobody listens: the microphone is off meanwhile. Raises AudioError when it does not open again."""
+        if self._is_closed or is_paused is self.is_paused:
+            return
+        if is_paused:
+            self._microphone.close()
+        else:
+            self._microphone.open()
+        self.is_paused = is_paused
+        for copies in self._copies.values():
+            copies.clear()
 
     def close(self) -> None:
+        if not self._is_closed and not self.is_paused:
+            self._microphone.close()
         self._is_closed = True
-        self._microphone.close()
 
 
 class CaptureTrack(MediaStreamTrack):
@@ -48,9 +80,8 @@ class CaptureTrack(MediaStreamTrack):
 
     kind = "audio"
 
-    def __init__(self, capture: Capture, *, number: int) -> None:
+    def __init__(self, capture: Capture) -> None:
         super().__init__()
-        self.number = number
         self._capture, self._pts, self._due_at = capture, 0, 0.0
 
     async def recv(self) -> av.AudioFrame:

@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from agent.errors import AgentError
+from agent.renewal import RenewalLimits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,10 +23,11 @@ class Timings:
     ping_interval_s: float = 10.0
     pong_timeout_s: float = 10.0
     request_timeout_s: float = 10.0
-    connect_timeout_s: float = 15.0
+    doubt_s: float = 2.0
+    hurry_s: float = 1.0  # the longest wait between two tries while a call waits for the hub
+    hurry_open_s: float = 3.0
     ring_s: float = 35.0
-    media_silence_s: float = 5.0  # aiortc itself notices a dead path only after 24-36 s
-    media_lost_s: float = 120.0
+    renewal: RenewalLimits = field(default_factory=RenewalLimits)
     stats_interval_s: float = 4.5  # with a sample a second that is one message of five
     slow_down_s: float = 5.0  # RFC 8628 section 3.5
     stop_s: float = 1.5

@@ -1,6 +1,7 @@
 """The WebSocket to the hub: proof of the key, requests with answers, and coming back by itself."""
 
 import asyncio
+import contextlib
 import time
 import uuid
 from collections.abc import Callable
@@ -53,12 +54,46 @@ class Link:
         self.session_count = 0  # how often this device came online
         self._last_problem = ""
         self._heard_at = 0.0
+        self._hurry = asyncio.Event()  # set while a call waits for the hub
+        self._doubt: asyncio.Task[None] | None = None
 
     @property
     def is_online(self) -> bool:
         return self._is_online
 
+    @property
+    def hub_address(self) -> str | None:
+        """Numeric, of the socket that is open."""
+        return str(self._socket.remote_address[0]) if self._socket is not None else None
+
+    def doubt(self) -> None:
+        """The sound stopped: is the hub still there? Without an answer within `doubt_s` the socket is made anew.
+
+        TCP itself would wait longer and longer between its tries, and come back long after the network did.
+        """
+        self._hurry.set()
+        if self._socket is not None and (self._doubt is None or self._doubt.done()):
+            self._doubt = asyncio.create_task(self._look(self._socket), name="doubt")
+
+    def calm(self) -> None:
+        """The sound is back."""
+        self._hurry.clear()
+
+    def drop(self) -> None:
+        """The network under the socket is another one now: connect again at once."""
+        self._hurry.set()
+        if self._socket is not None:
+            self._socket.transport.abort()
+
     async def run(self) -> None:
+        try:
+            await self._run()
+        finally:
+            if self._doubt is not None:
+                self._doubt.cancel()
+                await asyncio.gather(self._doubt, return_exceptions=True)
+
+    async def _run(self) -> None:
         backoff = Backoff(base_s=self._timings.backoff_base_s, max_s=self._timings.backoff_max_s)
         while True:
             ending = await self._connect_once(backoff)
@@ -70,7 +105,14 @@ class Link:
             }
             wait_s = least_s.get(ending, 0.0) + backoff.next_s()
             log.debug("connecting again", wait_s=round(wait_s, 2))
-            await asyncio.sleep(wait_s)
+            await self._pause(wait_s, may_hurry=ending is _Ending.LOST)
+
+    async def _pause(self, wait_s: float, *, may_hurry: bool) -> None:
+        if may_hurry and not self._hurry.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._hurry.wait(), wait_s)
+        else:
+            await asyncio.sleep(min(wait_s, self._timings.hurry_s) if may_hurry else wait_s)
 
     async def send(self, message: Message) -> bool:
         """False when offline: the hub reads the truth again when this device is back."""
@@ -83,8 +125,11 @@ class Link:
         return True
 
     async def request(self, message: Message) -> Message:
-        """The answer to `message`. Raises OfflineError, TimeoutError, RequestRefusedError."""
-        request_id = uuid.uuid4().hex
+        """The answer to `message`. Raises OfflineError, TimeoutError, RequestRefusedError.
+
+        It keeps the `id` that it has: whoever asks again with the same one gets the same answer.
+        """
+        request_id = message.id or uuid.uuid4().hex
         answer = asyncio.get_running_loop().create_future()
         self._waiting[request_id] = answer
         try:
@@ -101,7 +146,10 @@ class Link:
             async with connect(
                 self._config.socket_url,
                 max_size=MAX_MESSAGE_BYTES,
-                open_timeout=self._timings.open_timeout_s,
+                # A SYN that was lost is sent again after 1, 3 and 7 s; a new one finds the network sooner.
+                open_timeout=self._timings.hurry_open_s
+                if self._hurry.is_set()
+                else self._timings.open_timeout_s,
                 close_timeout=1,
                 ping_interval=None,  # the protocol's own `ping` also tells that the hub's handlers live
                 compression=None,
@@ -188,15 +236,26 @@ class Link:
         elif not isinstance(message, Pong):
             self._on_message(message)
 
+    async def _look(self, socket: ClientConnection) -> None:
+        await self._is_answered(socket, within_s=self._timings.doubt_s)
+
+    async def _is_answered(self, socket: ClientConnection, *, within_s: float) -> bool:
+        """Asks for a sign of life, and gives up the socket where none comes."""
+        asked_at = time.monotonic()
+        await self.send(Ping(id=uuid.uuid4().hex))
+        await asyncio.sleep(within_s)
+        if self._heard_at >= asked_at:
+            return True
+        if self._socket is socket:
+            log.warning("The hub does not answer. Connecting again.")
+            # A close handshake would wait for the peer that is gone.
+            socket.transport.abort()
+        return False
+
     async def _keep_alive(self, socket: ClientConnection) -> None:
         while True:
             asked_at = time.monotonic()
-            await self.send(Ping(id=uuid.uuid4().hex))
-            await asyncio.sleep(self._timings.pong_timeout_s)
-            if self._heard_at < asked_at:
-                log.warning("The hub does not answer. Connecting again.")
-                # A close handshake would wait for the peer that is gone.
-                socket.transport.abort()
+            if not await self._is_answered(socket, within_s=self._timings.pong_timeout_s):
                 return
             await asyncio.sleep(max(0.0, asked_at + self._timings.ping_interval_s - time.monotonic()))
 

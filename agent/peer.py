@@ -21,9 +21,11 @@ from aiortc.exceptions import InvalidStateError
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from agent import guard
 from agent.audio import Samples
 from agent.downlink import play, take_over
 from agent.errors import AgentError
+from agent.guard import Heard
 from agent.measuring import Counters, peak
 from protocol.messages import IceServer, IceTransportPolicy
 from protocol.quality import StatsSample
@@ -32,6 +34,7 @@ from sound.receiver import VoiceReceiver
 log = structlog.get_logger(__name__)
 
 _ICE_CHECK_S = 0.05
+_RTCP_LEAD_S = 1.0
 
 
 class PeerError(AgentError):
@@ -73,6 +76,7 @@ class Peer:
         track: MediaStreamTrack,
         on_samples: Callable[["Peer", Samples], None],
     ) -> None:
+        guard.install()
         servers = [
             RTCIceServer(urls=server.urls, username=server.username, credential=server.credential)
             for server in ice.servers
@@ -87,7 +91,7 @@ class Peer:
         self._settled = asyncio.Event()
         self._reader: asyncio.Task[None] | None = None
         self._voice = VoiceReceiver()  # of the receiver, once there is an offer
-        self._packets_received, self._heard_at = 0, time.monotonic()
+        self._heard: Heard | None = None
         self._counters, self._samples, self._level = Counters(), 0, 0.0
         self._connection.on("connectionstatechange", self._on_state)
         self._connection.on("track", self._on_track)
@@ -97,9 +101,24 @@ class Peer:
         return self._connection.connectionState == "connected"
 
     @property
-    def silent_s(self) -> float:
-        """Seconds since the last packet of any kind, as of the last `measure`."""
-        return time.monotonic() - self._heard_at
+    def silent_s(self) -> float | None:
+        """Seconds since the last packet of any kind; None while it is not connected, or not any more.
+
+        aiortc never says `disconnected`, and `failed` only after half a minute.
+        """
+        if self._heard is None or not self.is_connected:
+            return None
+        return time.monotonic() - self._heard.packet_at_s
+
+    @property
+    def has_sound(self) -> bool:
+        """Whether sound came out of it yet."""
+        return self._samples > 0
+
+    @property
+    def speaks(self) -> bool:
+        """Whether the last packets were sound, and not the reports of RTCP alone."""
+        return self._heard is not None and self._heard.packet_at_s - self._heard.rtp_at_s < _RTCP_LEAD_S
 
     async def make_offer(self) -> str:
         """A complete SDP offer: all candidates are in it."""
@@ -123,14 +142,10 @@ class Peer:
             await asyncio.wait_for(self._settled.wait(), timeout_s)
         if not self.is_connected:
             raise PeerError("No way for the sound to the hub was found.")
-        self._heard_at = time.monotonic()
 
     async def measure(self) -> StatsSample:
-        """The second that ends now. Also brings `silent_s` up to date."""
+        """The second that ends now."""
         reports = await self._connection.getStats()
-        for report in reports.values():
-            if report.type == "transport" and report.packetsReceived != self._packets_received:
-                self._packets_received, self._heard_at = report.packetsReceived, time.monotonic()
         before, self._counters = self._counters, Counters.of(reports, voice=self._voice)
         level, self._level = self._level, 0.0
         return self._counters.since(before, audio_level=level)
@@ -159,6 +174,9 @@ class Peer:
 
     def _on_state(self) -> None:
         log.debug("media connection", state=self._connection.connectionState)
+        if self.is_connected:
+            self._heard = guard.heard(self._connection.getTransceivers()[0].receiver.transport)
+            self._heard.note(is_rtp=False)
         if self._connection.connectionState in ("connected", "failed", "closed"):
             self._settled.set()
 

@@ -5,10 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
+import numpy as np
 import pytest
 from cryptography.hazmat.primitives import hashes
 
 from agent.callmedia import CallMedia
+from agent.renewal import LOST_FOR_GOOD, RenewalLimits
 from agent.state import State
 from protocol.errors import ErrorCode
 from protocol.messages import (
@@ -18,6 +20,7 @@ from protocol.messages import (
     CallInvited,
     CallMoved,
     CallRinging,
+    CallRole,
     CallState,
     CallStateMessage,
     DeviceSettings,
@@ -35,7 +38,7 @@ from tests.house.room import Room
 
 pytestmark = pytest.mark.integration
 
-QUICK_TO_NOTICE = replace(QUICK, media_silence_s=1.5, stats_interval_s=0.5)
+QUICK_TO_NOTICE = replace(QUICK, renewal=RenewalLimits(silence_s=1.0), stats_interval_s=0.5)
 
 
 async def test_it_answers_by_itself_and_both_directions_are_heard_at_once(
@@ -334,7 +337,7 @@ async def test_where_only_a_relay_may_be_used_and_none_answers_the_call_ends(
     hub: FakeHub, start_agent: StartAgent
 ) -> None:
     hub.ice_transport_policy = IceTransportPolicy.RELAY
-    async with start_agent(timings=replace(QUICK, media_lost_s=0.2)) as agent:
+    async with start_agent(timings=replace(QUICK, renewal=RenewalLimits(give_up_s=0.2))) as agent:
         await hub.online()
         call_id = await hub.call()
         assert (await hub.received(CallEnd)).call_id == call_id
@@ -377,3 +380,79 @@ async def test_the_switch_for_echo_counts_at_once_in_the_running_call(
         assert all(
             (sent == taken).all() for sent, taken in zip(house.sent[seen:], house.taken[seen:], strict=True)
         )
+
+
+async def test_the_microphone_is_off_while_the_caller_is_away_and_on_when_he_is_back(
+    hub: FakeHub, start_agent: StartAgent
+) -> None:
+    async with start_agent():
+        await hub.online()
+        call_id = await hub.call()
+        leg = await hub.leg()
+        assert level_db(await leg.heard(seconds=0.3, skip_s=0.3)) > -25
+        connected = CallStateMessage(call_id=call_id, state=CallState.CONNECTED)
+        await hub.send(connected.model_copy(update={"away": [CallRole.CALLER]}))
+        assert level_db(await leg.heard(seconds=0.3, skip_s=0.5)) < -60
+        await hub.send(connected)
+        assert tone_share(await leg.heard(seconds=0.3, skip_s=0.5), MICROPHONE_HZ) > 0.7
+        assert len(hub.legs) == 1
+
+
+async def test_a_device_that_the_hub_does_not_hear_connects_anew(
+    hub: FakeHub, start_agent: StartAgent
+) -> None:
+    async with start_agent(timings=replace(QUICK, renewal=RenewalLimits(settled_s=0.1))):
+        await hub.online()
+        call_id = await hub.call()
+        leg = await hub.leg()
+        await leg.heard(seconds=0.5)
+        await hub.send(CallStateMessage(call_id=call_id, state=CallState.CONNECTED, away=[CallRole.CALLEE]))
+        new = await hub.leg(2)
+        await leg.closed()
+        assert tone_share(await new.heard(seconds=0.5, skip_s=0.3), MICROPHONE_HZ) > 0.7
+
+
+async def test_another_network_means_another_connection_and_another_socket(
+    hub: FakeHub, start_agent: StartAgent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    addresses = ["192.0.2.1"]
+    monkeypatch.setattr("agent.callmedia.local_address", lambda _: addresses[-1])
+    async with start_agent():
+        await hub.online()
+        call_id = await hub.call()
+        leg = await hub.leg()
+        await leg.heard(seconds=1.5)
+        hub.first_words = [CallStateMessage(call_id=call_id, state=CallState.CONNECTED)]
+        addresses.append("192.0.2.2")
+        await hub.online(count=2)
+        assert tone_share(await (await hub.leg(2)).heard(seconds=0.5, skip_s=0.3), MICROPHONE_HZ) > 0.7
+
+
+async def test_a_renewal_leaves_no_hole_in_what_the_room_hears(
+    hub: FakeHub, start_agent: StartAgent, tmp_path: Path
+) -> None:
+    async with start_agent():
+        await hub.online()
+        call_id = await hub.call()
+        await (await hub.leg()).heard(seconds=1.0)
+        await hub.send(CallMoved(call_id=call_id))
+        await (await hub.leg(2)).heard(seconds=1.5)
+        played = read_wav(tmp_path / "speaker.wav")
+    frames = np.abs(played[-96_000:-4_800].astype(np.int32)).reshape(-1, 480).max(axis=1)
+    silent = "".join("x" if loud < 500 else "." for loud in frames)
+    assert max(map(len, silent.split("."))) <= 4, silent  # of 10 ms
+
+
+async def test_a_call_that_does_not_come_back_ends_with_the_reason(
+    hub: FakeHub, start_agent: StartAgent, eventually: Eventually
+) -> None:
+    limits = RenewalLimits(silence_s=0.5, quiet_s=1.0, give_up_s=2.0)
+    async with start_agent(timings=replace(QUICK, renewal=limits)) as agent:
+        await hub.online()
+        call_id = await hub.call()
+        leg = await hub.leg()
+        hub.refuses_offers.extend([ErrorCode.NO_WORKER] * 100)
+        await leg.close()
+        end = await hub.received(CallEnd)
+        assert (end.call_id, end.reason) == (call_id, LOST_FOR_GOOD)
+        await eventually(lambda: agent.state.state is State.IDLE)

@@ -193,13 +193,43 @@ def test_mute_says_so_and_keeps_the_connection(screen: Page, fake_hub: FakeHub) 
     assert [m["type"] for m in fake_hub.sent].count("webrtc_offer") == 1
 
 
-def test_after_a_break_it_offers_again_in_the_same_call(screen: Page, fake_hub: FakeHub) -> None:
+def test_after_a_break_it_says_again_what_was_not_answered(screen: Page, fake_hub: FakeHub) -> None:
     _call(screen, fake_hub)
-    fake_hub.say("call_state", call_id=CALL, state="connected", connected_at="2026-11-21T00:00:00Z")
     fake_hub.drop()
-    assert fake_hub.wait_for("webrtc_offer", count=2)["call_id"] == CALL
-    expect(screen.locator('[data-part="status"]')).to_have_text("Reconnecting…")
+    again = fake_hub.wait_for("webrtc_offer", count=2)
+    assert again == fake_hub.wait_for("webrtc_offer")
     assert [m["type"] for m in fake_hub.sent].count("call_invite") == 1
+
+
+def test_an_invitation_whose_answer_is_lost_is_repeated_with_its_id(screen: Page, fake_hub: FakeHub) -> None:
+    screen.get_by_role("button", name="Call", exact=True).click()
+    first = fake_hub.wait_for("call_invite")
+    assert fake_hub.wait_for("call_invite", count=2)["id"] == first["id"]
+    fake_hub.drop()
+    fake_hub.answers["call_invite"] = {"type": "call_state", "call_id": CALL, "state": "ringing"}
+    expect(screen.locator('[data-part="status"]')).to_have_text("Ringing…")
+    assert {m["id"] for m in fake_hub.sent if m["type"] == "call_invite"} == {first["id"]}
+
+
+def test_an_offer_that_nobody_can_take_yet_is_made_again(screen: Page, fake_hub: FakeHub) -> None:
+    fake_hub.answers["webrtc_offer"] = {"type": "error", "code": "no_worker", "message": "Not now."}
+    _call(screen, fake_hub)
+    fake_hub.wait_for("webrtc_offer", count=3)
+    ids = [m["id"] for m in fake_hub.sent if m["type"] == "webrtc_offer"]
+    assert len(set(ids)) == len(ids)
+    assert "call_end" not in [m["type"] for m in fake_hub.sent]
+
+
+def test_it_says_that_the_other_end_is_away(screen: Page, fake_hub: FakeHub) -> None:
+    _call(screen, fake_hub)
+    words = {"call_id": CALL, "state": "connected", "connected_at": "2026-11-21T00:00:00Z"}
+    fake_hub.say("call_state", **words, away=["callee"])
+    expect(screen.locator('[data-part="status"]')).to_be_visible()
+    expect(screen.get_by_text("The other end lost its connection. Waiting for it…")).to_be_visible()
+    expect(screen.locator('[data-part="recording"]')).to_be_visible()
+    assert look(screen, "call-waiting", full_page=False) == []
+    fake_hub.say("call_state", **words)
+    expect(screen.get_by_text("Connected")).to_have_class("call-status visually-hidden")
 
 
 def test_a_moved_call_gets_a_new_offer(screen: Page, fake_hub: FakeHub) -> None:

@@ -1,57 +1,35 @@
-// One call: microphone, invitation, peer connection through the hub, repair, end. No page elements in here.
+// One call: invitation, connections through the hub, repair, end. No page elements in here.
 
+import { Peer, now_s } from "./peer.js";
 import { QualityReport } from "./quality-report.js";
+import { LOST_FOR_GOOD, Renewal } from "./renewal.js";
 import { HubError } from "./socket.js";
 
-const OFFER_WITHIN_MS = 15_000;
-const SILENCE_MS = 3_000;
-const GIVE_UP_MS = 30_000;
-const WATCH_EVERY_MS = 500;
+const LOOK_EVERY_MS = 250;
 const STATS_EVERY_MS = 1_000;
-const RAW_KEY = "hearthline.rawMicrophone";
-
-/** What the browser's refusal of the microphone means, in words. */
-export function microphoneProblem(error) {
-  if (!isSecureContext) {
-    return "On this address your browser allows no microphone. Open Hearthline over HTTPS, or as localhost.";
-  }
-  if (error?.name === "NotAllowedError") {
-    return "The microphone is blocked for this page. Allow it in the address bar of your browser, then try again.";
-  }
-  if (error?.name === "NotFoundError") return "No microphone was found. Plug one in and try again.";
-  if (error?.name === "NotReadableError") return "Another program holds the microphone. Close it and try again.";
-  return "The microphone could not be opened.";
-}
-
-/** Opens the microphone. Tests with synthetic speech switch the processing off, because it is made for rooms. */
-export function microphoneOpen(deviceId = "") {
-  const processed = localStorage.getItem(RAW_KEY) !== "1";
-  return navigator.mediaDevices.getUserMedia({
-    audio: {
-      echoCancellation: processed,
-      noiseSuppression: processed,
-      autoGainControl: processed,
-      channelCount: 1,
-      ...(deviceId && { deviceId: { exact: deviceId } }),
-    },
-  });
-}
+const HUB_WITHIN_MS = 15_000;
+const OWN_ROLE = "caller"; // pages call, devices are called
+// The hub may answer otherwise in a moment. All other refusals are final.
+const PASSING = ["timeout", "no_worker", "internal", "too_many"];
 
 /**
- * Events: "state" (detail: {state, connectedAt}), "remote" (detail: MediaStream), "ended" (detail: {outcome, reason,
- * durationS}). States: calling, ringing, connecting, connected, reconnecting, ended.
+ * Events: "state" (detail: {state, connectedAt}), "incoming", "remote" and "gone" (detail: MediaStream; of a connection
+ * that may take over, that has taken over, that came to nothing), "ended" (detail: {outcome, reason, durationS}).
+ * States: calling, ringing, connecting, connected, reconnecting, waiting (for the other end to come back), ended.
  */
 export class CallSession extends EventTarget {
   #hub;
   #deviceId;
-  #connection = null;
-  #generation = 0;
+  #peer = null;
+  #next = null;
+  #renewal = null;
+  #rowState = "calling";
+  #isOtherAway = false;
+  #wasConnected = false;
+  #isTending = false;
   #waiting = [];
   #timers = [];
   #stops = new AbortController();
-  #packets = { count: 0, at: 0 };
-  #lostAt = 0;
-  #offeredAt = 0;
   #report;
   callId = null;
   state = "idle";
@@ -66,12 +44,12 @@ export class CallSession extends EventTarget {
     this.#report = new QualityReport(hub);
   }
 
-  /** Takes an open microphone, invites the device and makes the first offer. Throws HubError. */
+  /** Takes an open microphone, invites the device and keeps a connection from then on. Throws HubError. */
   async start(microphone) {
     this.microphone = microphone;
-    this.#setState("calling");
+    this.#show();
     try {
-      await this.#hub.ready();
+      await this.#hub.ready({ timeoutMs: HUB_WITHIN_MS });
       this.#listen();
       const reply = await this.#hub.request({ type: "call_invite", device_id: this.#deviceId });
       this.callId = reply.call_id;
@@ -82,9 +60,10 @@ export class CallSession extends EventTarget {
       throw error;
     }
     if (this.state === "ended") return;
-    this.#timers.push(setInterval(() => this.#watch(), WATCH_EVERY_MS));
+    this.#renewal = new Renewal(now_s());
+    this.#timers.push(setInterval(() => this.#tend(), LOOK_EVERY_MS));
     this.#timers.push(setInterval(() => this.#measure(), STATS_EVERY_MS));
-    await this.#offerOrRetry();
+    await this.#tend();
   }
 
   setMuted(isMuted) {
@@ -92,25 +71,36 @@ export class CallSession extends EventTarget {
     for (const track of this.microphone?.getAudioTracks() ?? []) track.enabled = !isMuted;
   }
 
-  hangUp() {
+  hangUp(reason = null) {
     if (this.state === "ended") return;
-    if (this.callId) this.#hub.send({ type: "call_end", call_id: this.callId });
+    this.#sayEnd(reason);
     const answered = this.connectedAt !== null;
     this.#end({
       outcome: answered ? "answered" : "cancelled",
-      reason: null,
+      reason,
       durationS: answered ? (Date.now() - this.connectedAt) / 1000 : null,
     });
   }
 
-  // --- what the hub says ---------------------------------------------------------------------
+  // --- what the hub and the browser say --------------------------------------------------------
 
   #listen() {
     const signal = this.#stops.signal;
     for (const type of ["call_state", "call_end", "call_moved", "ice_candidate"]) {
       this.#hub.addEventListener(type, ({ detail }) => this.#hear(detail), { signal });
     }
-    this.#hub.addEventListener("ready", ({ detail }) => detail.again && this.#repair(), { signal });
+    addEventListener("online", () => this.#tend(), { signal });
+    document.addEventListener("visibilitychange", () => this.#tend(), { signal });
+    let type = navigator.connection?.type;
+    navigator.connection?.addEventListener(
+      "change",
+      () => {
+        // It also tells every new guess about the speed.
+        if (navigator.connection.type !== type) this.#askAnew();
+        type = navigator.connection.type;
+      },
+      { signal },
+    );
   }
 
   #hear(message) {
@@ -121,69 +111,109 @@ export class CallSession extends EventTarget {
     }
     if (message.call_id !== this.callId || this.state === "ended") return;
     if (message.type === "call_state") this.#take(message);
-    else if (message.type === "call_moved") this.#repair();
+    else if (message.type === "call_moved") this.#askAnew();
     else if (message.type === "ice_candidate") this.#takeCandidate(message);
     else this.#end({ outcome: message.outcome, reason: message.reason, durationS: message.duration_s });
   }
 
-  #take({ state, connected_at: connectedAt, outcome, reason }) {
+  #take({ state, connected_at: connectedAt, outcome, reason, away = [] }) {
     if (state === "ended") {
       this.#end({ outcome, reason, durationS: connectedAt ? (Date.now() - Date.parse(connectedAt)) / 1000 : null });
       return;
     }
     // The time on this clock, not the hub's: the two may differ.
     if (state === "connected") this.connectedAt ??= Date.now();
-    this.#setState(state);
+    this.#rowState = state;
+    this.#isOtherAway = away.some((role) => role !== OWN_ROLE);
+    if (away.includes(OWN_ROLE)) this.#renewal?.unheard(now_s());
+    this.#show();
   }
 
   #takeCandidate({ candidate, sdpMid, sdpMLineIndex }) {
-    this.#connection?.addIceCandidate(candidate ? { candidate, sdpMid, sdpMLineIndex } : null).catch(() => {});
+    (this.#next ?? this.#peer)?.addCandidate(candidate ? { candidate, sdpMid, sdpMLineIndex } : null);
   }
 
-  // --- the peer connection -------------------------------------------------------------------
+  // --- connections -----------------------------------------------------------------------------
 
-  async #offer() {
-    const generation = ++this.#generation;
-    this.#offeredAt = performance.now();
-    // Fresh for every connection: the credentials of the relay live ten minutes.
-    const ice = await this.#hub.request({ type: "ice_servers_request", call_id: this.callId });
-    if (generation !== this.#generation || this.state === "ended") return;
-    const old = this.#connection;
-    const connection = new RTCPeerConnection({
-      iceServers: ice.ice_servers,
-      iceTransportPolicy: ice.ice_transport_policy,
-    });
-    this.#connection = connection;
-    this.#packets = { count: 0, at: performance.now() };
-    for (const track of this.microphone.getAudioTracks()) connection.addTrack(track, this.microphone);
-    connection.addEventListener("track", ({ track, streams }) => {
-      this.#emit("remote", streams[0] ?? new MediaStream([track]));
-    });
-    connection.addEventListener("connectionstatechange", () => {
-      if (connection === this.#connection && connection.connectionState === "failed") this.#lost();
-    });
-    const early = [];
-    connection.addEventListener("icecandidate", ({ candidate }) => {
-      if (early.isOpen) this.#sendCandidate(candidate);
-      else early.push(candidate);
-    });
-    await connection.setLocalDescription();
-    // The candidates follow the offer on the same socket, so the hub knows the connection when they come.
-    const answer = this.#hub.request(
-      { type: "webrtc_offer", call_id: this.callId, sdp: connection.localDescription.sdp },
-      { timeoutMs: OFFER_WITHIN_MS },
-    );
-    early.isOpen = true;
-    early.forEach((candidate) => this.#sendCandidate(candidate));
+  #askAnew() {
+    this.#renewal?.ask();
+    this.#tend();
+  }
+
+  async #tend() {
+    if (this.#isTending || this.state === "ended" || !this.#renewal) return;
+    this.#isTending = true;
     try {
-      const { sdp } = await answer;
-      if (generation === this.#generation && this.state !== "ended") {
-        await connection.setRemoteDescription({ type: "answer", sdp });
-      }
+      await Promise.all([this.#peer?.look(), this.#next?.look()]);
+      if (this.state === "ended") return;
+      const acts = {
+        offer: () => this.#offer(),
+        change: () => this.#change(),
+        drop: () => this.#drop(),
+        end: () => this.hangUp(LOST_FOR_GOOD),
+      };
+      acts[this.#renewal.step(this.#look())]?.();
+      this.#show();
     } finally {
-      // Make before break: the old way carries sound until the new one is there.
-      old?.close();
+      this.#isTending = false;
     }
+  }
+
+  #look() {
+    const next = this.#next;
+    return {
+      now_s: now_s(),
+      silent_s: this.#peer?.silent_s ?? null,
+      speaks: this.#peer?.speaks ?? false,
+      attempt: next ? (next.isConnected ? "connected" : "connecting") : "none",
+      attempt_hears: next?.hears ?? false,
+    };
+  }
+
+  #offer() {
+    if (this.#wasConnected && this.#renewal.isLost) this.#hub.doubt();
+    const peer = new Peer(this.microphone);
+    this.#next = peer;
+    peer.addEventListener("track", ({ detail }) => this.#emit("incoming", detail));
+    peer.addEventListener("candidate", ({ detail }) => peer === this.#next && this.#sendCandidate(detail));
+    peer.addEventListener("trouble", ({ detail }) => this.#changed(peer, detail));
+    const ask = (message) => this.#hub.request({ ...message, call_id: this.callId });
+    peer.connect(ask).catch((error) => this.#refused(peer, error));
+  }
+
+  #changed(peer, state) {
+    if (peer === this.#next && (state === "failed" || state === "closed")) this.#refused(peer, null);
+    // Packets may still come while ours are lost.
+    if (peer === this.#peer && state === "disconnected") this.#renewal.unheard(now_s());
+    this.#tend();
+  }
+
+  #refused(peer, error) {
+    if (peer !== this.#next || this.state === "ended") return;
+    if (error instanceof HubError && !PASSING.includes(error.code)) {
+      this.#fail(error);
+      return;
+    }
+    this.#drop();
+    this.#renewal.failed(now_s());
+  }
+
+  // Make before break: sound flows on the new connection, so the old one can go.
+  #change() {
+    const old = this.#peer;
+    this.#peer = this.#next;
+    this.#next = null;
+    this.#wasConnected = true;
+    this.#hub.calm();
+    if (this.#peer.stream) this.#emit("remote", this.#peer.stream);
+    old?.close();
+  }
+
+  #drop() {
+    const peer = this.#next;
+    this.#next = null;
+    peer?.close();
+    if (peer?.stream) this.#emit("gone", peer.stream);
   }
 
   #sendCandidate(candidate) {
@@ -198,74 +228,25 @@ export class CallSession extends EventTarget {
     });
   }
 
-  // --- trouble -------------------------------------------------------------------------------
-
-  async #watch() {
-    if (this.#lostAt && performance.now() - this.#lostAt > GIVE_UP_MS) {
-      this.hangUp();
-      return;
-    }
-    if (this.state !== "connected" && this.state !== "reconnecting") {
-      if (this.#lostAt && this.#hub.isReady && performance.now() - this.#offeredAt > SILENCE_MS * 2) this.#repair();
-      return;
-    }
-    const count = await this.#packetCount();
-    const now = performance.now();
-    if (count > this.#packets.count) {
-      this.#packets = { count, at: now };
-      if (this.state === "reconnecting") this.#found();
-    } else if (now - this.#packets.at > SILENCE_MS) {
-      this.#lost();
-      if (now - this.#offeredAt > SILENCE_MS * 2) this.#repair();
-    }
-  }
-
-  async #packetCount() {
-    const reports = (await this.#connection?.getStats()) ?? new Map();
-    for (const report of reports.values()) if (report.type === "inbound-rtp") return report.packetsReceived;
-    return 0;
-  }
-
-  #lost() {
-    if (this.state !== "connected") return;
-    this.#lostAt ||= performance.now();
-    this.#setState("reconnecting");
-  }
-
-  #found() {
-    this.#lostAt = 0;
-    this.#setState("connected");
-  }
-
-  async #repair() {
-    if (!this.callId || this.state === "ended") return;
-    this.#lost();
-    await this.#offerOrRetry();
-  }
-
-  // A refusal is final. Silence is not: the next "ready" of the socket, or the watch, offers again.
-  async #offerOrRetry() {
-    try {
-      await this.#offer();
-      if (this.state !== "reconnecting") this.#lostAt = 0;
-    } catch (error) {
-      if (!(error instanceof HubError) || error.code !== "timeout") this.#fail(error);
-      else this.#lostAt ||= performance.now();
-    }
-  }
-
   async #measure() {
-    if (this.state === "connected") await this.#report.take(this.#connection, this.callId);
+    if (this.state === "connected" && this.#peer) await this.#report.take(this.#peer, this.callId);
   }
 
-  // --- end -----------------------------------------------------------------------------------
+  // --- end -------------------------------------------------------------------------------------
 
   #fail(error) {
     if (this.state === "ended") return;
-    if (this.callId) this.#hub.send({ type: "call_end", call_id: this.callId });
     const reason = error instanceof HubError ? error.message : "The connection could not be made.";
+    if (this.callId && error.code !== "call_ended") this.#sayEnd(reason);
     const outcomes = { device_offline: "offline", device_busy: "busy" };
-    this.#end({ outcome: outcomes[error.code] ?? "failed", reason, durationS: null });
+    const outcome = outcomes[error.code] ?? (this.connectedAt === null ? "failed" : "answered");
+    this.#end({ outcome, reason, durationS: this.connectedAt && (Date.now() - this.connectedAt) / 1000 });
+  }
+
+  // Said until the hub has heard it. A page that is being left has one try, and the worker notices the rest.
+  #sayEnd(reason) {
+    if (!this.callId) return;
+    this.#hub.request({ type: "call_end", call_id: this.callId, ...(reason && { reason }) }).catch(() => {});
   }
 
   #end(detail) {
@@ -273,15 +254,23 @@ export class CallSession extends EventTarget {
     this.#stops.abort();
     for (const timer of this.#timers) clearInterval(timer);
     this.#report.send(this.callId);
-    this.#generation++;
-    this.#connection?.close();
+    this.#hub.calm();
+    this.#drop();
+    this.#peer?.close();
     for (const track of this.microphone?.getTracks() ?? []) track.stop();
     this.#setState("ended");
     this.#emit("ended", detail);
   }
 
+  #show() {
+    let state = this.#rowState;
+    if (state === "connected" && this.#wasConnected && this.#renewal.isLost) state = "reconnecting";
+    else if (state === "connected" && this.#isOtherAway) state = "waiting";
+    this.#setState(state);
+  }
+
   #setState(state) {
-    if (state === this.state) return;
+    if (state === this.state || this.state === "ended") return;
     this.state = state;
     this.#emit("state", { state, connectedAt: this.connectedAt });
   }

@@ -3,7 +3,11 @@
 const PING_EVERY_MS = 15_000;
 const PONG_WITHIN_MS = 8_000;
 const REPLY_WITHIN_MS = 15_000;
+const SAY_AGAIN_MS = 3_000;
+const OPEN_WITHIN_MS = 10_000;
 const RETRY_MS = [300, 1_000, 2_000, 4_000, 8_000];
+// While a call waits for the hub. The browser's own tries come ever later, long after the network is back.
+const HURRY = { openWithinMs: 3_000, pongWithinMs: 2_000, retryMs: 700 };
 const SIGNED_OUT_CODES = [4401, 4403];
 
 /** A refusal by the hub, or an answer that never came. `message` is in words for the person. */
@@ -23,7 +27,9 @@ class HubSocket extends EventTarget {
   #pending = new Map();
   #tries = 0;
   #lastId = 0;
-  #timers = { ping: 0, pong: 0, retry: 0 };
+  #name = crypto.getRandomValues(new Uint32Array(2)).join("-"); // so that no other page has the same ids
+  #isHurrying = false;
+  #timers = { ping: 0, pong: 0, retry: 0, open: 0 };
   #stopped = true;
   helloAck = null;
   isReady = false;
@@ -38,10 +44,30 @@ class HubSocket extends EventTarget {
     this.#connect();
   }
 
-  /** Resolves with hello_ack, at once or when the connection is back. */
-  ready() {
+  /** Resolves with hello_ack, at once or when the connection is back. Rejects with HubError after `timeoutMs`. */
+  ready({ timeoutMs = REPLY_WITHIN_MS } = {}) {
     if (this.isReady) return Promise.resolve(this.helloAck);
-    return new Promise((resolve) => this.addEventListener("ready", () => resolve(this.helloAck), { once: true }));
+    return new Promise((resolve, reject) => {
+      const late = () => reject(new HubError("timeout", "The hub can't be reached right now."));
+      const timer = setTimeout(late, timeoutMs);
+      const there = () => {
+        clearTimeout(timer);
+        resolve(this.helloAck);
+      };
+      this.addEventListener("ready", there, { once: true });
+    });
+  }
+
+  /** The sound of a call stopped: is the hub still there? Without an answer soon the connection is made anew. */
+  doubt() {
+    this.#isHurrying = true;
+    if (this.isReady) this.#look();
+    else this.#retryNow();
+  }
+
+  /** The sound is back. */
+  calm() {
+    this.#isHurrying = false;
   }
 
   /** Returns false when there is no connection: whoever must be heard listens for "ready" and sends again. */
@@ -51,19 +77,23 @@ class HubSocket extends EventTarget {
     return true;
   }
 
-  /** Sends with an id and resolves with the answer. Rejects with HubError. */
+  /**
+   * Sends with an id and resolves with the answer. Rejects with HubError. The question or its answer may be lost, so it
+   * is said again, with the same id, for as long as there is time: only what may be said twice is a request.
+   */
   request(message, { timeoutMs = REPLY_WITHIN_MS } = {}) {
-    const id = `${Date.now().toString(36)}-${++this.#lastId}`;
+    const id = `${this.#name}-${++this.#lastId}`;
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
-        this.#pending.delete(id);
-        reject(new HubError("timeout", "The hub did not answer in time. Please try again."));
-      }, timeoutMs);
-      this.#pending.set(id, { resolve, reject, timer });
-      if (!this.send({ ...message, id })) {
-        this.#settle(id, (entry) => entry.reject(new HubError("timeout", "The hub can't be reached right now.")));
-      }
+      const late = () => this.#settle(id, (entry) => entry.reject(new HubError("timeout", this.#whyLate())));
+      const say = () => (this.isReady || message.type === "hello") && this.send({ ...message, id });
+      const timers = [setTimeout(late, timeoutMs), setInterval(say, SAY_AGAIN_MS)];
+      this.#pending.set(id, { type: message.type, resolve, reject, timers, say });
+      say();
     });
+  }
+
+  #whyLate() {
+    return this.isReady ? "The hub did not answer in time. Please try again." : "The hub can't be reached right now.";
   }
 
   #connect() {
@@ -71,6 +101,9 @@ class HubSocket extends EventTarget {
     const scheme = location.protocol === "https:" ? "wss:" : "ws:";
     const socket = new WebSocket(`${scheme}//${location.host}/ws/hub/`);
     this.#socket = socket;
+    clearTimeout(this.#timers.open);
+    const withinMs = this.#isHurrying ? HURRY.openWithinMs : OPEN_WITHIN_MS;
+    this.#timers.open = setTimeout(() => socket === this.#socket && !this.isReady && this.#drop(), withinMs);
     socket.addEventListener("open", () => this.#hello(socket));
     socket.addEventListener("message", (event) => socket === this.#socket && this.#receive(event.data));
     socket.addEventListener("close", (event) => socket === this.#socket && this.#lost(event.code));
@@ -87,6 +120,7 @@ class HubSocket extends EventTarget {
       const again = this.#wasReady;
       this.#wasReady = true;
       this.#tell("ready", { again });
+      for (const entry of this.#pending.values()) entry.say();
     } catch {
       socket.close();
     }
@@ -113,7 +147,8 @@ class HubSocket extends EventTarget {
   #settle(id, how) {
     const entry = this.#pending.get(id);
     if (!entry) return;
-    clearTimeout(entry.timer);
+    clearTimeout(entry.timers[0]);
+    clearInterval(entry.timers[1]);
     this.#pending.delete(id);
     how(entry);
   }
@@ -122,16 +157,20 @@ class HubSocket extends EventTarget {
     clearTimeout(this.#timers.ping);
     clearTimeout(this.#timers.pong);
     this.isReady = false;
-    for (const id of [...this.#pending.keys()]) {
-      this.#settle(id, (entry) => entry.reject(new HubError("timeout", "The connection to the hub broke.")));
+    const isOut = SIGNED_OUT_CODES.includes(code);
+    for (const [id, { type }] of [...this.#pending]) {
+      // A hello belongs to its socket. Everything else is said again on the next one.
+      const words = isOut ? "Please sign in again." : "The connection to the hub broke.";
+      if (isOut || type === "hello") this.#settle(id, (entry) => entry.reject(new HubError("not_signed_in", words)));
     }
-    if (SIGNED_OUT_CODES.includes(code)) {
+    if (isOut) {
       this.#stopped = true;
       this.#tell("signed-out", {});
       return;
     }
     this.#tell("stale", {});
-    const wait = RETRY_MS[Math.min(this.#tries++, RETRY_MS.length - 1)];
+    const usual = RETRY_MS[Math.min(this.#tries++, RETRY_MS.length - 1)];
+    const wait = this.#isHurrying ? Math.min(usual, HURRY.retryMs) : usual;
     // Spread over half the time, so that a house full of pages does not come back in one instant.
     this.#timers.retry = setTimeout(() => this.#connect(), wait * (0.75 + Math.random() / 2));
   }
@@ -146,7 +185,8 @@ class HubSocket extends EventTarget {
     if (!this.isReady) return this.#retryNow();
     this.send({ type: "ping" });
     clearTimeout(this.#timers.pong);
-    this.#timers.pong = setTimeout(() => this.#drop(), PONG_WITHIN_MS);
+    const withinMs = this.#isHurrying ? HURRY.pongWithinMs : PONG_WITHIN_MS;
+    this.#timers.pong = setTimeout(() => this.#drop(), withinMs);
     this.#schedulePing();
   }
 

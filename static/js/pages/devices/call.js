@@ -1,9 +1,11 @@
 // The call screen: what lib/call.js does, shown.
 
-import { CallSession, microphoneOpen, microphoneProblem } from "../../lib/call.js";
 import "../../lib/call-quality.js";
+import { CallSound } from "../../lib/call-sound.js";
+import { CallSession } from "../../lib/call.js";
 import { setIcon } from "../../lib/icon.js";
 import "../../lib/level-meter.js";
+import { microphoneOpen, microphoneProblem } from "../../lib/microphone.js";
 import { hub } from "../../lib/socket.js";
 import { clock } from "../../lib/time.js";
 import { RingbackTone } from "../../lib/tone.js";
@@ -15,6 +17,7 @@ const WORDS = {
   connecting: "Connecting…",
   connected: "Connected",
   reconnecting: "Reconnecting…",
+  waiting: "The other end lost its connection. Waiting for it…",
 };
 const OUTCOMES = {
   answered: "Call ended",
@@ -29,6 +32,7 @@ const WITHOUT_ANSWER = ["no_answer", "declined", "busy", "offline"];
 
 class CallView extends HTMLElement {
   #call = null;
+  #sound = null;
   #ringback = new RingbackTone();
   #timer = 0;
   #wakeLock = null;
@@ -37,6 +41,7 @@ class CallView extends HTMLElement {
     this.addEventListener("click", (event) => this.#act(event.target.closest("[data-act]")?.dataset.act));
     addEventListener("beforeunload", (event) => this.#call && event.preventDefault());
     addEventListener("pagehide", () => this.#call?.hangUp());
+    this.#sound = new CallSound(this.#part("sound"));
     this.#begin();
   }
 
@@ -59,7 +64,7 @@ class CallView extends HTMLElement {
       mute: () => this.#toggleMute(),
       end: () => this.#call?.hangUp(),
       output: () => this.#chooseOutput(),
-      hear: () => this.#part("sound").play().then(() => (this.#button("hear").hidden = true)),
+      hear: () => this.#sound.play().then(() => (this.#button("hear").hidden = true)),
     };
     acts[name]?.();
   }
@@ -87,7 +92,9 @@ class CallView extends HTMLElement {
 
   #listen(call) {
     call.addEventListener("state", ({ detail }) => this.#show(detail.state));
+    call.addEventListener("incoming", ({ detail }) => this.#sound.prepare(detail));
     call.addEventListener("remote", ({ detail }) => this.#hear(detail));
+    call.addEventListener("gone", ({ detail }) => this.#sound.drop(detail));
     call.addEventListener("ended", ({ detail }) => this.#ended(call, detail));
     this.#part("quality").follow(call);
     const media = navigator.mediaSession;
@@ -100,10 +107,8 @@ class CallView extends HTMLElement {
   }
 
   async #hear(stream) {
-    const sound = this.#part("sound");
-    sound.srcObject = stream;
     this.#part("meter-room").listen(stream);
-    await sound.play().catch(() => (this.#button("hear").hidden = false));
+    await this.#sound.use(stream).catch(() => (this.#button("hear").hidden = false));
     this.#offerOutputs();
   }
 
@@ -115,7 +120,7 @@ class CallView extends HTMLElement {
     this.#part("after").hidden = true;
     this.#part("controls").hidden = state === "opening";
     this.#part("leave").hidden = true;
-    const talking = state === "connected" || state === "reconnecting";
+    const talking = ["connected", "reconnecting", "waiting"].includes(state);
     this.#part("meters").hidden = !talking;
     this.#part("recording").hidden = !talking;
     this.#part("status").classList.toggle("visually-hidden", state === "connected");
@@ -137,6 +142,7 @@ class CallView extends HTMLElement {
     this.#ringback.stop();
     this.#part("meter-own").stop();
     this.#part("meter-room").stop();
+    this.#sound.stop();
     this.#wakeLock?.release().catch(() => {});
     this.#call = null;
     this.dataset.state = "ended";
@@ -195,7 +201,7 @@ class CallView extends HTMLElement {
   async #chooseOutput() {
     const dialog = document.querySelector("#output-dialog");
     const place = dialog.querySelector("[data-outputs]");
-    const sound = this.#part("sound");
+    const sound = this.#sound;
     const rows = (await this.#outputs()).map((device, i) => {
       const label = document.createElement("label");
       const input = Object.assign(document.createElement("input"), { type: "radio", name: "output" });

@@ -1,0 +1,30 @@
+// The microphone of a call, and why there is none.
+
+const RAW_KEY = "hearthline.rawMicrophone";
+
+/** What the browser's refusal of the microphone means, in words. */
+export function microphoneProblem(error) {
+  if (!isSecureContext) {
+    return "On this address your browser allows no microphone. Open Hearthline over HTTPS, or as localhost.";
+  }
+  if (error?.name === "NotAllowedError") {
+    return "The microphone is blocked for this page. Allow it in the address bar of your browser, then try again.";
+  }
+  if (error?.name === "NotFoundError") return "No microphone was found. Plug one in and try again.";
+  if (error?.name === "NotReadableError") return "Another program holds the microphone. Close it and try again.";
+  return "The microphone could not be opened.";
+}
+
+/** Opens the microphone. Tests with synthetic speech switch the processing off, because it is made for rooms. */
+export function microphoneOpen(deviceId = "") {
+  const processed = localStorage.getItem(RAW_KEY) !== "1";
+  return navigator.mediaDevices.getUserMedia({
+    audio: {
+      echoCancellation: processed,
+      noiseSuppression: processed,
+      autoGainControl: processed,
+      channelCount: 1,
+      ...(deviceId && { deviceId: { exact: deviceId } }),
+    },
+  });
+}
