@@ -91,6 +91,7 @@ class Peer:
         self._settled = asyncio.Event()
         self._reader: asyncio.Task[None] | None = None
         self._voice = VoiceReceiver()  # of the receiver, once there is an offer
+        self._gathering: asyncio.Task[None] | None = None
         self._heard: Heard | None = None
         self._counters, self._samples, self._level = Counters(), 0, 0.0
         self._connection.on("connectionstatechange", self._on_state)
@@ -126,8 +127,13 @@ class Peer:
         self._voice = take_over(transceiver.receiver)
         codecs = RTCRtpSender.getCapabilities("audio").codecs
         transceiver.setCodecPreferences([codec for codec in codecs if codec.mimeType.lower() == "audio/opus"])
-        await self._connection.setLocalDescription(await self._connection.createOffer())
+        # aioice loses the sockets that it just opened when it is cancelled while it gathers; `close` waits for it.
+        self._gathering = asyncio.create_task(self._gather(), name="gathering")
+        await asyncio.shield(self._gathering)
         return self._connection.localDescription.sdp
+
+    async def _gather(self) -> None:
+        await self._connection.setLocalDescription(await self._connection.createOffer())
 
     async def accept_answer(self, sdp: str) -> None:
         """Raises PeerError."""
@@ -163,6 +169,8 @@ class Peer:
 
     async def close(self) -> None:
         self._track.stop()
+        if self._gathering is not None:
+            await asyncio.gather(self._gathering, return_exceptions=True)
         if self._reader is not None:
             self._reader.cancel()
             await asyncio.gather(self._reader, return_exceptions=True)

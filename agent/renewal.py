@@ -125,5 +125,6 @@ class Renewal:
         if is_healthy and not look.attempt_hears and waited_s < self._limits.handover_s:
             return Step.WAIT
         self._is_asked, self._connected_at_s, self._changed_at_s = False, None, look.now_s
+        self.lost_since_s = None
         self._backoff.reset()
         return Step.CHANGE

@@ -78,6 +78,7 @@ def test_it_says_each_state_and_how_it_ended(screen: Page, fake_hub: FakeHub) ->
 
 def test_it_shows_how_good_both_connections_are(screen: Page, fake_hub: FakeHub) -> None:
     _call(screen, fake_hub)
+    fake_hub.connect()
     fake_hub.say("call_state", call_id=CALL, state="connected", connected_at="2026-11-21T00:00:00Z")
     quality = screen.get_by_role("group", name="Connection")
     expect(quality).to_be_hidden()
@@ -90,7 +91,7 @@ def test_it_shows_how_good_both_connections_are(screen: Page, fake_hub: FakeHub)
     expect(quality.locator('[data-end="caller"]')).to_have_text(re.compile(r"You\s+Very good"))
     expect(quality.locator('[data-end="callee"]')).to_have_text(re.compile(r"Kitchen speaker\s+Weak"))
     assert look(screen, "call-quality", full_page=False) == []
-    fake_hub.drop()
+    fake_hub.hang_far_end()
     expect(quality.locator('[data-end="caller"]')).to_have_text(re.compile(r"You\s+Lost"))
     assert look(screen, "call-quality-lost", full_page=False) == []
 
@@ -253,3 +254,65 @@ def test_a_refused_microphone_is_explained(screen: Page, fake_hub: FakeHub) -> N
     expect(screen.get_by_text("The microphone is blocked for this page.")).to_be_visible()
     assert "call_invite" not in [m["type"] for m in fake_hub.sent]
     assert look(screen, "call-refused", full_page=False) == []
+
+
+HEARD = """() => [...document.querySelectorAll('audio')]
+  .filter((one) => one.srcObject && !one.muted && !one.paused).length"""
+
+
+def _talk(screen: Page, fake_hub: FakeHub) -> None:
+    """A call whose sound is real: the far end is in the page."""
+    _call(screen, fake_hub)
+    fake_hub.connect()
+    fake_hub.say("call_state", call_id=CALL, state="connected", connected_at="2026-11-21T00:00:00Z")
+    expect(screen.get_by_text("Connected")).to_have_class("call-status visually-hidden")
+    screen.wait_for_function(f"() => ({HEARD})() === 1")
+
+
+def test_a_lost_connection_is_made_anew_and_everything_else_stays(screen: Page, fake_hub: FakeHub) -> None:
+    _talk(screen, fake_hub)
+    screen.get_by_role("button", name="Mute").click()
+    expect(screen.locator('[data-part="timer"]')).to_have_text("0:01", timeout=4_000)
+    fake_hub.hang_far_end()
+    expect(screen.locator('[data-part="status"]')).to_have_text("Reconnecting…", timeout=2_500)
+    expect(screen.locator('[data-part="recording"]')).to_be_visible()
+    fake_hub.connect(count=2)
+    expect(screen.get_by_text("Connected")).to_have_class("call-status visually-hidden")
+    expect(screen.get_by_role("button", name="Muted")).to_have_attribute("aria-pressed", "true")
+    assert screen.locator('[data-part="timer"]').inner_text() != "0:00"
+    screen.wait_for_function(f"() => ({HEARD})() === 1")
+    assert [m["type"] for m in fake_hub.sent].count("call_invite") == 1
+
+
+def test_it_looks_well_while_it_connects_anew(screen: Page, fake_hub: FakeHub) -> None:
+    _talk(screen, fake_hub)
+    fake_hub.hang_far_end()
+    expect(screen.locator('[data-part="status"]')).to_have_text("Reconnecting…", timeout=2_500)
+    assert look(screen, "call-reconnecting", full_page=False) == []
+
+
+def test_a_moved_call_is_heard_once_all_the_time(screen: Page, fake_hub: FakeHub) -> None:
+    _talk(screen, fake_hub)
+    screen.evaluate(
+        f"() => {{ window.counts = new Set(); setInterval(() => window.counts.add(({HEARD})()), 1); }}"
+    )
+    fake_hub.say("call_moved", call_id=CALL)
+    fake_hub.connect(count=2)
+    screen.wait_for_function("() => window.farEnds[0].connectionState !== 'connected'")
+    screen.wait_for_timeout(500)
+    assert screen.evaluate("() => [...window.counts]") == [1]
+    assert screen.evaluate("() => window.farEnds.at(-1).connectionState") == "connected"
+    expect(screen.get_by_text("Connected")).to_have_class("call-status visually-hidden")
+
+
+def test_a_call_that_does_not_come_back_ends_in_words(screen: Page, fake_hub: FakeHub) -> None:
+    _talk(screen, fake_hub)
+    fake_hub.hang_far_end()
+    fake_hub.wait_for("webrtc_offer", count=2)
+    screen.evaluate(
+        "() => { const now = performance.now.bind(performance); performance.now = () => now() + 46_000; }"
+    )
+    words = "The connection was lost and did not come back."
+    assert fake_hub.wait_for("call_end")["reason"] == words
+    expect(screen.get_by_text(words)).to_be_visible()
+    assert look(screen, "call-lost", full_page=False) == []

@@ -8,6 +8,23 @@ from playwright.sync_api import Page, WebSocketRoute
 HOUSEHOLD = "11111111-1111-4111-8111-111111111111"
 
 
+# A worker's end in the page itself: it answers, sends a tone, and can go away without a word.
+_FAR_END = """async (sdp) => {
+  const far = new window.RTCPeerConnection();
+  window.farEnds = [...(window.farEnds ?? []), far];
+  const context = new AudioContext();
+  const tone = new OscillatorNode(context);
+  const out = new MediaStreamAudioDestinationNode(context);
+  tone.connect(out);
+  tone.start();
+  await far.setRemoteDescription({ type: "offer", sdp });
+  far.addTrack(out.stream.getAudioTracks()[0], out.stream);
+  await far.setLocalDescription();
+  while (far.iceGatheringState !== "complete") await new Promise((go) => setTimeout(go, 20));
+  return far.localDescription.sdp;
+}"""
+
+
 class FakeHub:
     """Answers hello by itself. Everything else: `sent` keeps it, and `answers` says what comes back."""
 
@@ -28,6 +45,25 @@ class FakeHub:
         if self._socket is None:
             raise AssertionError("the page has not connected")
         self._socket.close(code=1012)
+
+    def connect(self, *, count: int = 1) -> None:
+        """Answer the page's `count`-th offer with a real connection, on which it hears a tone."""
+        offer = self.wait_for("webrtc_offer", count=count)
+        sdp = self.page.evaluate(_FAR_END, offer["sdp"])
+        self.say("webrtc_answer", reply_to=offer["id"], sdp=sdp)
+        for candidate in [m for m in self.sent if m["type"] == "ice_candidate" and m["candidate"]]:
+            words = {
+                key: candidate.get(key)
+                for key in ("candidate", "sdpMid", "sdpMLineIndex", "usernameFragment")
+            }
+            self.page.evaluate(
+                "(words) => window.farEnds.at(-1).addIceCandidate(words).catch(() => {})", words
+            )
+        self.page.wait_for_function("() => window.farEnds.at(-1).connectionState === 'connected'")
+
+    def hang_far_end(self) -> None:
+        """The connection that was made last is closed at its far end."""
+        self.page.evaluate("() => window.farEnds.at(-1).close()")
 
     def wait_for(self, message_type: str, *, count: int = 1, within_ms: int = 10_000) -> dict[str, Any]:
         """The `count`-th message of that type. Raises AssertionError when it does not come."""

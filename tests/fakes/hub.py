@@ -7,7 +7,7 @@ import hashlib
 import json
 import secrets
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Self, TypeVar, cast
@@ -66,6 +66,7 @@ class FakeHub:
         self.shown_hub_id: str | None = None
         self.answers_pings = True
         self.refuses_offers: deque[ErrorCode] = deque()
+        self.answer_offer: Callable[[WebrtcOffer], Awaitable[str]] | None = None  # in the place of a FakeLeg
         self.first_words: list[Message] = []  # sent after every hello_ack
         self.authorizations: list[AuthorizationRequest] = []
         self.token_times: list[float] = []
@@ -356,10 +357,13 @@ class FakeHub:
             error = Error(reply_to=offer.id, code=self.refuses_offers.popleft(), message="Not now.")
             await socket.send(error.to_json())
             return
-        leg = FakeLeg(tone_hz=self.tone_hz)
-        answer = WebrtcAnswer(reply_to=offer.id, call_id=offer.call_id, sdp=await leg.answer(offer.sdp))
-        self.legs.append(leg)
-        await socket.send(answer.to_json())
+        if self.answer_offer is not None:
+            sdp = await self.answer_offer(offer)
+        else:
+            leg = FakeLeg(tone_hz=self.tone_hz)
+            sdp = await leg.answer(offer.sdp)
+            self.legs.append(leg)
+        await socket.send(WebrtcAnswer(reply_to=offer.id, call_id=offer.call_id, sdp=sdp).to_json())
 
     async def _tell_waiters(self) -> None:
         async with self._changed:

@@ -94,6 +94,7 @@ export class Renewal {
     this.#isAsked = false;
     this.#connectedAt = null;
     this.#changedAt = now_s;
+    this.#lostSince = null;
     this.#tries = 0;
     return "change";
   }
