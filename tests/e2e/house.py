@@ -64,6 +64,8 @@ class Device:
     hub_url: str
     microphone: Path | None = None
     name: str = "Kitchen speaker"
+    prefix: tuple[str, ...] = ()  # what runs it elsewhere
+    loops: bool = False
     log: list[str] = field(default_factory=list)
     process: subprocess.Popen[str] | None = None
 
@@ -77,8 +79,9 @@ class Device:
 
     def start(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        microphone = f"file:{self.microphone}" if self.microphone else "null"
+        microphone = f"file:{self.microphone}{'?loop' * self.loops}" if self.microphone else "null"
         command = [
+            *self.prefix,
             sys.executable,
             "-m",
             "agent",
@@ -129,9 +132,11 @@ class Device:
 class House:
     """The hub and a browser. `with house_open(folder) as house`."""
 
-    def __init__(self, folder: Path, hub: HubProcess, browser: Browser) -> None:
+    def __init__(
+        self, folder: Path, hub: HubProcess, browser: Browser, *, address: str = "localhost"
+    ) -> None:
         self.folder, self.hub, self.browser = folder, hub, browser
-        self.url = f"http://localhost:{hub.port}"
+        self.url = f"http://{address}:{hub.port}"
         self.setup_link = ""
 
     def context(self, viewport: ViewportSize = PHONE) -> BrowserContext:
@@ -184,9 +189,15 @@ HEARD_ENERGY = """async () => {
 
 @contextmanager
 def house_open(
-    folder: Path, *, microphone: Path | None = None, arguments: tuple[str, ...] = ()
+    folder: Path,
+    *,
+    microphone: Path | None = None,
+    arguments: tuple[str, ...] = (),
+    chromium: str = CHROMIUM,
+    address: str = "localhost",
+    loops: bool = False,
 ) -> Iterator[House]:
-    """Start the hub in `folder` and a Chromium whose microphone plays `microphone` once."""
+    """Start the hub in `folder` and a Chromium whose microphone plays `microphone` once, or all the time."""
     hub = HubProcess(folder / "hub", *arguments)
     flags = [
         "--use-fake-ui-for-media-stream",
@@ -197,13 +208,15 @@ def house_open(
         "--disable-gpu",
     ]
     if microphone:
-        flags.append(f"--use-file-for-fake-audio-capture={microphone}%noloop")
+        flags.append(f"--use-file-for-fake-audio-capture={microphone}{'' if loops else '%noloop'}")
+    if address != "localhost":
+        flags.append(f"--unsafely-treat-insecure-origin-as-secure=http://{address}:{hub.port}")
     try:
         link = hub.until(r">>>  (http://\S+)")[1]
         with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
-            house = House(folder, hub, browser)
-            house.setup_link = link.replace("127.0.0.1", "localhost")
+            browser = playwright.chromium.launch(executable_path=chromium, args=flags)
+            house = House(folder, hub, browser, address=address)
+            house.setup_link = re.sub("127.0.0.1|localhost", address, link)
             yield house
             browser.close()
     finally:
