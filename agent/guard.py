@@ -7,6 +7,7 @@ secured connection is counted and dropped. The worker has a guard of its own for
 `tests/agent/test_guard.py` fails when the names used here change upstream.
 """
 
+import asyncio
 import time
 from typing import Any, Final
 
@@ -67,6 +68,14 @@ def install() -> None:
         ),
     ):
         setattr(kind, name, guarded)
+
+
+async def end_consent(transport: Any) -> None:
+    """End aioice's consent checks, which begin after `close` and never end where it came while connecting."""
+    task: asyncio.Task[None] | None = transport._connection._query_consent_task
+    if task is not None and not task.done():
+        task.cancel()
+        await asyncio.wait({task})
 
 
 def heard(transport: Any) -> Heard:

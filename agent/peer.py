@@ -5,6 +5,7 @@ import contextlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 from aiortc import (
@@ -33,7 +34,7 @@ from sound.receiver import VoiceReceiver
 
 log = structlog.get_logger(__name__)
 
-_ICE_CHECK_S = 0.05
+_CONNECTING_ENDS_S = 1.0  # one turn of the ICE checks takes 20 ms
 _RTCP_LEAD_S = 1.0
 
 
@@ -50,7 +51,10 @@ class IceConfiguration:
 
 
 class EnrolledPeerConnection(RTCPeerConnection):
-    """With the hub's certificate for this device in DTLS: the claimed key encrypts the audio."""
+    """With the hub's certificate for this device in DTLS: the claimed key encrypts the audio.
+
+    Nothing of it outlives `close`, also where that comes while it connects, as in every renewal that is given up.
+    """
 
     def __init__(
         self,
@@ -62,6 +66,26 @@ class EnrolledPeerConnection(RTCPeerConnection):
         super().__init__(configuration)
         # aiortc 1.16 has no public way to set it; a test compares the fingerprint in the offer.
         self._RTCPeerConnection__certificates = [RTCCertificate(key=key, cert=certificate)]
+        self._connecting: set[asyncio.Task[None]] = set()
+
+    async def close(self) -> None:
+        await super().close()
+        if self._connecting:
+            await asyncio.wait(set(self._connecting), timeout=_CONNECTING_ENDS_S)
+        for transceiver in self.getTransceivers():
+            await guard.end_consent(transceiver.receiver.transport.transport)
+
+    async def _RTCPeerConnection__connect(self) -> None:  # noqa: N802
+        task = asyncio.current_task()
+        if task is not None:
+            self._connecting.add(task)
+            task.add_done_callback(self._connecting.discard)
+        connect: Any = super()
+        try:
+            await connect._RTCPeerConnection__connect()
+        except Exception as error:
+            # What it was shows as a connection that does not come about, and another one is made.
+            log.debug("A connection could not be made.", error=type(error).__name__)
 
 
 class Peer:
@@ -174,11 +198,8 @@ class Peer:
         if self._reader is not None:
             self._reader.cancel()
             await asyncio.gather(self._reader, return_exceptions=True)
-        was_connecting = self._connection.connectionState == "connecting"
         await self._connection.close()
         self._settled.set()
-        if was_connecting:
-            await asyncio.sleep(_ICE_CHECK_S)  # until aioice's loop of checks has seen it
 
     def _on_state(self) -> None:
         log.debug("media connection", state=self._connection.connectionState)

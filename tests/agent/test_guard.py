@@ -26,9 +26,9 @@ def test_it_is_pinned_to_the_version_that_was_read() -> None:
 @pytest.mark.parametrize(
     ("kind", "names"),
     [
-        (RTCPeerConnection, ["_RTCPeerConnection__certificates"]),
+        (RTCPeerConnection, ["_RTCPeerConnection__certificates", "_RTCPeerConnection__connect"]),
         (RTCDtlsTransport, ["_handle_rtcp_data", "_handle_rtp_data"]),
-        (Connection, ["_check_list", "_queue", "data_received"]),
+        (Connection, ["_check_list", "_nominated", "_query_consent_task", "_queue", "data_received"]),
         (StunProtocol, ["datagram_received", "receiver"]),
     ],
 )

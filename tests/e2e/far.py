@@ -21,7 +21,7 @@ _WINDOW_S: Final = 0.06
 _LOOK_S: Final = 0.02
 _WAV_HEADER_BYTES: Final = 44
 
-# The latest moment at which each connection gave out something loud. Concealment falls silent after a tenth of a second.
+# When a connection last gave out something loud. Concealment falls silent after a tenth of a second.
 _LISTEN: Final = """() => {
   window.loudAt = 0;
   const listen = async (track) => {
