@@ -142,6 +142,14 @@ class CallMixer:
     def route(self, leg_id: UUID, packet: MicPacket) -> None:
         """A packet of one leg: to those who hear it as it is at once, to the others with the next frame."""
         voice = self._voices.get(leg_id) or self._new_voice(leg_id)
+        for track in self._tracks.values():
+            if track.mixing or track.wants_mix:
+                break
+        else:  # most packets: all that follows would change nothing
+            for other_id, track in self._tracks.items():
+                if other_id != leg_id:
+                    track.forward(leg_id, packet)
+            return
         self._begin(packet.arrival_s)
         listeners = [track for other_id, track in self._tracks.items() if other_id != leg_id]
         on_the_way = [

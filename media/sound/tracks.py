@@ -51,7 +51,7 @@ class OutgoingTrack:
 
     @property
     def wants_mix(self) -> bool:
-        return self.has_own_sound or len(self.voices) > 1 or self.needs_samples
+        return bool(self._tones or self._clips or self.needs_samples) or len(self.voices) > 1
 
     @property
     def has_own_sound(self) -> bool:
