@@ -1,7 +1,8 @@
 """`python -m tests.network.end worker|client`: one end of a call in a process, steered by lines of JSON.
 
 worker: commands of protocol.worker come in; what its door is told goes out. client: the agent's own peer; each
-`{"ice_servers", "policy"}` begins a connection, `{"answer"}` goes on with it.
+`{"ice_servers", "policy", "stays"}` begins a connection, `{"answer"}` goes on with it; one that stays says whether it
+still hears after each `{"listen"}`, and ends with `{}`.
 """
 
 import asyncio
@@ -96,6 +97,11 @@ class Client:
             async with asyncio.timeout(HEARS_WITHIN_S):
                 await self._heard.wait()
             say(event="heard", connected_s=connected_s, heard_s=time.monotonic() - began_s)
+            while order.get("stays") and "listen" in json.loads(await reader.readline()):
+                self._heard.clear()
+                async with asyncio.timeout(HEARS_WITHIN_S):
+                    await self._heard.wait()
+                say(event="heard")
         except (PeerError, TimeoutError) as error:
             say(event="failed", reason=str(error) or type(error).__name__)
         finally:
