@@ -332,6 +332,7 @@ class MediaWorker:
             await self._end_leg(leg, "the media worker stops")
         if self._endings:
             await asyncio.wait(set(self._endings))
+        await self._servers.aclose()
         await self._outbox.flush()
         await self._tasks.aclose()
         await asyncio.to_thread(self._files.close)

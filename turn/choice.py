@@ -15,7 +15,8 @@ from turn.client import TurnError, turn_open
 from turn.servers import Server, server_read
 
 _ORDER: Final = ("udp", "tcp", "tls")
-_ANSWER_WITHIN_S: Final = 1.5
+_ANSWER_WITHIN_S: Final = 3.0
+_ASK_AGAIN_S: Final = 1.0  # where none answered
 _UDP_LEAD_S: Final = 0.3  # that long the others wait for an answer by UDP, once they have theirs
 
 
@@ -43,16 +44,32 @@ class ServerChoice:
             chosen += [ice.model_copy(update={"urls": [url]}) for _, url, ice in found[:1]]
         return chosen
 
+    async def aclose(self) -> None:
+        """Ends what still asks."""
+        asking = list(self._asking.values())
+        for task in asking:
+            task.cancel()
+        await asyncio.gather(*asking, return_exceptions=True)
+
     async def _answering(self, servers: tuple[Server, ...]) -> frozenset[Server]:
-        """Several connections that are made at once ask once."""
-        asked_at, answering = self._known.get(servers, (0.0, None))
-        if answering is not None and self._clock() - asked_at < self._remembers_s:
+        """Several connections that are made at once ask once.
+
+        Where no relay answered, the next connection does not wait again: it goes on without, while they are asked
+        anew, since one answer that came late must not cost calls for a minute.
+        """
+        asked_at, answering = self._known.get(servers, (0.0, frozenset[Server]()))
+        age_s, is_known = self._clock() - asked_at, servers in self._known
+        has_all = any(server.is_turn for server in answering) or not any(server.is_turn for server in servers)
+        if is_known and age_s < (self._remembers_s if has_all else _ASK_AGAIN_S):
             return answering
         asking = self._asking.get(servers)
         if asking is None:
-            asking = self._asking[servers] = asyncio.create_task(_ask(servers), name="turn.ask")
+            asking = self._asking[servers] = asyncio.create_task(self._ask(servers), name="turn.ask")
             asking.add_done_callback(lambda _: self._asking.pop(servers, None))
-        answering = await asyncio.shield(asking)
+        return answering if is_known and not has_all else await asyncio.shield(asking)
+
+    async def _ask(self, servers: tuple[Server, ...]) -> frozenset[Server]:
+        answering = await _ask(servers)
         self._known = {servers: (self._clock(), answering)}
         return answering
 

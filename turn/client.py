@@ -219,9 +219,10 @@ async def turn_open(
     try:
         yield TurnClient(stream, username=username, credential=credential)
     finally:
+        # Both before the first await, at which a cancellation may come.
         reading.cancel()
-        await asyncio.gather(reading, return_exceptions=True)
         writer.close()
+        await asyncio.gather(reading, return_exceptions=True)
         with contextlib.suppress(OSError):
             await writer.wait_closed()
 

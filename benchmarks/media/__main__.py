@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from benchmarks.figures import Figure, Options, options_parse, report
-from benchmarks.media import echo, loss, mix, nat, strangers, third_party
+from benchmarks.media import echo, loss, malformed, mix, nat, strangers, third_party
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +24,7 @@ PARTS: Final[tuple[Part, ...]] = (
     Part(figures=nat.FIGURES, measure=nat.measure),
     Part(figures=strangers.FIGURES, measure=strangers.measure),
     Part(figures=third_party.FIGURES, measure=third_party.measure),
+    Part(figures=malformed.FIGURES, measure=malformed.measure),
 )
 
 

@@ -9,7 +9,6 @@ import json
 import random
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -24,10 +23,10 @@ from media.door import LegState
 from media.worker import MediaWorker
 from protocol.worker import LegCandidate, LegClose, LegOffer
 from tests.fakes.door import FakeDoor, Told
+from tests.network.stalls import Stalls
 
 BATCH: Final = 20
 CHECKS_S: Final = 0.8  # one turn of 32 candidates takes 0.64 s
-TICK_S: Final = 0.002
 # Where no packet may go; the counters of strangers.py watch these networks.
 TARGETS: Final = (
     "127.0.0.1",
@@ -128,29 +127,6 @@ class KnownConnection(Connection):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         KNOWN.append(self)
-
-
-class Stalls:
-    """The longest time between two ticks, beyond the tick itself. `async with` watches."""
-
-    def __init__(self) -> None:
-        self.longest_s = self.longest_cpu_s = 0.0
-
-    async def __aenter__(self) -> "Stalls":
-        self._watching = asyncio.create_task(self._watch())
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await asyncio.sleep(2 * TICK_S)
-        self._watching.cancel()
-        await asyncio.gather(self._watching, return_exceptions=True)
-
-    async def _watch(self) -> None:
-        while True:
-            wall_s, cpu_s = time.monotonic(), time.thread_time()
-            await asyncio.sleep(TICK_S)
-            self.longest_s = max(self.longest_s, time.monotonic() - wall_s - TICK_S)
-            self.longest_cpu_s = max(self.longest_cpu_s, time.thread_time() - cpu_s)
 
 
 async def run(count: int) -> dict[str, float]:

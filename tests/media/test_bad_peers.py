@@ -118,4 +118,4 @@ async def test_a_relay_that_does_not_answer_holds_a_call_up_for_a_moment_only(
                 )
             )
             await door.wait_for("answer", lambda told: told.request_id == "slow")
-            assert time.monotonic() - began_s < 4
+            assert time.monotonic() - began_s < 6

@@ -1,6 +1,7 @@
 """`python -m tests.network.end worker|client`: one end of a call in a process, steered by lines of JSON.
 
-worker: commands of protocol.worker come in; what its door is told goes out. client: the agent's own peer; each
+worker: commands of protocol.worker come in; what its door is told goes out, and after a line with `look` how long its
+loop ever stood still. client: the agent's own peer; each
 `{"ice_servers", "policy", "stays"}` begins a connection, `{"answer"}` goes on with it; one that stays says whether it
 still hears after each `{"listen"}`, and ends with `{}`.
 """
@@ -27,6 +28,7 @@ from protocol.messages import IceServer, IceTransportPolicy
 from protocol.worker import parse_command
 from tests.fakes.door import FakeDoor
 from tests.fakes.peer import ToneTrack
+from tests.network.stalls import Stalls
 from turn.choice import ServerChoice
 
 CONNECTS_WITHIN_S = 15.0
@@ -59,9 +61,13 @@ async def worker_run() -> None:
             captures_root=Path(folder) / "captures",
         )
         say(event="ready")
-        reader = await lines()
-        while line := await reader.readline():
-            await worker.handle(parse_command(line.decode()))
+        reader, stalls = await lines(), Stalls()
+        async with stalls:
+            while line := await reader.readline():
+                if b'"look"' in line[:8]:
+                    say(event="stall", longest_ms=1000 * stalls.longest_s)
+                else:
+                    await worker.handle(parse_command(line.decode()))
         await worker.aclose()
 
 

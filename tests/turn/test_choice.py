@@ -1,7 +1,9 @@
 """Which STUN and TURN server is used, where several are offered and not all answer."""
 
+import asyncio
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -46,14 +48,14 @@ async def test_where_udp_does_not_get_through_tcp_does_and_stun_is_left_out(tcp_
     stun = IceServer(urls=[f"stun:{tcp_turn.ip}:{tcp_turn.port}"])
     chosen = await ServerChoice().choose([stun, *offered(*tcp_turn.urls)])
     assert [server.urls for server in chosen] == [[tcp_turn.urls[1]]]
-    assert time.monotonic() - began_s < 1.5
+    assert time.monotonic() - began_s < 2.5  # without waiting for those that do not answer
 
 
 async def test_servers_that_do_not_answer_hold_nothing_up() -> None:
     choice, began_s = ServerChoice(), time.monotonic()
     urls = (dead("udp"), dead("tcp"), f"turns:127.0.0.1:{free_port()}", "turn:no-such-host.invalid")
     assert await choice.choose(offered(*urls)) == []
-    assert time.monotonic() - began_s < 3
+    assert time.monotonic() - began_s < 5
     began_s = time.monotonic()
     assert await choice.choose(offered(*urls)) == []  # remembered
     assert time.monotonic() - began_s < 0.1
@@ -68,6 +70,20 @@ async def test_what_was_remembered_is_asked_again_after_a_while(turn: Coturn) ->
     assert await choice.choose(turn_later)
     choice.forget()
     assert await choice.choose(turn_later)
+
+
+async def test_a_relay_that_comes_late_is_used_by_the_next_connection_but_one(tmp_path: Path) -> None:
+    now_s, port = 100.0, free_port()
+    choice, servers = ServerChoice(clock=lambda: now_s), offered(f"turn:127.0.0.1:{port}?transport=tcp")
+    assert await choice.choose(servers) == []
+    with coturn(tmp_path, port=port):
+        now_s += 2
+        assert await choice.choose(servers) == []  # at once; and it is asked anew meanwhile
+        async with asyncio.timeout(10):
+            while not await choice.choose(servers):
+                now_s += 2
+                await asyncio.sleep(0.05)
+    await choice.aclose()
 
 
 @pytest.mark.parametrize(
