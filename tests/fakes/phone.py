@@ -42,6 +42,7 @@ class _Line:
         self._connection.addTrack(ToneTrack(phone.says_hz))
         self._connection.on("track", self._track_came)
         self._listening: asyncio.Task[None] | None = None
+        self._closing: asyncio.Task[None] | None = None
         self.is_heard = asyncio.Event()
 
     async def offer(self) -> str:
@@ -52,6 +53,12 @@ class _Line:
         await self._connection.setRemoteDescription(RTCSessionDescription(sdp=sdp, type="answer"))
 
     async def close(self) -> None:
+        """May be called again and be cancelled: what it began goes on, and the next caller waits for it."""
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._close(), name="close phone line")
+        await asyncio.shield(self._closing)
+
+    async def _close(self) -> None:
         await self._connection.close()
         if self._listening is not None:
             self._listening.cancel()
@@ -71,7 +78,10 @@ class _Line:
             samples = np.concatenate([part.to_ndarray().reshape(-1) for part in resampler.resample(frame)])
             turn = np.exp(-2j * np.pi * self._phone.hears_hz * np.arange(samples.size) / RATE)
             if 2 * abs(np.mean(samples * turn)) / 32768 > LOUD:
-                self._phone.heard_at_s.append(time.monotonic())
+                now_s = time.monotonic()
+                self._phone.heard_at_s.append(now_s)
+                if not self.is_heard.is_set():
+                    self._phone.lines_heard_at_s.append(now_s)
                 self.is_heard.set()
 
 
@@ -81,9 +91,11 @@ class Phone:
     def __init__(self, leg: CallParticipant, *, says_hz: float, hears_hz: float) -> None:
         self._leg, self.says_hz, self.hears_hz = leg, says_hz, hears_hz
         self.heard_at_s: list[float] = []
+        self.lines_heard_at_s: list[float] = []  # the first sound of each connection
         self.moved_count = 0
         self.ended: dict[str, Any] | None = None
         self._line: _Line | None = None
+        self._lines: list[_Line] = []
         self._answers: dict[str, asyncio.Future[str]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._lock = asyncio.Lock()
@@ -103,13 +115,14 @@ class Phone:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._line is not None:
-            await self._line.close()
+        for line in self._lines:
+            await line.close()
 
     async def connect(self) -> None:
         """A new connection; the old one stays until the new one carries sound. Tries again when nobody answers."""
         async with self._lock:
             line = _Line(self)
+            self._lines.append(line)
             try:
                 is_answered = await self._call_hub(line)
             except BaseException:
@@ -128,6 +141,13 @@ class Phone:
             while not self.heard_at_s or self.heard_at_s[-1] < since_s:
                 await asyncio.sleep(FRAME_S)
         return next(at_s for at_s in self.heard_at_s if at_s >= since_s)
+
+    async def wait_line_heard(self, since_s: float, *, timeout_s: float = 20.0) -> float:
+        """When a connection was heard for the first time, after this moment: no buffer of an old one counts."""
+        async with asyncio.timeout(timeout_s):
+            while not self.lines_heard_at_s or self.lines_heard_at_s[-1] < since_s:
+                await asyncio.sleep(FRAME_S)
+        return next(at_s for at_s in self.lines_heard_at_s if at_s >= since_s)
 
     def longest_gap_s(self, since_s: float, until_s: float) -> float:
         """The longest time without the other's tone between two moments."""
