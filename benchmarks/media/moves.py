@@ -18,7 +18,9 @@ from benchmarks.environment import django_ready
 from benchmarks.figures import Figure, Options, figure, quantile
 
 if TYPE_CHECKING:
-    from calls.models import Call
+    from calls.models import Call, CallParticipant
+    from devices.models import Device
+    from households.models import Membership
     from tests.fakes.media_program import MediaProgram
     from tests.fakes.phone import Phone
 
@@ -97,7 +99,7 @@ def _run(folder: Path, plan: Plan) -> Found:
     return found
 
 
-def _call_make(member, device):  # type: ignore[no-untyped-def]  # Django's models load late
+def _call_make(member: "Membership", device: "Device") -> "Call":
     from calls.services import call_accept, call_start
     from tests.plugin_cast import device_go_online
 
@@ -133,7 +135,7 @@ async def _talk(media: "MediaProgram", calls: "list[Call]", plan: Plan, found: F
         await _drain_all(rig, found)
 
 
-def _legs(call: "Call"):  # type: ignore[no-untyped-def]
+def _legs(call: "Call") -> "tuple[CallParticipant, CallParticipant]":
     from django_scopes import scopes_disabled
 
     with scopes_disabled():

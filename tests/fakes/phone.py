@@ -28,7 +28,7 @@ from tests.fakes.peer import RATE, ToneTrack
 
 LOUD = 0.1  # of full scale
 FRAME_S = 0.02
-KEEP_OLD_S = 4.0
+KEEP_OLD_S = 2.0
 ANSWER_WITHIN_S = 3.0
 ASK_AGAIN_S = 0.2
 
@@ -192,10 +192,12 @@ class Phone:
             )
 
     async def _let_go(self, old: _Line, new: _Line) -> None:
+        """As the real clients do: two seconds of silence on the new connection are a reason for another one."""
         try:
             await asyncio.wait_for(new.is_heard.wait(), KEEP_OLD_S)
         except TimeoutError:
-            pass
+            if new is self._line and self.ended is None:
+                self._spawn(self.connect())
         finally:
             await old.close()
 
