@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from benchmarks.figures import Figure, Options, options_parse, report
-from benchmarks.media import echo, loss, malformed, mix, moves, nat, strangers, third_party
+from benchmarks.media import echo, links, loss, malformed, mix, moves, nat, strangers, third_party
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +20,7 @@ class Part:
 PARTS: Final[tuple[Part, ...]] = (
     Part(figures=moves.FIGURES, measure=moves.measure),
     Part(figures=echo.FIGURES, measure=echo.measure),
+    Part(figures=links.FIGURES, measure=links.measure),
     Part(figures=mix.FIGURES, measure=mix.measure),
     Part(figures=loss.FIGURES, measure=loss.measure),
     Part(figures=nat.FIGURES, measure=nat.measure),
