@@ -7,7 +7,6 @@ heard: a tone at the device's speaker, another one out of the browser's decoder.
 import tempfile
 import time
 import traceback
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 
 FIGURES: Final = ("R9.5s", "R9.30s", "R9.nat", "R9.gone")
 _WITHIN_S: Final = 30.0
+_WATCH_S: Final = 12.0  # also a second silence counts
 _SETTLED_MS: Final = 5_000  # a renewal that still runs must not help the next trial
 _NAMES: Final = {
     "R9.5s": ("Link gone for 5 s: heard both ways after its return, longest", "<= 2"),
@@ -82,19 +82,14 @@ def _run(folder: Path, options: Options, rounds: int, times: dict[str, list[floa
 def _gone(far: "FarHouse", home: "Home", *, seconds: int) -> float:
     home.cut()
     far.page.wait_for_timeout(1000 * seconds)
-    return _time(far, home.heal)
+    home.heal()
+    return far.silent_for(watch_s=_WATCH_S)
 
 
 def _rebound(far: "FarHouse", home: "Home") -> float:
     far.page.wait_for_timeout(_SETTLED_MS)
-    return _time(far, home.rebind, settle_s=1.0)
-
-
-def _time(far: "FarHouse", act: Callable[[], None], *, settle_s: float = 0.0) -> float:
-    """Seconds from `act` until both heard the other. `settle_s`: what still plays from before does not count."""
-    began_s = time.time()
-    act()
-    return far.heard_again(since_s=began_s + settle_s, within_s=_WITHIN_S) - began_s
+    home.rebind()
+    return far.silent_for(watch_s=_WATCH_S)
 
 
 def _killed(far: "FarHouse") -> float:

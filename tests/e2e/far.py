@@ -19,6 +19,7 @@ from tests.fakes.network import Home
 _LOUD: Final = 0.02  # of full scale, root mean square; the tones have 0.3
 _WINDOW_S: Final = 0.06
 _LOOK_S: Final = 0.02
+_STALE_MS: Final = 250
 _WAV_HEADER_BYTES: Final = 44
 
 # When a connection last gave out something loud. Concealment falls silent after a tenth of a second.
@@ -87,6 +88,20 @@ class FarHouse:
                 return max(found.values())
             self.page.wait_for_timeout(1000 * _LOOK_S)
         raise AssertionError(f"within {within_s} s only this was heard: {sorted(found)}")
+
+    def silent_for(self, *, watch_s: float) -> float:
+        """Seconds from now until the last moment at which an end did not hear the other. Raises AssertionError."""
+        began_s = time.time()
+        last_s = now_s = 0.0
+        while now_s < watch_s:
+            page_hears = self.page.evaluate("within => Date.now() - window.loudAt < within", _STALE_MS)
+            now_s = time.time() - began_s
+            if not page_hears or not self._room_is_loud(began_s):
+                last_s = now_s
+            self.page.wait_for_timeout(1000 * _LOOK_S)
+        if last_s > watch_s - 1:
+            raise AssertionError(f"the ends do not hear each other after {watch_s} s")
+        return last_s
 
     def _room_is_loud(self, since_s: float) -> bool:
         """The end of what the speaker plays, all of which is younger than `since_s`."""

@@ -44,9 +44,12 @@ class Home:
     def rebind(self) -> None:
         """The router gets another outer address and forgets all its mappings, those of TCP too."""
         old, self._host = self._host, self._host + 1
+        # Masquerading forgets what went through an interface when that goes down.
+        self._in_router("ip", "link", "set", "outer", "down")
         self._in_router("ip", "addr", "add", f"{self._outer}.{self._host}/24", "dev", "outer")
         self._in_router("ip", "addr", "del", f"{self._outer}.{old}/24", "dev", "outer")
         self._in_router("ip", "addr", "replace", f"{self._outer}.{self._host}/24", "dev", "outer")
+        self._in_router("ip", "link", "set", "outer", "up")
         self._in_router("ip", "route", "replace", "default", "via", self.hub)
 
     def __enter__(self) -> Self:
