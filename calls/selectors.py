@@ -9,7 +9,7 @@ from django_scopes import scopes_disabled
 from calls.models import Call, CallParticipant, ListeningCopy, Recording, RecordingState
 from calls.state import LIVE_STATES
 from common.clock import now
-from devices.models import Device
+from devices.models import Device, EchoRemoval
 from households.models import Household, User
 from protocol.messages import CallRole
 
@@ -140,3 +140,9 @@ def calls_not_with(call_ids: list[str], *, worker_id: str) -> dict[str, bool]:
         for call_id in call_ids
         if call_id not in found or found[call_id][0] or found[call_id][1] != worker_id
     }
+
+
+def echo_is_for_hub(leg: CallParticipant) -> bool:
+    """Whether the worker takes the echo out of this end: the household chose so for the device."""
+    is_device = leg.device_id is not None and leg.device_id == leg.call.device_id
+    return is_device and leg.call.device.echo_removal == EchoRemoval.HUB

@@ -12,8 +12,10 @@ from media.leg import Leg
 from media.packets import MicPacket
 from media.recording.recorder import FileThread, Recorder, free_path
 from media.sound.callmixer import CallMixer
+from media.sound.echo import LegEchoCanceller
 from media.supervise import Supervisor
 from sealing.files import new_key
+from sound.echo.canceller import is_available
 
 log = structlog.get_logger(__name__)
 
@@ -49,6 +51,15 @@ class CallSession:
             self._names[leg.leg_id] = recording_name
         self.mixer.add(leg.leg_id, leg.track)
         return self._record()
+
+    def cancel_echo(self, leg: Leg, *, is_on: bool) -> None:
+        """In what comes from `leg`; the recording keeps it as it came."""
+        if not is_on:
+            self.mixer.set_processor(leg.leg_id, None)
+        elif is_available():
+            self.mixer.set_processor(leg.leg_id, LegEchoCanceller())
+        else:
+            log.warning("echo_canceller_missing")
 
     def leave(self, leg: Leg) -> None:
         self._legs.pop(leg.leg_id, None)

@@ -35,6 +35,7 @@ from protocol.worker import (
     ToneStop,
     WorkerCommand,
 )
+from sound.echo.canceller import is_available
 from turn.choice import ServerChoice
 
 log = structlog.get_logger(__name__)
@@ -192,6 +193,7 @@ class MediaWorker:
             return
         is_new = leg is None
         leg = leg or self._make_leg(command)
+        await self._cancel_echo(leg, command)
         try:
             addresses = AddressPolicy(scope=command.candidate_scope, rules=self._addresses)
             servers = await self._servers.choose(command.ice_servers)
@@ -206,6 +208,14 @@ class MediaWorker:
         leg.last_answer = (command.request_id or "", answer)
         if not leg.closed:
             self._outbox.answer(command, answer)
+
+    async def _cancel_echo(self, leg: Leg, command: LegOffer) -> None:
+        """As the household chose; a new connection brings a new canceller, since its delay is another."""
+        if command.echo_cancellation:
+            await asyncio.to_thread(is_available)  # loads the library, which takes a second
+        session = self._sessions.get(command.call_id) if command.call_id is not None else None
+        if session is not None and not leg.closed:
+            session.cancel_echo(leg, is_on=command.echo_cancellation)
 
     def _make_leg(self, command: LegOffer) -> Leg:
         leg = Leg(

@@ -35,6 +35,7 @@ class LegOffer(Message):
     reply_channel: str  # the socket that asked
     request_id: str | None = None
     recording_name: str | None = None  # path under RECORDINGS_ROOT; None: do not record
+    echo_cancellation: bool = False  # by the worker, for a device that cannot
 
 
 class LegCandidate(Message):

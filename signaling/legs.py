@@ -9,6 +9,7 @@ from calls.ice import candidate_scope, ice_transport_policy, leg_ice_servers
 from calls.models import CallParticipant
 from calls.placement import worker_is_alive
 from calls.recordings import recording_name
+from calls.selectors import echo_is_for_hub
 from common.errors import Conflict, Unavailable
 from common.push import apush, group_worker
 from households.models import Household
@@ -45,6 +46,7 @@ async def leg_offer(
         reply_channel=channel,
         request_id=message.id,
         recording_name=recording_name(leg) if leg else None,
+        echo_cancellation=leg is not None and echo_is_for_hub(leg),
     )
     await apush(group_worker(worker_id), offer)
 

@@ -71,6 +71,7 @@ class RealPeer:
     def __init__(self, worker: MediaWorker, door: FakeDoor, *, frequency_hz: float = 440.0) -> None:
         self.worker, self.door = worker, door
         self.leg_id, self.participant_id = uuid4(), uuid4()
+        self.needs_echo_cancellation = False
         self.microphone = ToneTrack(frequency_hz)
         self.connection = PeerConnection(RTCConfiguration(iceServers=[]))
         self.connection.on("track", self._track_came)
@@ -122,6 +123,7 @@ class RealPeer:
                 reply_channel="test",
                 request_id=request_id,
                 recording_name=recording_name,
+                echo_cancellation=self.needs_echo_cancellation,
             )
         )
         told = await self.door.wait_for("answer", lambda told: told.request_id == request_id)

@@ -8,9 +8,12 @@ from uuid import uuid4
 import numpy as np
 import pytest
 
+from media import session
 from media.door import LegState
+from media.sound.echo import LegEchoCanceller
 from media.worker import MediaWorker
 from protocol.worker import CallClose, LegOffer
+from sound.opus import Samples
 from tests.fakes.door import FakeDoor
 from tests.fakes.peer import RealPeer, decoded, level_db, loudest_hz
 
@@ -32,6 +35,36 @@ async def test_both_hear_the_other_and_nobody_hears_himself(worker: MediaWorker,
         assert level_db(heard_by_anna[tail], 1000) > -15
         assert level_db(heard_by_anna[tail], 440) < -40
         assert level_db(heard_by_ben[tail], 1000) < -40
+
+
+async def test_a_device_that_cannot_remove_echo_is_heard_through_the_worker(
+    worker: MediaWorker, door: FakeDoor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call_id, played, taken = uuid4(), [], []
+
+    class Watched(LegEchoCanceller):
+        def far_end(self, samples: Samples) -> None:
+            played.append(samples)
+            super().far_end(samples)
+
+        def process(self, samples: Samples) -> Samples:
+            taken.append(samples)
+            return super().process(samples)
+
+    monkeypatch.setattr(session, "LegEchoCanceller", Watched)
+    async with (
+        RealPeer(worker, door, frequency_hz=440) as anna,
+        RealPeer(worker, door, frequency_hz=1000) as device,
+    ):
+        device.needs_echo_cancellation = True
+        await anna.connect(call_id=call_id)
+        await device.connect(call_id=call_id)
+        heard_by_anna, heard_by_device = await asyncio.gather(anna.listen(2.0), device.listen(2.0))
+        tail = slice(48_000, None)
+        assert loudest_hz(heard_by_anna[tail]) == pytest.approx(1000, abs=3)
+        assert loudest_hz(heard_by_device[tail]) == pytest.approx(440, abs=3)
+    assert loudest_hz(np.concatenate(played[-40:])) == pytest.approx(440, abs=15)
+    assert loudest_hz(np.concatenate(taken[-40:])) == pytest.approx(1000, abs=15)
 
 
 async def test_what_is_said_at_one_time_stands_at_one_time_in_both_files(
