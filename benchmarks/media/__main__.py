@@ -6,7 +6,19 @@ from dataclasses import dataclass
 from typing import Final
 
 from benchmarks.figures import Figure, Options, options_parse, report
-from benchmarks.media import echo, links, loss, malformed, mix, moves, nat, strangers, third_party
+from benchmarks.media import (
+    echo,
+    forward,
+    links,
+    loss,
+    malformed,
+    mix,
+    moves,
+    nat,
+    setup,
+    strangers,
+    third_party,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +30,8 @@ class Part:
 
 
 PARTS: Final[tuple[Part, ...]] = (
+    Part(figures=forward.FIGURES, measure=forward.measure),
+    Part(figures=setup.FIGURES, measure=setup.measure),
     Part(figures=moves.FIGURES, measure=moves.measure),
     Part(figures=echo.FIGURES, measure=echo.measure),
     Part(figures=links.FIGURES, measure=links.measure),

@@ -22,6 +22,7 @@ START_S: Final = 10.0
 REPLY_S: Final = 10.0
 _KEEPALIVE_S: Final = 20.0
 _LIBRARY: Final = "/usr/lib/x86_64-linux-gnu/janus"
+_ENDS_S: Final = 0.5
 _TRIES: Final = 8
 _MAX_MESSAGE: Final = 1 << 17
 
@@ -139,15 +140,29 @@ async def _door(path: Path, process: asyncio.subprocess.Process) -> socket.socke
     return None
 
 
+async def _lasts(process: asyncio.subprocess.Process) -> bool:
+    """False: it ends just after it began to listen."""
+    try:
+        await asyncio.wait_for(process.wait(), _ENDS_S)
+    except TimeoutError:
+        return True
+    return False
+
+
+def _terminate(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is None:
+        process.terminate()
+
+
 async def _start(stack: AsyncExitStack, folder: Path) -> Janus:
     """Raises RuntimeError where it does not start in several tries."""
     command = [installed() or "janus", "--configs-folder", str(folder), "--disable-colors"]
     for _ in range(_TRIES):
         process = await stack.enter_async_context(started(command, core=None))
         door = await _door(folder / "api", process)
-        if door is not None:
+        if door is not None and await _lasts(process):
             stack.enter_context(door)
-            stack.callback(process.terminate)
+            stack.callback(_terminate, process)
             pin(process.pid)
             return Janus(process.pid, door, folder)
     raise RuntimeError("Janus does not start")
