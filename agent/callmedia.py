@@ -96,7 +96,10 @@ class CallMedia:
         """Nobody is there to hear the room: the microphone closes until somebody is back."""
         if self._capture.is_paused is is_away:
             return
-        log.info("The microphone is off: the other end is away" if is_away else "The microphone is on again")
+        if is_away:
+            log.info("The microphone is off: the other end is away")
+        else:
+            log.info("The microphone is on again")
         try:
             self._capture.pause(is_away)
         except AudioError as error:

@@ -12,7 +12,7 @@ from typing import Final, Protocol
 import numpy as np
 
 from protocol.audio import FRAME_SAMPLES, SAMPLE_RATE_HZ
-from sound.jitter import Packet, PacketQueue
+from sound.jitter import MAX_WAITING_SAMPLES, Packet, PacketQueue
 from sound.opus import DTX_MAX_BYTES, OpusDecoder, Samples
 from sound.stretch import FADE_SAMPLES, MAX_LAG, lengthen, shorten
 
@@ -80,7 +80,8 @@ class VoiceReceiver:
         self._frames_without_packet = -1
         self._queue.push(payload, sequence_number=sequence_number, timestamp=timestamp)
         end = self._queue.end
-        if newest is not None and end is not None and abs(end - newest) > SAMPLE_RATE_HZ:
+        jump = abs(end - newest) if newest is not None and end is not None else 0
+        if jump > SAMPLE_RATE_HZ or self.ahead > 2 * MAX_WAITING_SAMPLES:
             self._position = None  # another beginning within the same source
 
     def follow(self, payload: bytes, *, source: object, sequence_number: int, timestamp: int) -> Samples:
