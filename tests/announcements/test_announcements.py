@@ -57,7 +57,7 @@ def test_a_text_that_cannot_be_spoken_is_refused_in_words_and_stores_nothing(cas
 
 
 def test_an_announcement_to_nobody_is_refused(cast: Cast) -> None:
-    with pytest.raises(Invalid, match="at least one device"):
+    with pytest.raises(Invalid, match="Choose a room, a device, or everywhere"):
         announcement_send(membership=cast.anna, text="Hello", devices=[])
 
 

@@ -71,6 +71,7 @@ class FarHouse:
         self.page.goto(f"{self.device_path}call/")
         self.page.locator("[data-act=start]").click()
         self.heard_again(since_s=time.time(), within_s=20)
+        self.page.locator("call-view[data-state=connected]").wait_for()
 
     def hang_up(self) -> None:
         self.page.locator("[data-act=end]").click()

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -91,7 +92,8 @@ class HubProcess:
 
     def close(self) -> None:
         for process in processes_of(self.data_dir):
-            process.kill()
+            with suppress(psutil.NoSuchProcess):  # its parent's end may have been its own
+                process.kill()
         self.process.wait(timeout=10)
         if self.process.stdout:
             self._reader.join(timeout=10)

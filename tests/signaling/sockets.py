@@ -91,9 +91,10 @@ async def device_hello(socket: Socket, device: Device, key: ec.EllipticCurvePriv
 
 
 async def device_socket(device: Device, key: ec.EllipticCurvePrivateKey) -> Socket:
-    """A device that was welcomed."""
+    """A device that was welcomed and told its settings."""
     socket = Socket("/ws/device/", [])
     await socket.open()
     await device_hello(socket, device, key)
     assert (await socket.hear())["type"] == "hello_ack"
+    assert (await socket.hear())["type"] == "device_settings"
     return socket

@@ -13,7 +13,7 @@ from devices.services import device_update
 from protocol.worker import CallClose, LegCandidate, LegOffer
 from tests.fakes.worker import FakeWorker
 from tests.plugin_cast import Cast
-from tests.signaling.sockets import Socket, browser, device_socket
+from tests.signaling.sockets import Socket, browser, device_hello, device_socket
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db(transaction=True)]
 
@@ -229,7 +229,9 @@ async def test_the_least_loaded_worker_takes_the_call(cast: Cast) -> None:
 
 
 async def test_a_device_hears_its_settings_when_it_connects_and_when_they_change(cast: Cast) -> None:
-    device = await device_socket(cast.kitchen, cast.keys[cast.kitchen.pk])
+    device = Socket("/ws/device/", [])
+    await device.open()
+    await device_hello(device, cast.kitchen, cast.keys[cast.kitchen.pk])
     assert (await device.hear("device_settings"))["echo_cancellation"] is True
 
     def change() -> None:
