@@ -17,7 +17,8 @@ import pytest
 os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings.test"
 from config.embedded import EmbeddedServers, embedded_start
 
-_MADE_HERE = "HUB_DATA_DIR" not in os.environ
+# One of several processes of pytest-xdist inherits the folder that the first one made, and needs its own.
+_MADE_HERE = "HUB_DATA_DIR" not in os.environ or "PYTEST_XDIST_WORKER" in os.environ
 if _MADE_HERE:
     os.environ["HUB_DATA_DIR"] = tempfile.mkdtemp(prefix="hearthline-test-")
 
