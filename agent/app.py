@@ -10,7 +10,7 @@ import httpx
 import structlog
 
 from agent.announcer import Announcer
-from agent.audio import NamedBackend, SoundBackend
+from agent.backends.choice import NamedBackend, SoundBackend
 from agent.background import Background
 from agent.callmedia import MediaParts
 from agent.calls import Phone

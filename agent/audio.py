@@ -1,9 +1,8 @@
 """Microphones and speakers: 48 kHz, mono, int16, frames of 20 ms (protocol.audio). Never blocking."""
 
 import threading
-from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final, Protocol
 
 import av
 import numpy as np
@@ -11,9 +10,6 @@ import numpy.typing as npt
 
 from agent.errors import AudioError
 from protocol.audio import FRAME_SAMPLES, SAMPLE_RATE_HZ
-
-if TYPE_CHECKING:
-    from agent.processing import SoundProcessing
 
 Samples = npt.NDArray[np.int16]
 TIME_BASE: Final = Fraction(1, SAMPLE_RATE_HZ)
@@ -119,52 +115,3 @@ def decode(source: object, *, max_s: float) -> Samples:
     except (av.FFmpegError, ValueError, OSError) as error:
         raise AudioError(f"It cannot be read as sound: {error}") from error
     return np.concatenate(parts).astype(np.int16) if parts else np.zeros(0, np.int16)
-
-
-class SoundBackend(Protocol):
-    """Makes both ends of a device's sound. What hears a room gives its sound to `processing`."""
-
-    def microphone(self, processing: "SoundProcessing") -> Microphone:
-        """Raises AudioError."""
-
-    def speaker(self, processing: "SoundProcessing") -> Speaker:
-        """Raises AudioError."""
-
-
-@dataclass(frozen=True)
-class NamedBackend:
-    """What the command line asks for: names as `make_microphone` and `make_speaker` know them."""
-
-    microphone_name: str
-    speaker_name: str
-
-    def microphone(self, processing: "SoundProcessing") -> Microphone:
-        return make_microphone(self.microphone_name, processing)
-
-    def speaker(self, processing: "SoundProcessing") -> Speaker:
-        return make_speaker(self.speaker_name, processing)
-
-
-def make_microphone(name: str, processing: "SoundProcessing | None" = None) -> Microphone:
-    """`null`, `file:PATH`, `file:PATH?loop`, `default` or the name of a sound device. Raises AudioError.
-
-    A file hears no room, so it is left as it is.
-    """
-    from agent.backends import files, silent, soundcard
-
-    if name == "null":
-        return silent.SilentMicrophone()
-    if name.startswith("file:"):
-        return files.FileMicrophone.from_name(name)
-    return soundcard.SoundcardMicrophone(name, processing)
-
-
-def make_speaker(name: str, processing: "SoundProcessing | None" = None) -> Speaker:
-    """`null`, `file:PATH`, `default` or the name of a sound device. Raises AudioError."""
-    from agent.backends import files, silent, soundcard
-
-    if name == "null":
-        return silent.SilentSpeaker()
-    if name.startswith("file:"):
-        return files.FileSpeaker.from_name(name)
-    return soundcard.SoundcardSpeaker(name, processing)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from piper import PiperVoice
 
-from announcements.speech import Samples
+from announcements.synthesizer import Samples
 from common.speech_models import ModelDamaged
 
 # It writes every text at DEBUG; what people say stays out of every log.

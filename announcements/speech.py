@@ -5,7 +5,7 @@ import wave
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 from uuid import uuid4
 from zlib import crc32
 
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from announcements.levels import levelled
+from announcements.synthesizer import Samples, Synthesizer
 from common.errors import Invalid
 from common.speech_models import CATALOGUE, InstalledModel, Kind, chosen, find, installed
 from protocol.audio import SAMPLE_RATE_HZ
@@ -26,30 +27,11 @@ _AUDIBLE = 0.01  # of full scale; a voice that only pauses still hums far below 
 _FIRST_TONE_HZ = 440
 _UNKNOWN_VOICES_FROM = 24  # semitones above the tones of the catalogue's voices
 
-Samples = NDArray[np.int16]
-
 
 class BadText(Invalid):
     """The text cannot be spoken; the message says why, for the person who wrote it."""
 
     code = ErrorCode.BAD_TEXT
-
-
-class Synthesizer(Protocol):
-    """A loaded voice. Tens of milliseconds per sentence; never on an event loop."""
-
-    @property
-    def voice_id(self) -> str: ...
-
-    @property
-    def is_demo(self) -> bool: ...
-
-    @property
-    def sample_rate_hz(self) -> int: ...
-
-    def synthesize(self, text: str) -> Iterator[Samples]:
-        """One array of mono samples per sentence. Nothing for a text without anything to say."""
-        ...
 
 
 def text_clean(text: str) -> str:

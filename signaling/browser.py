@@ -1,8 +1,5 @@
 """`/ws/hub/`: a browser with a session, or a program with an API token."""
 
-from typing import Any
-from uuid import uuid4
-
 from announcements.speech import voice_list
 from calls.ice import ice_servers
 from common.errors import DomainError
@@ -16,19 +13,13 @@ from protocol.messages import Hello, HelloAck, parse_browser
 from protocol.worker import LegClose
 from signaling import handlers
 from signaling.limits import IDLE_S
-from signaling.socket import HubSocket
+from signaling.member import MemberSocket
 
 
-class BrowserConsumer(HubSocket):
+class BrowserConsumer(MemberSocket):
     """Says hello once, then every message goes to signaling.handlers."""
 
     idle_s = IDLE_S
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.membership: Membership | None = None
-        self.leg_id = uuid4()  # the client's own connection, outside of any call
-        self.leg_worker_id = ""
 
     def parse(self, text: str) -> Message:
         return parse_browser(text)

@@ -1,7 +1,7 @@
 """What each message of a browser does: find the object, call one service, answer."""
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
 from announcements.clips import clip_request
@@ -26,14 +26,12 @@ from protocol.base import Message
 from protocol.errors import ErrorCode
 from protocol.worker import CaptureStart, CaptureStop, ToneStart, ToneStop
 from signaling.legs import leg_candidate, leg_ice, leg_offer
+from signaling.member import MemberSocket
 
-if TYPE_CHECKING:
-    from signaling.browser import BrowserConsumer
-
-Handler = Callable[["BrowserConsumer", Any], Awaitable[None]]
+Handler = Callable[[MemberSocket, Any], Awaitable[None]]
 
 
-async def on_call_invite(socket: "BrowserConsumer", message: m.CallInvite) -> None:
+async def on_call_invite(socket: MemberSocket, message: m.CallInvite) -> None:
     def start(membership: Membership) -> m.CallStateMessage:
         device = access_device(membership=membership, public_id=message.device_id, need=Permission.CALL)
         call = call_start(membership=membership, device=device, invite_id=message.id or "")
@@ -42,19 +40,19 @@ async def on_call_invite(socket: "BrowserConsumer", message: m.CallInvite) -> No
     await socket.reply(await socket.query(start, socket.membership), message)
 
 
-async def on_call_end(socket: "BrowserConsumer", message: m.CallEnd) -> None:
+async def on_call_end(socket: MemberSocket, message: m.CallEnd) -> None:
     leg = await socket.query(access_user_leg, membership=socket.membership, call_id=message.call_id)
     await socket.query(call_end, call=leg.call, by=leg, reason=message.reason or "")
     await socket.reply(await socket.query(call_state_message, leg.call), message)
 
 
-async def on_call_answer(socket: "BrowserConsumer", message: m.CallAccept | m.CallDecline) -> None:
+async def on_call_answer(socket: MemberSocket, message: m.CallAccept | m.CallDecline) -> None:
     """Devices do not call people yet, so there is no call that a browser could accept."""
     await socket.query(access_user_leg, membership=socket.membership, call_id=message.call_id)
     raise Conflict("This call is not ringing here.", code=ErrorCode.CALL_ENDED)
 
 
-async def on_ice_servers_request(socket: "BrowserConsumer", message: m.IceServersRequest) -> None:
+async def on_ice_servers_request(socket: MemberSocket, message: m.IceServersRequest) -> None:
     leg: CallParticipant | None = None
     if message.call_id is not None:
         leg = await socket.query(access_user_leg, membership=socket.membership, call_id=message.call_id)
@@ -62,7 +60,7 @@ async def on_ice_servers_request(socket: "BrowserConsumer", message: m.IceServer
     await socket.reply(leg_ice(leg, leg_id, await _household(socket, leg)), message)
 
 
-async def on_webrtc_offer(socket: "BrowserConsumer", message: m.WebrtcOffer) -> None:
+async def on_webrtc_offer(socket: MemberSocket, message: m.WebrtcOffer) -> None:
     leg, leg_id, worker_id = await _leg(socket, message.call_id, make=True)
     await leg_offer(
         message,
@@ -74,12 +72,12 @@ async def on_webrtc_offer(socket: "BrowserConsumer", message: m.WebrtcOffer) -> 
     )
 
 
-async def on_ice_candidate(socket: "BrowserConsumer", message: m.IceCandidate) -> None:
+async def on_ice_candidate(socket: MemberSocket, message: m.IceCandidate) -> None:
     _, leg_id, worker_id = await _leg(socket, message.call_id)
     await leg_candidate(message, leg_id=leg_id, worker_id=worker_id)
 
 
-async def on_start(socket: "BrowserConsumer", message: m.Start) -> None:
+async def on_start(socket: MemberSocket, message: m.Start) -> None:
     voices = {voice.voice_id: voice for voice in await socket.query(voice_list)}
     if message.voice_id not in voices:
         raise NotFound("There is no such voice.")
@@ -93,12 +91,12 @@ async def on_start(socket: "BrowserConsumer", message: m.Start) -> None:
     await apush(group_worker(worker_id), command)
 
 
-async def on_stop(socket: "BrowserConsumer", message: m.Stop) -> None:
+async def on_stop(socket: MemberSocket, message: m.Stop) -> None:
     _, leg_id, worker_id = await _leg(socket, None)
     await apush(group_worker(worker_id), ToneStop(leg_id=leg_id))
 
 
-async def on_speak(socket: "BrowserConsumer", message: m.Speak) -> None:
+async def on_speak(socket: MemberSocket, message: m.Speak) -> None:
     _, leg_id, worker_id = await _leg(socket, message.call_id)
 
     def speak(membership: Membership) -> None:
@@ -112,13 +110,13 @@ async def on_speak(socket: "BrowserConsumer", message: m.Speak) -> None:
     await socket.query(speak, socket.membership)
 
 
-async def on_mic_start(socket: "BrowserConsumer", message: m.MicStart) -> None:
+async def on_mic_start(socket: MemberSocket, message: m.MicStart) -> None:
     _, leg_id, worker_id = await _leg(socket, None)
     command = CaptureStart(leg_id=leg_id, reply_channel=socket.channel_name, request_id=message.id)
     await apush(group_worker(worker_id), command)
 
 
-async def on_mic_stop(socket: "BrowserConsumer", message: m.MicStop) -> None:
+async def on_mic_stop(socket: MemberSocket, message: m.MicStop) -> None:
     _, leg_id, worker_id = await _leg(socket, None)
     command = CaptureStop(
         leg_id=leg_id,
@@ -129,7 +127,7 @@ async def on_mic_stop(socket: "BrowserConsumer", message: m.MicStop) -> None:
     await apush(group_worker(worker_id), command)
 
 
-async def on_stats(socket: "BrowserConsumer", message: m.Stats) -> None:
+async def on_stats(socket: MemberSocket, message: m.Stats) -> None:
     """Only for a call of one's own."""
 
     def keep(membership: Membership) -> None:
@@ -146,7 +144,7 @@ def live_call_states(membership: Membership) -> list[Message]:
     return states + [quality for call in calls if (quality := quality_get(call)) is not None]
 
 
-async def _household(socket: "BrowserConsumer", leg: CallParticipant | None) -> Household:
+async def _household(socket: MemberSocket, leg: CallParticipant | None) -> Household:
     """As it is now: the socket may be hours old."""
     if leg is not None:
         return leg.call.household
@@ -157,7 +155,7 @@ async def _household(socket: "BrowserConsumer", leg: CallParticipant | None) -> 
 
 
 async def _leg(
-    socket: "BrowserConsumer", call_id: UUID | None, *, make: bool = False
+    socket: MemberSocket, call_id: UUID | None, *, make: bool = False
 ) -> tuple[CallParticipant | None, UUID, str]:
     """The participant (None for the client's own connection), its leg and its worker."""
     if call_id is not None:

@@ -2,12 +2,10 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from common.errors import Invalid
-from common.speech_models import Kind, chosen
 
 
 @dataclass(frozen=True)
@@ -46,16 +44,3 @@ class Transcriber(Protocol):
     def transcribe(self, source: Path | BinaryIO, *, language: str | None) -> Iterator[Segment]:
         """Sentences in order, as they are found; none for a file without speech. Raises UnreadableAudio."""
         ...
-
-
-def transcriber_get(language: str | None = None) -> Transcriber:
-    """The recogniser that is chosen now, loaded once per process. Raises ModelMissing, ModelDamaged."""
-    model = chosen(Kind.RECOGNISER, language)
-    return _load(model.folder, model.manifest.name, model.is_demo)
-
-
-@lru_cache(maxsize=1)
-def _load(folder: Path, name: str, is_demo: bool) -> Transcriber:
-    from transcripts.whisper import WhisperTranscriber
-
-    return WhisperTranscriber(folder, name=name, is_demo=is_demo)

@@ -15,8 +15,9 @@ from common.push import group_household, push, push_on_commit
 from common.speech_models import ModelDamaged, ModelMissing
 from protocol.messages import Transcription
 from sealing.files import SealError
-from transcripts.engine import Segment, Transcriber, UnreadableAudio, transcriber_get
+from transcripts.engine import Segment, Transcriber, UnreadableAudio
 from transcripts.models import Transcript, TranscriptSegment, TranscriptState
+from transcripts.recogniser import transcriber_get
 
 log = structlog.get_logger(__name__)
 LEASE = timedelta(minutes=2)

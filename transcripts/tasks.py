@@ -8,8 +8,8 @@ from common.errors import DomainError
 from common.push import push_channel
 from protocol.errors import ErrorCode
 from protocol.messages import Error, Transcription
-from transcripts.engine import transcriber_get
 from transcripts.models import Transcript
+from transcripts.recogniser import transcriber_get
 from transcripts.services import transcript_create, transcripts_due
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from agent.app import Agent
-from agent.audio import SoundBackend
+from agent.backends.choice import SoundBackend
 from agent.config import AgentConfig, Timings
 from tests.agent.sounds import write_wav
 from tests.fakes.hub import FakeHub

@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.audio import SampleBuffer, decode, make_microphone, make_speaker
+from agent.audio import SampleBuffer, decode
+from agent.backends.choice import make_microphone, make_speaker
 from agent.errors import AudioError
 from agent.playout import RING, Playout
 from protocol.audio import FRAME_SAMPLES
@@ -100,7 +101,7 @@ def test_the_speaker_file_is_valid_when_the_process_is_killed(tmp_path: Path) ->
     path = tmp_path / "out.wav"
     program = (
         "import sys, numpy as np\n"
-        "from agent.audio import make_speaker\n"
+        "from agent.backends.choice import make_speaker\n"
         "speaker = make_speaker('file:' + sys.argv[1]); speaker.open()\n"
         "while True: speaker.write(np.full(960, 7, np.int16)); print(flush=True)\n"
     )

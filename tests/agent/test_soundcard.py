@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from agent.audio import make_microphone, make_speaker
+from agent.backends.choice import make_microphone, make_speaker
 from agent.errors import AudioError
 from protocol.audio import FRAME_SAMPLES
 from protocol.messages import CallEnd

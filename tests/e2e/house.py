@@ -21,7 +21,7 @@ from announcements.speech import speak
 from protocol.audio import SAMPLE_RATE_HZ
 from tests.operate.hub_process import ROOT, HubProcess
 from tests.speech.sounds import word_errors
-from transcripts.engine import transcriber_get
+from transcripts.recogniser import transcriber_get
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 PHONE: ViewportSize = {"width": 390, "height": 844}

@@ -11,7 +11,7 @@ _WAITING_FRAMES = 10
 
 
 class HouseBackend:
-    """An agent's backend (agent.audio.SoundBackend): `Agent(config, backend=HouseBackend(Room()))`.
+    """An agent's backend (agent.backends.choice.SoundBackend): `Agent(config, backend=HouseBackend(Room()))`.
 
     The microphone's reads are the room's clock. Every read takes what the speaker played meanwhile, or silence.
     `near`: what somebody says in the room, from the moment when the microphone opens; silence afterwards.

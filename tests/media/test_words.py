@@ -21,7 +21,7 @@ from tests.fakes.door import FakeDoor
 from tests.fakes.peer import FRAME, RATE, RealPeer, ToneTrack
 from tests.speech.sounds import word_errors, words
 from tests.speech.test_words import SENTENCES
-from transcripts.engine import transcriber_get
+from transcripts.recogniser import transcriber_get
 
 pytestmark = [pytest.mark.unit, pytest.mark.timeout(300)]
 

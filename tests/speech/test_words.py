@@ -9,7 +9,8 @@ from pytest_django.fixtures import Settings
 from announcements.speech import clip_write
 from common.speech_models import ModelMissing
 from tests.speech.sounds import RATE_HZ, Samples, read_wav, silence, word_errors, words, write_opus
-from transcripts.engine import Segment, transcriber_get
+from transcripts.engine import Segment
+from transcripts.recogniser import transcriber_get
 
 pytestmark = pytest.mark.unit
 # Of the household grammar in speech/training/household.py, and kept out of the recogniser's training.

@@ -1,0 +1,17 @@
+"""The socket of a member, as the handlers see it."""
+
+from typing import Any
+from uuid import uuid4
+
+from households.models import Membership
+from signaling.socket import HubSocket
+
+
+class MemberSocket(HubSocket):
+    """Who it is, once it said hello, and its own connection to a worker."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.membership: Membership | None = None
+        self.leg_id = uuid4()  # the client's own connection, outside of any call
+        self.leg_worker_id = ""
