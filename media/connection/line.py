@@ -36,6 +36,8 @@ class RtpLine:
             return None
         if ahead >= 0:
             self._advance(number, timestamp, packet.arrival_s)
+            if signed16(number - self._first_number) > RESTART_DISTANCE:  # else it would come round again
+                self._first_number = (number - RESTART_DISTANCE) & 0xFFFF
         return number, timestamp
 
     def step(self, now_s: float, samples: int) -> tuple[int, int]:

@@ -151,6 +151,11 @@ class TestRtpLine:
             assert signed16(after[0] - before[0]) == 1
             assert 960 <= signed32(after[1] - before[1]) <= 2 * 960
 
+    def test_a_voice_of_half_an_hour_is_forwarded_to_its_end(self) -> None:
+        line = RtpLine(sequence_number=0, timestamp=0)
+        places = [line.forward(packet(n, timestamp=n * 960, arrival_s=n * 0.02)) for n in range(90_000)]
+        assert all(place is not None for place in places)
+
     def test_a_packet_from_before_the_change_is_not_sent(self) -> None:
         line = RtpLine(sequence_number=0, timestamp=0)
         line.forward(packet(10))
