@@ -21,10 +21,10 @@ from agent.measuring import Report
 from agent.peer import IceConfiguration, Peer, PeerError
 from agent.playout import Playout
 from agent.processing import SoundProcessing
-from agent.renewal import LOST_FOR_GOOD, Attempt, Look, Renewal, Step
+from agent.renewal import Attempt, Look, Renewal, Step
 from agent.route import local_address
 from protocol.errors import ErrorCode
-from protocol.messages import WebrtcAnswer, WebrtcOffer
+from protocol.messages import LOST_FOR_GOOD, WebrtcAnswer, WebrtcOffer
 
 log = structlog.get_logger(__name__)
 

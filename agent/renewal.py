@@ -10,8 +10,6 @@ from enum import StrEnum
 
 from agent.backoff import Backoff
 
-LOST_FOR_GOOD = "The connection was lost and did not come back."
-
 
 class Attempt(StrEnum):
     """How far the connection is that shall take over."""

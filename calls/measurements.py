@@ -48,7 +48,7 @@ class Way:
 def stats_of_end(*, leg: CallParticipant, stats: Stats) -> None:
     """An end tells what it received. What comes before the call, long after it, or faster than time is dropped."""
     call, moment = leg.call, now()
-    if call.connected_at is None:
+    if call.connected_at is None or not stats.samples:
         return
     if call.ended_at is not None and (moment - call.ended_at).total_seconds() > LATE_S:
         return

@@ -78,6 +78,9 @@ class CallParticipant(HouseholdModel):
     joined_at = models.DateTimeField(null=True, blank=True)  # its first audio came
     left_at = models.DateTimeField(null=True, blank=True)
     lost_at = models.DateTimeField(null=True, blank=True)  # its packets stopped, and it is waited for
+    awaited_at = models.DateTimeField(
+        null=True, blank=True
+    )  # the call moved; not heard at the new worker yet
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["call", "role"], name="participant_role_once")]

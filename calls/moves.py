@@ -8,7 +8,7 @@ from datetime import timedelta
 from django.db import transaction
 
 from calls.events import worker_died
-from calls.models import Call
+from calls.models import Call, CallParticipant
 from calls.placement import worker_choose, worker_goodbye, worker_is_alive
 from calls.services import call_fail
 from calls.state import LIVE_STATES
@@ -46,6 +46,7 @@ def call_relocate(*, call: Call) -> bool:
         return False
     with transaction.atomic():
         if rows.update(worker_id=target, worker_lost_at=None):
+            CallParticipant.objects.filter(call=call, joined_at__isnull=False).update(awaited_at=now())
             _tell(call)
     return True
 

@@ -16,6 +16,7 @@ from households.models import Membership
 from protocol.base import Message
 from protocol.errors import ErrorCode
 from protocol.messages import (
+    LOST_FOR_GOOD,
     CallEnd,
     CallInvited,
     CallOutcome,
@@ -85,10 +86,12 @@ def call_accept(*, call: Call) -> None:
         raise Conflict("This call is over.", code=ErrorCode.CALL_ENDED)
 
 
-def call_leg_joined(*, leg: CallParticipant) -> None:
+def call_leg_joined(*, leg: CallParticipant, worker_id: str) -> None:
     """Audio of this end came, for the first time or again. The call is connected when it came from every end."""
     CallParticipant.objects.filter(pk=leg.pk, joined_at=None).update(joined_at=now())
-    is_back = CallParticipant.objects.filter(pk=leg.pk, lost_at__isnull=False).update(lost_at=None)
+    here = CallParticipant.objects.filter(pk=leg.pk, call__worker_id=worker_id)
+    is_back = here.filter(lost_at__isnull=False).update(lost_at=None)
+    here.filter(awaited_at__isnull=False).update(awaited_at=None)
     call = leg.call
     call.refresh_from_db()
     if is_back and call.is_live:
@@ -127,6 +130,8 @@ def call_decline(*, call: Call, outcome: CallOutcome) -> None:
 
 def call_end(*, call: Call, reason: str = "", by: CallParticipant | None = None) -> None:
     """Hang up, or give up. Ending twice is the same as ending once."""
+    if by is not None and reason == LOST_FOR_GOOD:
+        reason = call_lost_reason(by)
     if call.connected_at:
         outcome = CallOutcome.ANSWERED
     elif call.accepted_at:
@@ -136,6 +141,11 @@ def call_end(*, call: Call, reason: str = "", by: CallParticipant | None = None)
     else:
         outcome = CallOutcome.CANCELLED
     _end(call, outcome=outcome, reason=reason)
+
+
+def call_lost_reason(leg: CallParticipant) -> str:
+    """In words, for the other end and for the history."""
+    return f"The connection to {leg.display_name} was lost and did not come back."
 
 
 def call_fail(*, call: Call, outcome: CallOutcome, reason: str) -> None:

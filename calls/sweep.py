@@ -1,10 +1,11 @@
-"""Ends what was forgotten: calls that nobody answered, that never got audio, or whose worker is gone."""
+"""Ends what was forgotten: calls that nobody answered, without audio, without a worker, or with one end alone."""
 
 from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.core.cache import cache
 
+from calls.ends import call_gone_reason
 from calls.models import Call
 from calls.moves import REASON_NO_WORKER, WAIT, call_found, call_relocate, call_wait
 from calls.placement import worker_is_alive
@@ -52,6 +53,8 @@ def _ending(call: Call, moment: datetime) -> tuple[CallOutcome, str] | None:
         return CallOutcome.NO_ANSWER, f"{call.device.name} did not answer."
     if call.state == CallState.CONNECTING and call.accepted_at and call.accepted_at + connect < moment:
         return CallOutcome.FAILED, "No audio came through."
+    if gone := call_gone_reason(call, moment):
+        return CallOutcome.ANSWERED, gone
     return None
 
 

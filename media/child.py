@@ -23,6 +23,7 @@ RETRY_S: Final = 1.0
 METRICS_S: Final = 5.0
 DRAIN_S: Final = 50.0  # a minute is usual before a stopped container is killed
 STRAYS_EVERY_S: Final = 2.0
+HEARD_EVERY_S: Final = 2.0
 # Both ends have made their new connection by then, or notice that this one is gone.
 MOVED_GRACE_S: Final = 10.0
 
@@ -69,6 +70,7 @@ async def serve(
             tasks.spawn(_report(link, worker), name="report")
             tasks.spawn(_tell_metrics(link), name="metrics")
             tasks.spawn(_end_strays(link, worker), name="strays")
+            tasks.spawn(_tell_heard(worker), name="heard")
             if wire is not None:
                 tasks.spawn(_hear_of_the_dead(link, wire), name="dead")
             log.info("media_worker_ready", worker_id=worker_id)
@@ -147,6 +149,12 @@ async def _end_strays(link: "HubLink", worker: MediaWorker) -> None:
         for call_id, has_ended in strays.items():
             if has_ended or moved_s[call_id] > MOVED_GRACE_S:
                 await worker.close_call(call_id)
+
+
+async def _tell_heard(worker: MediaWorker) -> None:
+    while True:
+        await asyncio.sleep(HEARD_EVERY_S)
+        worker.tell_heard()
 
 
 async def _drain(link: "HubLink", worker: MediaWorker, stop: asyncio.Event) -> None:

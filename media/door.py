@@ -57,6 +57,9 @@ class Door(Protocol):
         reason: str = "",
     ) -> None: ...
 
+    async def legs_heard(self, heard: dict[UUID, bool]) -> None:
+        """All legs of calls, by participant: whether they are heard now."""
+
     async def leg_measured(self, *, participant_id: UUID, measured: Measured) -> None: ...
 
     async def leg_judged(self, *, participant_id: UUID, judged: Judged) -> None: ...

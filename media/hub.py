@@ -14,6 +14,7 @@ from django.db import DatabaseError, OperationalError
 from django_scopes import scopes_disabled
 from redis.exceptions import RedisError
 
+from calls.ends import legs_heard
 from calls.measurements import Way, quality_tell, samples_store
 from calls.models import CallParticipant, Measurer, Recording
 from calls.recordings import recording_finalize, recording_start
@@ -59,11 +60,14 @@ class HubDoor:
         if participant_id is None:
             return
         if state is LegState.CONNECTED:
-            await tell(_leg_joined, participant_id)
+            await tell(_leg_joined, participant_id, self._worker_id)
         elif state is LegState.LOST:
             await tell(_leg_lost, participant_id, self._worker_id)
         elif state is LegState.CLOSED:
             await tell(_leg_left, participant_id, reason, self._worker_id)
+
+    async def legs_heard(self, heard: dict[UUID, bool]) -> None:
+        await tell(_legs_heard, heard, self._worker_id)
 
     async def leg_measured(self, *, participant_id: UUID, measured: Measured) -> None:
         await tell(_leg_measured, participant_id, measured)
@@ -119,8 +123,8 @@ def _participant(public_id: UUID) -> CallParticipant:
     )
 
 
-def _leg_joined(public_id: UUID) -> None:
-    call_leg_joined(leg=_participant(public_id))
+def _leg_joined(public_id: UUID, worker_id: str) -> None:
+    call_leg_joined(leg=_participant(public_id), worker_id=worker_id)
 
 
 def _leg_lost(public_id: UUID, worker_id: str) -> None:
@@ -129,6 +133,10 @@ def _leg_lost(public_id: UUID, worker_id: str) -> None:
 
 def _leg_left(public_id: UUID, reason: str, worker_id: str) -> None:
     call_leg_left(leg=_participant(public_id), reason=reason, worker_id=worker_id)
+
+
+def _legs_heard(heard: dict[UUID, bool], worker_id: str) -> None:
+    legs_heard(worker_id=worker_id, heard=heard)
 
 
 def _leg_measured(public_id: UUID, measured: Measured) -> None:

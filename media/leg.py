@@ -15,9 +15,8 @@ from media.sound.callmixer import CallMixer
 from media.sound.tracks import OutgoingTrack
 from media.stats import LegStats
 from media.supervise import Supervisor
-from protocol.messages import IceServer
+from protocol.messages import LOST_FOR_GOOD, IceServer
 
-LOST_FOR_GOOD: Final = "The connection was lost and did not come back."
 _RTCP_LEAD_S: Final = 1.0
 
 

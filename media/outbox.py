@@ -1,9 +1,10 @@
 """What is told to the hub, one thing after the other, so that states arrive in their order."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import Final
+from uuid import UUID
 
 import structlog
 
@@ -64,6 +65,7 @@ class Outbox:
         self._door = door
         self._replies = _Queue(tasks, name="replies")
         self._news = _Queue(tasks, name="news")
+        self._heard_waits = False
 
     def answer(self, request: LegOffer, sdp: str) -> None:
         self._replies.put(
@@ -110,6 +112,17 @@ class Outbox:
                 reason=reason,
             )
         )
+
+    def heard(self, legs: Iterable[Leg]) -> None:
+        """Which legs of calls are heard now, in its place among the news. Left out while the last one waits."""
+        heard = {leg.participant_id: leg.state is LegState.CONNECTED for leg in legs if leg.participant_id}
+        if heard and not self._heard_waits:
+            self._heard_waits = True
+            self._news.put(partial(self._tell_heard, heard))
+
+    async def _tell_heard(self, heard: dict[UUID, bool]) -> None:
+        self._heard_waits = False
+        await self._door.legs_heard(heard)
 
     def measured(self, leg: Leg, measured: Measured | None) -> None:
         if leg.participant_id is not None and measured is not None:

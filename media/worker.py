@@ -116,6 +116,10 @@ class MediaWorker:
         except TimeoutError:
             log.warning("drain_timed_out", call_count=len(self._sessions))
 
+    def tell_heard(self) -> None:
+        """Say again which legs are heard: a word may have been lost, and a leg may never have come here."""
+        self._outbox.heard(self._legs.values())
+
     async def close_call(self, call_id: str) -> None:
         """As the command does. Nothing for a call that is not here."""
         await self.handle(CallClose(call_id=UUID(call_id)))

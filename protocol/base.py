@@ -1,7 +1,7 @@
 """What every message has, and how text becomes a message."""
 
 import json
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -34,8 +34,14 @@ class MessageError(Exception):
         self.code, self.message, self.reply_to = code, message, reply_to
 
 
-def parse(text: str, adapter: TypeAdapter[MessageT], known_types: frozenset[str]) -> MessageT:
-    """Text to message. Raises MessageError with the code that goes back on the wire."""
+def parse(
+    text: str,
+    adapter: TypeAdapter[MessageT],
+    known_types: frozenset[str],
+    *,
+    extra: Literal["forbid", "ignore"] = "forbid",
+) -> MessageT:
+    """Text to message. Raises MessageError with the code that goes back on the wire. `extra`: unknown fields."""
     if len(text.encode()) > MAX_MESSAGE_BYTES:
         raise MessageError(ErrorCode.TOO_LARGE, f"A message may have at most {MAX_MESSAGE_BYTES} bytes.")
     try:
@@ -49,7 +55,7 @@ def parse(text: str, adapter: TypeAdapter[MessageT], known_types: frozenset[str]
     if not isinstance(type_, str) or type_ not in known_types:
         raise MessageError(ErrorCode.UNKNOWN_TYPE, _unknown_type(type_), reply_to)
     try:
-        return adapter.validate_python(data)
+        return adapter.validate_python(data, extra=extra)
     except ValidationError as error:
         raise MessageError(ErrorCode.BAD_MESSAGE, _first_problem(error), reply_to) from None
 

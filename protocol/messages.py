@@ -20,6 +20,8 @@ ShortText = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00
 VoiceId = Annotated[str, Field(min_length=1, max_length=100)]
 MAX_STATS_SAMPLES = 15
 CodecName = Annotated[str, Field(max_length=32, pattern=r"^[A-Za-z0-9./+-]+$")]  # "audio/opus"
+# What an end or the worker says of a connection that it waited for in vain; the hub names the end in its place.
+LOST_FOR_GOOD = "The connection was lost and did not come back."
 CandidateType = Literal["host", "srflx", "prflx", "relay"]  # RTCIceCandidateType
 
 
@@ -149,17 +151,21 @@ class CallDecline(Message):
 class Stats(Message):
     """What this end of a call measured: a sample a second, oldest first, sent every few seconds.
 
-    The candidate types and the protocol are those of the selected pair; no addresses.
+    The candidate types and the protocol are those of the selected pair; no addresses. The first agents send no samples
+    but three figures of the whole connection, which say nothing about a second and are not kept.
     """
 
     type: Literal["stats"] = "stats"
     call_id: UUID
-    samples: list[StatsSample] = Field(min_length=1, max_length=MAX_STATS_SAMPLES)
+    samples: list[StatsSample] = Field(default_factory=list, min_length=1, max_length=MAX_STATS_SAMPLES)
     codec: CodecName | None = None
     local_candidate_type: CandidateType | None = None
     remote_candidate_type: CandidateType | None = None
     protocol: Literal["udp", "tcp"] | None = None
     echo_return_loss_enhancement: float | None = Field(default=None, ge=-100, le=100)  # dB; from a device
+    packets_lost: int | None = None
+    jitter_s: float | None = None
+    round_trip_time_s: float | None = None
 
 
 # --- browser to hub --------------------------------------------------------------------------
@@ -430,6 +436,6 @@ def parse_device(text: str) -> Message:
 
 
 def parse_from_hub(text: str, *, to_device: bool) -> Message:
-    """A message that the hub sent. Raises protocol.base.MessageError."""
+    """A message that the hub sent; a newer hub may say more in it than is known here. Raises MessageError."""
     name = "hub_to_device" if to_device else "hub_to_browser"
-    return parse(text, _ADAPTERS[name], _TYPES[name])
+    return parse(text, _ADAPTERS[name], _TYPES[name], extra="ignore")

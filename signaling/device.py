@@ -189,6 +189,7 @@ async def on_announce_progress(socket: DeviceConsumer, message: m.AnnounceProgre
 async def on_stats(socket: DeviceConsumer, message: m.Stats) -> None:
     leg = await socket.leg(message.call_id)
     await socket.query(stats_of_end, leg=leg, stats=message)
+    await socket.tell_call(await socket.query(call_state_message, leg.call))
     if (removed := message.echo_return_loss_enhancement) is not None:
         await socket.query(device_echo_measured, device=socket.device, echo_return_loss_enhancement=removed)
 

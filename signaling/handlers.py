@@ -130,10 +130,12 @@ async def on_mic_stop(socket: MemberSocket, message: m.MicStop) -> None:
 async def on_stats(socket: MemberSocket, message: m.Stats) -> None:
     """Only for a call of one's own."""
 
-    def keep(membership: Membership) -> None:
-        stats_of_end(leg=access_user_leg(membership=membership, call_id=message.call_id), stats=message)
+    def keep(membership: Membership) -> m.CallStateMessage:
+        leg = access_user_leg(membership=membership, call_id=message.call_id)
+        stats_of_end(leg=leg, stats=message)
+        return call_state_message(leg.call)
 
-    await socket.query(keep, socket.membership)
+    await socket.tell_call(await socket.query(keep, socket.membership))
 
 
 def live_call_states(membership: Membership) -> list[Message]:

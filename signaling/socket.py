@@ -17,10 +17,11 @@ from common.errors import DomainError
 from households.models import Household
 from protocol.base import Message, MessageError
 from protocol.errors import CloseCode, ErrorCode
-from protocol.messages import Error, Ping, Pong
+from protocol.messages import CallStateMessage, Error, Ping, Pong
 from signaling.limits import BAD_MESSAGES, BURST, HELLO_DEADLINE_S, RATE_PER_S, TokenBucket
 
 log = structlog.get_logger(__name__)
+_CALL_STATE = '{"type":"call_state"'  # how common.push writes it
 
 
 class HubSocket(AsyncWebsocketConsumer, ABC):  # type: ignore[misc]  # channels has no types
@@ -33,6 +34,7 @@ class HubSocket(AsyncWebsocketConsumer, ABC):  # type: ignore[misc]  # channels 
         self.household: Household | None = None
         self._bucket = TokenBucket(RATE_PER_S, BURST)
         self._bad_count = 0
+        self._call_told = ""
         self._heard_at = time.monotonic()
         self._watch: asyncio.Task[None] | None = None
 
@@ -50,6 +52,8 @@ class HubSocket(AsyncWebsocketConsumer, ABC):  # type: ignore[misc]  # channels 
     # --- sending -----------------------------------------------------------------------------
 
     async def reply(self, message: Message, to: Message | None = None) -> None:
+        if isinstance(message, CallStateMessage):
+            self._call_told = message.to_json()
         if to is not None and to.id:
             message = message.model_copy(update={"reply_to": to.id})
         await self.send(text_data=message.to_json())
@@ -59,7 +63,14 @@ class HubSocket(AsyncWebsocketConsumer, ABC):  # type: ignore[misc]  # channels 
 
     async def push_message(self, event: dict[str, Any]) -> None:
         """From common.push."""
+        if event["text"].startswith(_CALL_STATE):
+            self._call_told = event["text"]
         await self.send(text_data=event["text"])
+
+    async def tell_call(self, message: CallStateMessage) -> None:
+        """How the call stands, unless that was said last. For when a client speaks of its call: a push may be lost."""
+        if message.to_json() != self._call_told:
+            await self.reply(message)
 
     async def close(self, code: CloseCode | None = None, reason: str | None = None) -> None:
         # Daphne takes a plain integer and nothing that is merely one.

@@ -1,6 +1,7 @@
 """Calls with a real peer connection and real sound."""
 
 import asyncio
+import time
 from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
@@ -10,10 +11,11 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 
 from agent.callmedia import CallMedia
-from agent.renewal import LOST_FOR_GOOD, RenewalLimits
+from agent.renewal import RenewalLimits
 from agent.state import State
 from protocol.errors import ErrorCode
 from protocol.messages import (
+    LOST_FOR_GOOD,
     CallAccept,
     CallDecline,
     CallEnd,
@@ -396,6 +398,25 @@ async def test_the_microphone_is_off_while_the_caller_is_away_and_on_when_he_is_
         await hub.send(connected)
         assert tone_share(await leg.heard(seconds=0.3, skip_s=0.5), MICROPHONE_HZ) > 0.7
         assert len(hub.legs) == 1
+
+
+async def test_a_device_that_missed_a_push_is_told_with_its_next_statistics_within_five_seconds(
+    hub: FakeHub, start_agent: StartAgent
+) -> None:
+    """The hub says how the call stands to whoever measures it, where that is not what it said last."""
+    async with start_agent():
+        await hub.online()
+        call_id = await hub.call()
+        leg = await hub.leg()
+        await hub.received(Stats)
+        connected = CallStateMessage(call_id=call_id, state=CallState.CONNECTED)
+        await hub.send(connected.model_copy(update={"away": [CallRole.CALLER]}))
+        muted_at_s = time.monotonic()
+        assert level_db(await leg.heard(seconds=0.3, skip_s=0.5)) < -60
+        await hub.received(Stats, count=2)
+        await hub.send(connected)
+        assert time.monotonic() - muted_at_s < 5
+        assert tone_share(await leg.heard(seconds=0.3, skip_s=0.5), MICROPHONE_HZ) > 0.7
 
 
 async def test_a_device_that_the_hub_does_not_hear_connects_anew(

@@ -10,11 +10,11 @@ from uuid import UUID, uuid4
 import pytest
 import pytest_asyncio
 
-from agent.renewal import LOST_FOR_GOOD, RenewalLimits
+from agent.renewal import RenewalLimits
 from media.door import LegState
 from media.leg import Limits
 from media.worker import MediaWorker
-from protocol.messages import CallEnd, WebrtcOffer
+from protocol.messages import LOST_FOR_GOOD, CallEnd, WebrtcOffer
 from protocol.worker import LegOffer
 from tests.agent.conftest import MICROPHONE_HZ, QUICK, Eventually, StartAgent
 from tests.agent.sounds import read_wav

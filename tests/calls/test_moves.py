@@ -57,7 +57,7 @@ def call(cast: Cast) -> Call:
     call = call_start(membership=cast.anna, device=cast.kitchen)
     call_accept(call=call)
     for leg in CallParticipant.objects.filter(call=call):
-        call_leg_joined(leg=leg)
+        call_leg_joined(leg=leg, worker_id="old")
     call.refresh_from_db()
     assert call.worker_id == "old"
     return call

@@ -97,15 +97,15 @@ def test_a_call_that_no_worker_noticed_moves_to_one_that_lives(call: Call) -> No
 def test_a_call_in_full_swing_is_left_alone(call: Call) -> None:
     call_accept(call=call)
     for leg in CallParticipant.objects.filter(call=call):
-        call_leg_joined(leg=leg)
+        call_leg_joined(leg=leg, worker_id="w")
     age(call, 7200)
     assert calls_sweep() == 0
 
 
 def test_it_is_connected_only_when_both_ends_were_heard_and_the_call_was_accepted(call: Call) -> None:
     caller, callee = CallParticipant.objects.filter(call=call).order_by("role")[::-1]
-    call_leg_joined(leg=caller)
-    call_leg_joined(leg=callee)
+    call_leg_joined(leg=caller, worker_id="w")
+    call_leg_joined(leg=callee, worker_id="w")
     call.refresh_from_db()
     assert call.state == CallState.CALLING
     call_accept(call=call)

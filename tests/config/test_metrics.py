@@ -86,7 +86,7 @@ def test_the_time_to_set_a_call_up_is_counted(cast: Cast) -> None:
         leg = CallParticipant.objects.create(
             household=call.household, call=call, role="caller", display_name="Anna"
         )
-        call_leg_joined(leg=leg)
+        call_leg_joined(leg=leg, worker_id=call.worker_id)
     assert values()[name] - before == pytest.approx(2.0, abs=0.5)
 
 

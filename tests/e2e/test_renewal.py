@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from playwright.sync_api import Browser, Page
 
-from agent.renewal import LOST_FOR_GOOD, Attempt, Look, Renewal, RenewalLimits
+from agent.renewal import Attempt, Look, Renewal, RenewalLimits
+from protocol.messages import LOST_FOR_GOOD
 
 pytestmark = pytest.mark.e2e
 

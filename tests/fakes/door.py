@@ -66,6 +66,9 @@ class FakeDoor:
         values = {"leg_id": leg_id, "call_id": call_id, "participant_id": participant_id}
         self._tell("leg_state", **values, state=state, reason=reason)
 
+    async def legs_heard(self, heard: dict[UUID, bool]) -> None:
+        self._tell("legs_heard", heard=heard)
+
     async def leg_measured(self, *, participant_id: UUID, measured: Measured) -> None:
         self._tell("leg_measured", participant_id=participant_id, measured=measured)
 

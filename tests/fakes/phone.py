@@ -94,6 +94,8 @@ class Phone:
         self.lines_heard_at_s: list[float] = []  # the first sound of each connection
         self.moved_count = 0
         self.ended: dict[str, Any] | None = None
+        self.away: list[str] = []
+        self._is_gone = False
         self._line: _Line | None = None
         self._lines: list[_Line] = []
         self._answers: dict[str, asyncio.Future[str]] = {}
@@ -134,6 +136,12 @@ class Phone:
             old, self._line = self._line, line
         if old is not None:
             self._spawn(self._let_go(old, line))
+
+    async def go(self) -> None:
+        """As if it had lost its power: no packet and no word from now on."""
+        self._is_gone = True
+        for line in self._lines:
+            await line.close()
 
     async def wait_heard(self, since_s: float, *, timeout_s: float = 20.0) -> float:
         """When the other was heard for the first time after this moment."""
@@ -208,6 +216,10 @@ class Phone:
             match message["type"]:
                 case "webrtc_answer":
                     self._answers.pop(message["reply_to"]).set_result(message["sdp"])
+                case "call_state" if message["call_id"] == str(self._leg.call.public_id):
+                    self.away = message.get("away", [])
+                case "call_moved" if self._is_gone:
+                    pass
                 case "call_moved" if message["call_id"] == str(self._leg.call.public_id):
                     self.moved_count += 1
                     self._spawn(self.connect())

@@ -11,10 +11,9 @@ from aiortc import RTCConfiguration, RTCSessionDescription
 from media.connection import guard
 from media.connection.peer import PeerConnection
 from media.door import LegState
-from media.leg import LOST_FOR_GOOD
 from media.worker import MediaWorker
 from protocol.errors import ErrorCode
-from protocol.messages import IceServer
+from protocol.messages import LOST_FOR_GOOD, IceServer
 from protocol.worker import (
     CallClose,
     CaptureStart,
@@ -279,6 +278,24 @@ async def test_a_microphone_that_is_off_does_not_close_the_leg(worker: MediaWork
         anna.microphone.resume()
         await asyncio.sleep(0.3)
         assert worker.leg_count == 1
+
+
+async def test_the_worker_says_again_and_again_whom_it_hears(worker: MediaWorker, door: FakeDoor) -> None:
+    call_id = uuid4()
+    async with RealPeer(worker, door) as anna, RealPeer(worker, door) as ben:
+        for peer in (anna, ben):
+            await peer.connect(call_id=call_id)
+            await door.wait_for("leg_state", lambda told, leg_id=peer.leg_id: told.leg_id == leg_id)  # type: ignore[misc]
+        worker.tell_heard()
+        worker.tell_heard()  # left out, since the first one still waits
+        told = await door.wait_for("legs_heard")
+        assert told.heard == {anna.participant_id: True, ben.participant_id: True}
+        ben.microphone.stop()
+        await ben.connection.close()
+        await door.wait_for("leg_state", lambda told: told.state is LegState.CLOSED)
+        worker.tell_heard()
+        await door.wait_for("legs_heard", lambda told: told.heard == {anna.participant_id: True})
+        assert len(door.all("legs_heard")) == 2
 
 
 async def test_a_leg_that_never_speaks_is_closed(worker: MediaWorker, door: FakeDoor) -> None:

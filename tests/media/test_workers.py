@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -14,11 +15,13 @@ import pytest
 from asgiref.sync import sync_to_async
 from django_scopes import scopes_disabled
 
+from calls.ends import GONE_AFTER
 from calls.mixdown import sound_duration_s
 from calls.models import Call, CallParticipant, ListeningCopy, Recording, RecordingState
 from calls.recordings import listening_copy_create
 from calls.services import call_accept, call_end, call_start
 from calls.sounds import sound_open
+from calls.sweep import calls_sweep
 from calls.tasks import recordings_recover_task
 from tests.fakes.media_program import MediaProgram
 from tests.fakes.phone import Phone
@@ -88,6 +91,17 @@ def end(call: Call) -> None:
         call_end(call=Call.objects.select_related("device", "household").get(pk=call.pk))
 
 
+def sweep_later(call: Call, after: timedelta) -> int:
+    """The sweep as it would be when this had passed since the caller was last expected."""
+    with scopes_disabled():
+        leg = CallParticipant.objects.get(call=call, role="caller")
+        assert leg.awaited_at
+        assert leg.lost_at
+        leg.awaited_at, leg.lost_at = leg.awaited_at - after, leg.lost_at - after
+        leg.save()
+        return calls_sweep()
+
+
 def playable_s(parts: list[Recording]) -> list[float]:
     with scopes_disabled():
         return [sound_duration_s(partial(sound_open, part)) for part in parts]
@@ -136,6 +150,25 @@ async def test_a_worker_that_is_killed_or_hangs_takes_no_call_with_it(
     assert copy.duration_s - at[-1] * step_s < 0.5
     longest_s = max(after - before for before, after in pairwise(at)) * step_s
     assert longest_s == pytest.approx(max(back_s), abs=0.8)
+
+
+async def test_who_does_not_follow_to_the_next_worker_is_away_and_the_call_ends_with_the_reason(
+    media: MediaProgram, cast: Cast
+) -> None:
+    async with talking(cast) as (call, anna, kitchen):
+        begun = await call_now(call)
+        await anna.go()
+        await asyncio.to_thread(media.signal_worker, begun.worker_id, signal.SIGKILL)
+        async with asyncio.timeout(20):
+            while kitchen.away != ["caller"]:
+                await asyncio.sleep(0.1)
+        assert await sync_to_async(sweep_later)(call, GONE_AFTER - timedelta(seconds=30)) == 0
+        assert await sync_to_async(sweep_later)(call, timedelta(seconds=31)) == 1
+        async with asyncio.timeout(5):
+            while kitchen.ended is None:
+                await asyncio.sleep(0.1)
+        assert kitchen.ended["reason"] == "The connection to Anna was lost and did not come back."
+        assert (await call_now(call)).reason == kitchen.ended["reason"]
 
 
 async def test_a_worker_that_drains_hands_its_call_over_without_a_gap(

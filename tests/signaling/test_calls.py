@@ -31,7 +31,7 @@ async def join(call_id: str) -> None:
     def joined() -> None:
         with scopes_disabled():
             for leg in CallParticipant.objects.filter(call__public_id=call_id).select_related("call__device"):
-                call_leg_joined(leg=leg)
+                call_leg_joined(leg=leg, worker_id="fake-worker")
 
     await sync_to_async(joined)()
 

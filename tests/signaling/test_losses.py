@@ -9,6 +9,7 @@ from django_scopes import scopes_disabled
 
 from calls.models import Call, CallParticipant
 from calls.services import call_leg_joined, call_leg_lost
+from protocol.messages import LOST_FOR_GOOD
 from protocol.worker import LegOffer
 from tests.fakes.worker import FakeWorker
 from tests.plugin_cast import Cast
@@ -33,7 +34,7 @@ async def _legs_say(call_id: str, role: str, *, is_lost: bool) -> None:
             if is_lost:
                 call_leg_lost(leg=leg, worker_id="fake-worker")
             else:
-                call_leg_joined(leg=leg)
+                call_leg_joined(leg=leg, worker_id="fake-worker")
 
     await sync_to_async(say)()
 
@@ -99,6 +100,38 @@ async def test_everybody_hears_who_is_away_and_that_he_is_back(cast: Cast) -> No
         await device.close()
 
 
+async def test_a_push_that_was_lost_is_made_up_for_with_the_next_statistics(cast: Cast) -> None:
+    async with FakeWorker():
+        page = await browser(cast.anna)
+        device = await device_socket(cast.kitchen, cast.keys[cast.kitchen.pk])
+        call_id = (await _invite(page, cast, "one"))["call_id"]
+        await device.say("call_accept", call_id=call_id)
+        for role in ("caller", "callee"):
+            await _legs_say(call_id, role, is_lost=False)
+        for end in (page, device):
+            while (await end.hear("call_state"))["state"] != "connected":
+                pass
+        await _legs_say(call_id, "caller", is_lost=True)
+        assert [(await end.hear("call_state"))["away"] for end in (page, device)] == [["caller"], ["caller"]]
+        # The row changes, and nobody is told: as if Redis had been away.
+        with scopes_disabled():
+            await CallParticipant.objects.aupdate(lost_at=None)
+        for end in (page, device):
+            await end.say("stats", call_id=call_id, samples=[{"packets_received": 50}])
+            state = await end.hear("call_state")
+            assert (state["state"], "away" in state) == ("connected", False)
+            # Once it was told, it is not told again.
+            await end.say("stats", call_id=call_id, samples=[{"packets_received": 50}])
+            await end.say("ping")
+            assert (await end.hear("call_state", "pong"))["type"] == "pong"
+        with scopes_disabled():
+            await Call.objects.aupdate(state="ended", outcome="answered", reason="Over.")
+        await device.say("stats", call_id=call_id, samples=[{"packets_received": 50}])
+        assert (await device.hear("call_state"))["reason"] == "Over."
+        await page.close()
+        await device.close()
+
+
 async def test_an_offer_without_a_worker_is_refused_until_there_is_one(cast: Cast) -> None:
     async with FakeWorker("first"):
         page = await browser(cast.anna)
@@ -119,12 +152,12 @@ async def test_an_offer_without_a_worker_is_refused_until_there_is_one(cast: Cas
 
 
 async def test_why_an_end_gave_up_stands_in_the_row(cast: Cast) -> None:
-    words = "The connection was lost and did not come back."
     async with FakeWorker():
         page = await browser(cast.anna)
         device = await device_socket(cast.kitchen, cast.keys[cast.kitchen.pk])
         call_id = (await _invite(page, cast, "one"))["call_id"]
-        await device.say("call_end", call_id=call_id, reason=words)
+        await device.say("call_end", call_id=call_id, reason=LOST_FOR_GOOD)
+        words = "The connection to Kitchen speaker was lost and did not come back."
         assert (await page.hear("call_end"))["reason"] == words
         with scopes_disabled():
             assert (await Call.objects.aget(public_id=call_id)).reason == words
