@@ -23,7 +23,7 @@ class AnnounceForm(forms.Form):
 
     def __init__(self, *args: Any, household: Household, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.device_rows = list(device_list(household))
+        self.device_rows = [device for device in device_list(household) if not device.is_foreign]
         taken = {device.room_id for device in self.device_rows}
         self.room_rows = [room for room in room_list(household) if room.pk in taken]
         self.voices: list[Voice] = voice_list(household.language)

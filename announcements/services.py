@@ -48,6 +48,8 @@ def announcement_send(
     text_clean(text)
     if not devices:
         raise Invalid("Choose a room, a device, or everywhere.")
+    if foreign := next((device for device in devices if device.is_foreign), None):
+        raise Invalid(f"{foreign.name} is of another maker, and plays no announcements.")
     with transaction.atomic():
         clip = clip_request(household=membership.household, text=text, voice_id=voice_id)
         announcement = Announcement.objects.create(

@@ -58,6 +58,23 @@ class Call(HouseholdModel):
         return (self.ended_at - self.connected_at).total_seconds()
 
 
+class WhipSession(HouseholdModel):
+    """The connection of a foreign device, the newest one: its public_id names the resource of RFC 9725.
+
+    The leg in the media worker has the device's own public_id, so that a new connection takes the place of the
+    old one in the same leg, and in the call that the leg is in.
+    """
+
+    device = models.OneToOneField("devices.Device", on_delete=models.CASCADE, related_name="whip_session")
+    worker_id = models.CharField(max_length=64)
+    ice_ufrag = models.CharField(max_length=256)  # of the device; another one would be an ICE restart
+    started_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"WHIP session {self.public_id}"
+
+
 class ParticipantRole(models.TextChoices):
     CALLER = "caller"
     CALLEE = "callee"

@@ -12,6 +12,7 @@ from calls.models import Call, CallParticipant
 from calls.placement import worker_choose, worker_goodbye, worker_is_alive
 from calls.services import call_fail
 from calls.state import LIVE_STATES
+from calls.whip import whip_call_moved
 from common.clock import now
 from common.errors import Unavailable
 from common.push import group_device, group_household, push_on_commit
@@ -47,6 +48,8 @@ def call_relocate(*, call: Call) -> bool:
     with transaction.atomic():
         if rows.update(worker_id=target, worker_lost_at=None):
             CallParticipant.objects.filter(call=call, joined_at__isnull=False).update(awaited_at=now())
+            if call.device.is_foreign:
+                whip_call_moved(call=call, from_worker_id=source)
             _tell(call)
     return True
 

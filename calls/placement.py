@@ -102,6 +102,12 @@ def worker_is_alive(worker_id: str) -> bool:
     return bool(redis_get().exists(f"{_PREFIX}{worker_id}"))
 
 
+def worker_takes(worker_id: str) -> bool:
+    """Whether it is there and takes new connections. Raises redis.RedisError."""
+    value = redis_get().get(f"{_PREFIX}{worker_id}")
+    return bool(value) and not json.loads(str(value)).get("is_draining")
+
+
 class LeaseWatch:
     """Tells the workers that are gone from those whose lease is merely missing. Pure; fed once a second.
 

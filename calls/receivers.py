@@ -8,8 +8,9 @@ from calls.events import recording_finalized, worker_died
 from calls.models import Recording
 from calls.services import call_end_of_device
 from calls.tasks import listening_copy_create_task, recordings_recover_task
+from calls.whip import whip_device_lock_out, whip_worker_died
 from common.tasks import delay_on_commit
-from devices.events import device_removed
+from devices.events import device_locked_out, device_removed
 from devices.models import Device
 
 
@@ -23,6 +24,16 @@ def on_worker_died(worker_id: str, **_: Any) -> None:
     delay_on_commit(recordings_recover_task, worker_id)
 
 
+@receiver(worker_died)
+def on_worker_died_with_devices(worker_id: str, **_: Any) -> None:
+    whip_worker_died(worker_id=worker_id)
+
+
 @receiver(device_removed)
 def on_device_removed(device: Device, **_: Any) -> None:
     call_end_of_device(device=device)
+
+
+@receiver([device_removed, device_locked_out])
+def on_device_locked_out(device: Device, **_: Any) -> None:
+    whip_device_lock_out(device=device)

@@ -8,6 +8,7 @@ from calls.models import Call, CallParticipant, ParticipantRole
 from calls.placement import worker_choose
 from calls.selectors import call_away_list, call_live_for_device, call_of_invite
 from calls.state import LIVE_STATES, call_move
+from calls.whip import whip_join, whip_session_live
 from common.clock import now
 from common.errors import Conflict, DeviceBusy, DeviceOffline, DomainError
 from common.push import group_device, group_household, group_worker, push_on_commit
@@ -33,14 +34,15 @@ def call_start(*, membership: Membership, device: Device, invite_id: str = "") -
     """
     if known := call_of_invite(user=membership.user, device=device, invite_id=invite_id):
         return _call_answer_again(known)
-    worker_id = worker_choose()
-    if not device.presence.is_online:
+    session = whip_session_live(device) if device.is_foreign else None
+    worker_id = session.worker_id if session else worker_choose()
+    if not device.presence.is_online or (device.is_foreign and session is None):
         _call_refused(membership, device, CallOutcome.OFFLINE, invite_id=invite_id)
         raise _refusal(device, CallOutcome.OFFLINE)
     try:
         with transaction.atomic():
             call = _call_create(membership, device, worker_id=worker_id, invite_id=invite_id)
-            push_on_commit(group_device(device.public_id), call_invitation(call))
+            _call_out(call)
     except IntegrityError:
         # Asked twice at once, over two sockets: the first one won just now.
         if known := call_of_invite(user=membership.user, device=device, invite_id=invite_id):
@@ -48,6 +50,15 @@ def call_start(*, membership: Membership, device: Device, invite_id: str = "") -
         _call_refused(membership, device, CallOutcome.BUSY, invite_id=invite_id)
         raise _refusal(device, CallOutcome.BUSY) from None
     return call
+
+
+def _call_out(call: Call) -> None:
+    """A foreign device cannot ring: it is connected, and hears and is heard at once."""
+    if not call.device.is_foreign:
+        push_on_commit(group_device(call.device.public_id), call_invitation(call))
+        return
+    call_accept(call=call)
+    whip_join(call=call)
 
 
 def _call_answer_again(call: Call) -> Call:

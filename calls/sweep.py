@@ -12,6 +12,7 @@ from calls.placement import worker_is_alive
 from calls.recordings import recording_recover
 from calls.selectors import calls_without_copy, recordings_left_open
 from calls.services import call_fail, calls_live
+from calls.whip import whip_sweep
 from common.clock import now
 from protocol.messages import CallOutcome, CallState
 
@@ -31,6 +32,7 @@ def calls_sweep() -> int:
     for call, ending in endings:
         if ending:
             call_fail(call=call, outcome=ending[0], reason=ending[1])
+    whip_sweep()
     for recording in recordings_left_open(moment - RECORDING_GRACE):
         recording_recover(recording=recording)
     return sum(1 for _, ending in endings if ending)

@@ -8,11 +8,14 @@ from config.health import healthz, readyz
 from config.metrics import metrics
 from config.status import model_download, status
 from devices.api import AuthorizationCreateApi, TokenCreateApi
+from signaling.whip import WhipEndpointApi, WhipSessionApi
 
 api = [
     path("devices/authorizations", AuthorizationCreateApi.as_view(), name="device-authorizations"),
     path("devices/token", TokenCreateApi.as_view(), name="device-token"),
     path("clips/<uuid:delivery_id>", clip_fetch, name="clip"),
+    path("whip", WhipEndpointApi.as_view(), name="whip"),
+    path("whip/<uuid:public_id>", WhipSessionApi.as_view(), name="whip-session"),
     path("schema", SpectacularAPIView.as_view(), name="schema"),
 ]
 urlpatterns = [

@@ -3,3 +3,4 @@
 from django.dispatch import Signal
 
 device_removed = Signal()  # device
+device_locked_out = Signal()  # device; what let it in so far does so no longer

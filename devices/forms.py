@@ -64,9 +64,11 @@ class DeviceForm(forms.Form):
         widget=forms.CheckboxInput(attrs={"role": "switch"}),
     )
 
-    def __init__(self, *args: Any, household: Household, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, household: Household, can_ring: bool = True, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.household = household
+        self.household, self.can_ring = household, can_ring
+        if not can_ring:
+            del self.fields["is_auto_answer"]
         self.own_rooms = [room.name for room in room_list(household)]
         taken = {name.lower() for name in self.own_rooms}
         self.suggested_rooms = [name for name in SUGGESTED_ROOMS if name.lower() not in taken]
@@ -89,7 +91,8 @@ class DeviceForm(forms.Form):
         if not self.is_valid():
             raise Invalid(str(next(iter(self.errors.values()))[0]))
         data = self.cleaned_data
-        return {"name": data["name"], "room": self._room(), "is_auto_answer": data["is_auto_answer"]}
+        is_auto_answer = data.get("is_auto_answer", True)  # what cannot ring is in the call at once
+        return {"name": data["name"], "room": self._room(), "is_auto_answer": is_auto_answer}
 
     def _room(self) -> Room | None:
         chosen = self.cleaned_data["room_name"]

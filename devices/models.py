@@ -24,16 +24,25 @@ class EchoRemoval(models.TextChoices):
     OFF = "off"
 
 
+class DeviceKind(models.TextChoices):
+    AGENT = "agent"  # runs our agent; known by its key
+    FOREIGN = "foreign"  # another maker's, which speaks WHIP; known by its token
+
+
 class Device(HouseholdModel):
     """The box, once it is claimed. `revoked_at` set: it belongs to nobody now, only history knows it."""
+
+    kind = models.CharField(max_length=8, choices=DeviceKind.choices, default=DeviceKind.AGENT)
 
     room = models.ForeignKey(Room, null=True, blank=True, on_delete=models.SET_NULL, related_name="devices")
     name = models.CharField(max_length=80)
     model = models.CharField(max_length=80)
     serial = models.CharField(max_length=80)
     capabilities = models.JSONField(default=list)
-    fingerprint_sha256 = models.CharField(max_length=64, db_index=True)
-    public_key_pem = models.TextField()
+    fingerprint_sha256 = models.CharField(
+        max_length=64, db_index=True, blank=True
+    )  # a foreign one has no key
+    public_key_pem = models.TextField(blank=True)
     is_auto_answer = models.BooleanField(default=False)
     echo_removal = models.CharField(max_length=8, choices=EchoRemoval.choices, default=EchoRemoval.DEVICE)
     claimed_by = models.ForeignKey(
@@ -46,13 +55,36 @@ class Device(HouseholdModel):
         constraints = [
             models.UniqueConstraint(
                 fields=["fingerprint_sha256"],
-                condition=models.Q(revoked_at=None),
+                condition=models.Q(revoked_at=None) & ~models.Q(fingerprint_sha256=""),
                 name="device_key_claimed_once",
             ),
         ]
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def is_foreign(self) -> bool:
+        return self.kind == DeviceKind.FOREIGN
+
+
+class DeviceToken(BaseModel):
+    """Lets one foreign device in. Only the hash is kept. Not scoped: it opens the scope."""
+
+    device = models.ForeignKey(Device, on_delete=models.CASCADE, related_name="tokens")
+    token_hash = models.CharField(max_length=64, unique=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["device"], condition=models.Q(revoked_at=None), name="device_token_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"token of device {self.device_id}"
 
 
 class DevicePresence(BaseModel):

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from django.db.models import Exists, OuterRef, QuerySet
 
-from devices.models import Device, DeviceCertificate, Room
+from devices.models import Device, DeviceCertificate, DeviceToken, Room
 from households.models import Household
 from protocol.messages import CallState
 
@@ -49,6 +49,11 @@ def certificate_current(device: Device) -> DeviceCertificate | None:
 def fingerprint_groups(fingerprint_sha256: str) -> list[str]:
     """The fingerprint in groups of four, for people to compare."""
     return [fingerprint_sha256[i : i + 4] for i in range(0, len(fingerprint_sha256), 4)]
+
+
+def device_token_get(device: Device) -> DeviceToken | None:
+    """What lets the device in; the token itself nobody knows any more."""
+    return DeviceToken.objects.filter(device=device, revoked_at=None).first()
 
 
 @dataclass(frozen=True)

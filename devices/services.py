@@ -6,6 +6,7 @@ from common.clock import now
 from common.errors import Invalid
 from common.push import group_device, push_on_commit
 from devices.events import device_removed
+from devices.foreign import device_tokens_revoke
 from devices.models import Device, DeviceCertificate, DevicePresence, EchoRemoval, Room
 from devices.presence import presence_end
 from households.models import Household
@@ -50,6 +51,7 @@ def device_unclaim(*, device: Device) -> None:
     with transaction.atomic():
         Device.objects.filter(pk=device.pk, revoked_at=None).update(revoked_at=now())
         DeviceCertificate.objects.filter(device=device, revoked_at=None).update(revoked_at=now())
+        device_tokens_revoke(device=device)
         presence_end(device=device)
         device_removed.send(sender=Device, device=device)
         push_on_commit(

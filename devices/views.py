@@ -4,19 +4,28 @@ from uuid import UUID
 
 from csp.constants import WASM_UNSAFE_EVAL
 from csp.decorators import csp_update
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from common.errors import DomainError, Invalid
 from devices.access import access_device
 from devices.authorization import authorization_confirm, authorization_find
-from devices.forms import ClaimForm, CodeForm, DeviceSettingsForm
-from devices.models import DeviceAuthorization
-from devices.selectors import certificate_current, device_joining, fingerprint_groups, room_cards
+from devices.foreign import device_token_renew, foreign_device_create
+from devices.forms import ClaimForm, CodeForm, DeviceForm, DeviceSettingsForm
+from devices.models import Device, DeviceAuthorization
+from devices.selectors import (
+    certificate_current,
+    device_joining,
+    device_token_get,
+    fingerprint_groups,
+    room_cards,
+)
 from devices.services import device_unclaim, device_update
 from households.access import member_of, need
 from households.models import Membership
@@ -40,6 +49,20 @@ def home(request: HttpRequest) -> HttpResponse:
 def add(request: HttpRequest) -> HttpResponse:
     need(member_of(request), Permission.DEVICES_MANAGE)
     return render(request, "devices/add.html", {"form": CodeForm()})
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def add_foreign(request: HttpRequest) -> HttpResponse:
+    """A device that shows no code: it gets an address and a token instead."""
+    membership = member_of(request)
+    need(membership, Permission.DEVICES_MANAGE)
+    form = DeviceForm(request.POST or None, household=membership.household, can_ring=False)
+    if form.is_valid():
+        values = form.values()
+        device = foreign_device_create(membership=membership, name=values["name"], room=values["room"])
+        return redirect("devices:joining", device.public_id)
+    return render(request, "devices/add_foreign.html", {"form": form}, status=400 if form.is_bound else 200)
 
 
 @require_GET
@@ -86,7 +109,20 @@ def joining(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """The steps of a device that was just claimed. htmx asks for the steps alone."""
     device = access_device(membership=member_of(request), public_id=public_id, need=Permission.DEVICES_MANAGE)
     template = "devices/_joining_steps.html" if request.headers.get("HX-Request") else "devices/joining.html"
-    return render(request, template, {"device": device, "progress": device_joining(device)})
+    context = {"device": device, "progress": device_joining(device), **_connection(request, device)}
+    return render(request, template, context)
+
+
+@login_required
+@require_POST
+def token(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """Answers with the connection's facts and, this one time, the token itself."""
+    device = access_device(membership=member_of(request), public_id=public_id, need=Permission.DEVICES_MANAGE)
+    new_token = device_token_renew(device=device)
+    context = {"device": device, **_connection(request, device), "new_token": new_token}
+    response = render(request, "devices/_whip.html", context)
+    response["Cache-Control"] = "no-store"
+    return response
 
 
 @login_required
@@ -96,7 +132,10 @@ def detail(request: HttpRequest, public_id: UUID) -> HttpResponse:
     needed = Permission.DEVICES_MANAGE if request.method == "POST" else Permission.DEVICES_SEE
     device = access_device(membership=membership, public_id=public_id, need=needed)
     form = DeviceSettingsForm(
-        request.POST or None, household=membership.household, initial=DeviceSettingsForm.initial_of(device)
+        request.POST or None,
+        household=membership.household,
+        can_ring=not device.is_foreign,
+        initial=DeviceSettingsForm.initial_of(device),
     )
     if form.is_valid():
         device_update(device=device, **form.values())
@@ -104,6 +143,7 @@ def detail(request: HttpRequest, public_id: UUID) -> HttpResponse:
         return redirect("devices:detail", public_id)
     context = {"device": device, "form": form, "certificate": certificate_current(device)}
     context["fingerprint"] = fingerprint_groups(device.fingerprint_sha256)
+    context |= _connection(request, device)
     return render(request, "devices/detail.html", context, status=400 if form.is_bound else 200)
 
 
@@ -122,6 +162,20 @@ def call(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """The call itself happens in static/js/pages/devices/call.js, over the socket."""
     device = access_device(membership=member_of(request), public_id=public_id, need=Permission.CALL)
     return render(request, "devices/call.html", {"device": device})
+
+
+def _connection(request: HttpRequest, device: Device) -> dict[str, object]:
+    """Where and how a foreign device connects. The address is the one under which this page was reached."""
+    if not device.is_foreign:
+        return {}
+    path = reverse("whip")
+    return {
+        "whip_url": f"{settings.HUB_URL}{path}"
+        if settings.IS_HUB_URL_SET
+        else request.build_absolute_uri(path),
+        "is_here_only": request.get_host().partition(":")[0] in ("localhost", "127.0.0.1"),
+        "token": device_token_get(device),
+    }
 
 
 def _find(membership: Membership, form: CodeForm | ClaimForm) -> DeviceAuthorization:

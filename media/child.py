@@ -24,6 +24,7 @@ METRICS_S: Final = 5.0
 DRAIN_S: Final = 50.0  # a minute is usual before a stopped container is killed
 STRAYS_EVERY_S: Final = 2.0
 HEARD_EVERY_S: Final = 2.0
+STANDING_EVERY_S: Final = 5.0  # a device that is silent for 25 s counts as offline
 # Both ends have made their new connection by then, or notice that this one is gone.
 MOVED_GRACE_S: Final = 10.0
 
@@ -71,6 +72,7 @@ async def serve(
             tasks.spawn(_tell_metrics(link), name="metrics")
             tasks.spawn(_end_strays(link, worker), name="strays")
             tasks.spawn(_tell_heard(worker), name="heard")
+            tasks.spawn(_keep_standing(link, worker), name="standing")
             if wire is not None:
                 tasks.spawn(_hear_of_the_dead(link, wire), name="dead")
             log.info("media_worker_ready", worker_id=worker_id)
@@ -155,6 +157,14 @@ async def _tell_heard(worker: MediaWorker) -> None:
     while True:
         await asyncio.sleep(HEARD_EVERY_S)
         worker.tell_heard()
+
+
+async def _keep_standing(link: "HubLink", worker: MediaWorker) -> None:
+    """The devices of standing legs are online, except those that the hub knows elsewhere."""
+    while True:
+        await asyncio.sleep(STANDING_EVERY_S)
+        for leg_id in await link.standing_strays(worker.standing_ids):
+            await worker.close_leg(leg_id)
 
 
 async def _drain(link: "HubLink", worker: MediaWorker, stop: asyncio.Event) -> None:

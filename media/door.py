@@ -60,6 +60,9 @@ class Door(Protocol):
     async def legs_heard(self, heard: dict[UUID, bool]) -> None:
         """All legs of calls, by participant: whether they are heard now."""
 
+    async def standing_state(self, *, leg_id: UUID, state: LegState) -> None:
+        """Of a standing leg, whatever call it is in."""
+
     async def leg_measured(self, *, participant_id: UUID, measured: Measured) -> None: ...
 
     async def leg_judged(self, *, participant_id: UUID, judged: Judged) -> None: ...

@@ -19,6 +19,7 @@ from calls.measurements import Way, quality_tell, samples_store
 from calls.models import CallParticipant, Measurer, Recording
 from calls.recordings import recording_finalize, recording_start
 from calls.services import call_leg_joined, call_leg_left, call_leg_lost
+from calls.whip import whip_closed, whip_heard
 from common.push import apush_channel
 from common.tasks import delay_now
 from media.door import LegState, OpenedFile, RecordingFile
@@ -68,6 +69,12 @@ class HubDoor:
 
     async def legs_heard(self, heard: dict[UUID, bool]) -> None:
         await tell(_legs_heard, heard, self._worker_id)
+
+    async def standing_state(self, *, leg_id: UUID, state: LegState) -> None:
+        if state is LegState.CONNECTED:
+            await tell(_standing_heard, leg_id, self._worker_id)
+        elif state is LegState.CLOSED:
+            await tell(_standing_closed, leg_id, self._worker_id)
 
     async def leg_measured(self, *, participant_id: UUID, measured: Measured) -> None:
         await tell(_leg_measured, participant_id, measured)
@@ -137,6 +144,14 @@ def _leg_left(public_id: UUID, reason: str, worker_id: str) -> None:
 
 def _legs_heard(heard: dict[UUID, bool], worker_id: str) -> None:
     legs_heard(worker_id=worker_id, heard=heard)
+
+
+def _standing_heard(leg_id: UUID, worker_id: str) -> None:
+    whip_heard(device_id=leg_id, worker_id=worker_id)
+
+
+def _standing_closed(leg_id: UUID, worker_id: str) -> None:
+    whip_closed(device_id=leg_id, worker_id=worker_id)
 
 
 def _leg_measured(public_id: UUID, measured: Measured) -> None:

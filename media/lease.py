@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from types import TracebackType
 from typing import TypeVar
+from uuid import UUID
 
 import structlog
 from channels.db import database_sync_to_async
@@ -17,6 +18,7 @@ from redis.exceptions import RedisError
 from calls.moves import calls_end, calls_move, calls_waiting_move, worker_dead
 from calls.placement import CAPACITY, HEARTBEAT_S, LeaseWatch, worker_goodbye, worker_heartbeat, worker_list
 from calls.selectors import calls_not_with, workers_with_calls
+from calls.whip import whip_touch
 from common.metrics import metrics_publish
 from common.push import group_worker
 from media.hub import HubDoor, tell
@@ -108,6 +110,13 @@ class HubLink:
         except DatabaseError:
             return {}
         return strays
+
+    async def standing_strays(self, leg_ids: Iterable[UUID]) -> list[UUID]:
+        """These standing legs are heard here. Returns those that should not be here any more."""
+        ids = list(leg_ids)
+        if not ids:
+            return []
+        return await _ask(lambda: whip_touch(device_ids=ids, worker_id=self.worker_id), [])
 
     async def _renew(self) -> None:
         try:

@@ -55,9 +55,11 @@ class Leg:
         events: LegEvents,
         tasks: Supervisor,
         limits: Limits,
+        is_standing: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.leg_id, self.call_id, self.participant_id = leg_id, call_id, participant_id
+        self.is_standing = is_standing
         self._events, self._tasks, self._limits, self._clock = events, tasks, limits, clock
         self._peer: Peer | None = None
         self._next_peer: Peer | None = None
@@ -65,14 +67,24 @@ class Leg:
         self._packets_seen = 0
         self._alive_at_s = clock()
         self._opened_at_s = clock()
-        mixer = CallMixer(tasks)  # of a leg without a call; a call has one for all
-        self.track = OutgoingTrack(self, wake=mixer.wake)
-        mixer.add(leg_id, self.track)
+        self.track = self._own_track()
         self.recording: Recorder | None = None
         self.capture: Recorder | None = None
         self.state: LegState | None = None
         self.last_answer = ("", "")  # the newest request and its answer
         self.closed = False
+
+    def leave_call(self) -> None:
+        """A standing leg: it hears nothing more of the call, and waits for the next one."""
+        self.call_id = self.participant_id = None
+        self.track.close()
+        self.track = self._own_track()
+
+    def _own_track(self) -> OutgoingTrack:
+        mixer = CallMixer(self._tasks)  # of a leg without a call; a call has one for all
+        track = OutgoingTrack(self, wake=mixer.wake)
+        mixer.add(self.leg_id, track)
+        return track
 
     # Connections
 
@@ -84,6 +96,7 @@ class Leg:
             tasks=self._tasks,
             on_packet=self._packet_came,
             on_state=self._state_changed,
+            is_dtls_server=self.is_standing,
         )
         try:
             answer = await peer.answer(sdp)

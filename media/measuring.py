@@ -38,9 +38,19 @@ class Measuring:
             if leg.state is not None:
                 self._take(leg, unix_s)
 
+    def entered(self, leg: Leg) -> None:
+        """The leg is in a call from now on: what was measured before belongs to none."""
+        if (meter := self._meters.get(leg.leg_id)) is not None:
+            meter.begin()
+
     def left(self, leg: Leg) -> None:
         """The leg is gone: what was measured of it is told."""
-        meter = self._meters.pop(leg.leg_id, None)
+        self.parted(leg)
+        self._meters.pop(leg.leg_id, None)
+
+    def parted(self, leg: Leg) -> None:
+        """The leg is in its call no longer."""
+        meter = self._meters.get(leg.leg_id)
         if meter is not None:
             # A call that moved leaves a silent leg behind, and its silence is no measurement.
             self._outbox.measured(leg, meter.harvest(with_silent_end=False))

@@ -15,12 +15,13 @@ from media.session import StartedRecording
 from media.stats import Judged, Measured
 from media.supervise import Supervisor, log_failure
 from protocol.errors import ErrorCode
-from protocol.worker import CaptureStart, CaptureStop, LegOffer, PlayClip, ToneStart
+from protocol.worker import CaptureStart, CaptureStop, LegJoin, LegOffer, PlayClip, ToneStart
 
 log = structlog.get_logger(__name__)
 
 MAX_WAITING: Final = 1024
 FLUSH_S: Final = 5.0
+_ABSENT: Final = "The device is not connected any more."
 
 Request = LegOffer | ToneStart | PlayClip | CaptureStart | CaptureStop
 _Call = Callable[[], Awaitable[None]]
@@ -123,6 +124,23 @@ class Outbox:
     async def _tell_heard(self, heard: dict[UUID, bool]) -> None:
         self._heard_waits = False
         await self._door.legs_heard(heard)
+
+    def absent(self, command: LegJoin) -> None:
+        """The leg that was to take part in a call is not here."""
+        self._news.put(
+            partial(
+                self._door.leg_state,
+                leg_id=command.leg_id,
+                call_id=command.call_id,
+                participant_id=command.participant_id,
+                state=LegState.CLOSED,
+                reason=_ABSENT,
+            )
+        )
+
+    def standing(self, leg: Leg, state: LegState) -> None:
+        if leg.is_standing:
+            self._news.put(partial(self._door.standing_state, leg_id=leg.leg_id, state=state))
 
     def measured(self, leg: Leg, measured: Measured | None) -> None:
         if leg.participant_id is not None and measured is not None:

@@ -101,6 +101,12 @@ class LegMeter:
         self._window.append(sample)
         return sample
 
+    def begin(self) -> None:
+        """Forget what was measured; the counters go on."""
+        self._samples = []
+        self._window.clear()
+        self._judged = self._doubted = None
+
     def judge(self, *, is_lost: bool) -> Judged | None:
         """The bars of the last seconds when they are new; twice the same, so that they do not flicker."""
         bars = Bars.LOST if is_lost else window_bars(self._window)

@@ -29,6 +29,7 @@ from protocol.worker import (
     LegCandidate,
     LegClose,
     LegGain,
+    LegJoin,
     LegOffer,
     PlayClip,
     ToneStart,
@@ -45,6 +46,7 @@ MAX_CAPTURE_S: Final = 300.0
 SERVERS_KNOWN_S: Final = 60.0
 MAX_WAITING: Final = 64  # commands of one leg
 
+_STOPS: Final = "the media worker stops"
 _NO_CONNECTION: Final = "There is no connection. Connect first."
 
 
@@ -91,6 +93,12 @@ class MediaWorker:
         return len(self._legs)
 
     @property
+    def standing_ids(self) -> list[UUID]:
+        """Of the standing legs that can be heard."""
+        legs = self._legs.values()
+        return [leg.leg_id for leg in legs if leg.is_standing and leg.state is LegState.CONNECTED]
+
+    @property
     def call_ids(self) -> list[str]:
         """Of the calls that have a leg here."""
         return [str(call_id) for call_id in self._sessions]
@@ -111,6 +119,8 @@ class MediaWorker:
     async def drain(self, timeout_s: float) -> None:
         """Take no new calls and wait until the present ones have gone, at most `timeout_s`."""
         self._draining = True
+        for leg in [leg for leg in self._legs.values() if leg.is_standing and leg.call_id is None]:
+            self._begin_ending(self._end_leg(leg, _STOPS))
         try:
             await asyncio.wait_for(self._empty.wait(), timeout_s)
         except TimeoutError:
@@ -123,6 +133,10 @@ class MediaWorker:
     async def close_call(self, call_id: str) -> None:
         """As the command does. Nothing for a call that is not here."""
         await self.handle(CallClose(call_id=UUID(call_id)))
+
+    async def close_leg(self, leg_id: UUID) -> None:
+        """As the command does. Nothing for a leg that is not here."""
+        await self.handle(LegClose(leg_id=leg_id))
 
     async def aclose(self) -> None:
         """Close all legs and finish all files. The second caller waits for the first."""
@@ -161,6 +175,8 @@ class MediaWorker:
                 leg = self._legs.get(command.leg_id)
                 if leg is not None:
                     await self._run_for_leg(leg, command)
+                elif isinstance(command, LegJoin):
+                    self._outbox.absent(command)
                 elif isinstance(command, Request):
                     self._outbox.refuse(command, ErrorCode.NO_CONNECTION, _NO_CONNECTION)
 
@@ -169,7 +185,9 @@ class MediaWorker:
             case LegCandidate():
                 self._candidate(leg, command)
             case LegClose():
-                await self._end_leg(leg, "closed")
+                await self._end_leg(leg, command.reason)
+            case LegJoin():
+                await self._join(leg, command)
             case ToneStart():
                 leg.track.start_tone(frequency_hz=command.frequency_hz)
             case ToneStop():
@@ -189,7 +207,7 @@ class MediaWorker:
             self._outbox.refuse(command, ErrorCode.NO_WORKER, "The media worker is stopping. Connect again.")
             return
         leg = self._legs.get(command.leg_id)
-        if leg is not None and leg.call_id != command.call_id:
+        if leg is not None and leg.call_id != command.call_id and not leg.is_standing:
             await self._end_leg(leg, "moved to another call")
             leg = None
         if leg is not None and command.request_id and leg.last_answer[0] == command.request_id:
@@ -213,7 +231,19 @@ class MediaWorker:
         if not leg.closed:
             self._outbox.answer(command, answer)
 
-    async def _cancel_echo(self, leg: Leg, command: LegOffer) -> None:
+    async def _join(self, leg: Leg, command: LegJoin) -> None:
+        """A second time, after a new offer: only the canceller is new."""
+        if leg.call_id not in (None, command.call_id):
+            await self._step_out(leg, "moved to another call")
+        if leg.call_id is None:
+            self._measuring.entered(leg)
+            self._enter(leg, command)
+            if leg.state is not None:
+                self._outbox.state(leg, leg.state, "")
+                self._outbox.recordings_started(self._sessions[command.call_id].heard())
+        await self._cancel_echo(leg, command)
+
+    async def _cancel_echo(self, leg: Leg, command: LegOffer | LegJoin) -> None:
         """As the household chose; a new connection brings a new canceller, since its delay is another."""
         if command.echo_cancellation:
             await asyncio.to_thread(is_available)  # loads the library, which takes a second
@@ -229,16 +259,23 @@ class MediaWorker:
             events=self,
             tasks=self._tasks,
             limits=self._limits,
+            is_standing=command.is_standing,
         )
         self._legs[leg.leg_id] = leg
-        if command.call_id is not None:
-            session = self._sessions.get(command.call_id) or CallSession(
-                command.call_id, recordings_root=self._recordings_root, files=self._files, tasks=self._tasks
-            )
-            self._sessions[command.call_id] = session
-            self._empty.clear()
-            self._outbox.recordings_started(session.join(leg, recording_name=command.recording_name))
+        self._enter(leg, command)
         return leg
+
+    def _enter(self, leg: Leg, command: LegOffer | LegJoin) -> None:
+        """The leg takes part in the call that the command names, if it names one."""
+        if command.call_id is None:
+            return
+        session = self._sessions.get(command.call_id) or CallSession(
+            command.call_id, recordings_root=self._recordings_root, files=self._files, tasks=self._tasks
+        )
+        self._sessions[command.call_id] = session
+        self._empty.clear()
+        leg.call_id, leg.participant_id = command.call_id, command.participant_id
+        self._outbox.recordings_started(session.join(leg, recording_name=command.recording_name))
 
     def _candidate(self, leg: Leg, command: LegCandidate) -> None:
         try:
@@ -284,6 +321,7 @@ class MediaWorker:
 
     def leg_changed(self, leg: Leg, state: LegState, reason: str) -> None:
         self._outbox.state(leg, state, reason)
+        self._outbox.standing(leg, state)
         if (session := self._session(leg)) is not None:
             self._outbox.recordings_started(session.heard())
 
@@ -317,6 +355,7 @@ class MediaWorker:
             session.leave(leg)
         if tell:
             self._outbox.state(leg, LegState.CLOSED, reason)
+            self._outbox.standing(leg, LegState.CLOSED)
         capture, leg.capture = leg.capture, None
         if capture is not None:
             await capture.discard()
@@ -324,11 +363,25 @@ class MediaWorker:
         if session is not None and not session.legs:
             await self._finish(session)
 
+    async def _step_out(self, leg: Leg, reason: str) -> None:
+        """A standing leg leaves its call and waits for the next one."""
+        session = self._session(leg)
+        self._measuring.parted(leg)
+        self._outbox.state(leg, LegState.CLOSED, reason)
+        if session is not None:
+            session.leave(leg)
+        leg.leave_call()
+        if self._draining:
+            await self._end_leg(leg, _STOPS)
+        if session is not None and not session.legs:
+            await self._finish(session)
+
     async def _close_call(self, call_id: UUID) -> None:
         session = self._sessions.get(call_id)
         if session is None:
             return
-        await asyncio.gather(*(self._end_leg(leg, "the call ended") for leg in session.legs))
+        ways = {True: self._step_out, False: self._end_leg}
+        await asyncio.gather(*(ways[leg.is_standing](leg, "the call ended") for leg in session.legs))
         await self._finish(session)
 
     async def _finish(self, session: CallSession) -> None:
@@ -343,7 +396,7 @@ class MediaWorker:
         for session in list(self._sessions.values()):
             await self._close_call(session.call_id)
         for leg in list(self._legs.values()):
-            await self._end_leg(leg, "the media worker stops")
+            await self._end_leg(leg, _STOPS)
         if self._endings:
             await asyncio.wait(set(self._endings))
         await self._servers.aclose()

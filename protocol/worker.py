@@ -36,6 +36,18 @@ class LegOffer(Message):
     request_id: str | None = None
     recording_name: str | None = None  # path under RECORDINGS_ROOT; None: do not record
     echo_cancellation: bool = False  # by the worker, for a device that cannot
+    is_standing: bool = False  # waits outside of calls, and outlives those that it joins with `leg_join`
+
+
+class LegJoin(Message):
+    """A standing leg takes part in a call, until `call_close`."""
+
+    type: Literal["leg_join"] = "leg_join"
+    leg_id: UUID
+    call_id: UUID
+    participant_id: UUID
+    recording_name: str | None = None  # as in `leg_offer`
+    echo_cancellation: bool = False
 
 
 class LegCandidate(Message):
@@ -49,6 +61,7 @@ class LegCandidate(Message):
 class LegClose(Message):
     type: Literal["leg_close"] = "leg_close"
     leg_id: UUID
+    reason: str = "closed"  # for the history of a call that ends with it
 
 
 class CallClose(Message):
@@ -108,6 +121,7 @@ class CaptureStop(Message):
 
 WorkerCommand = Annotated[
     LegOffer
+    | LegJoin
     | LegCandidate
     | LegClose
     | CallClose

@@ -93,6 +93,7 @@ class PeerConnection(RTCPeerConnection):
 class Peer:
     """Answers an offer once. `on_packet` gets every Opus packet of its microphone, from the loop's thread.
 
+    `is_dtls_server`: aiortc's DTLS client knows no RSA certificates, such as GStreamer's; its server takes them.
     `on_state` is called with aiortc's connection state: connecting, connected, failed, closed.
     """
 
@@ -104,6 +105,7 @@ class Peer:
         tasks: Supervisor,
         on_packet: Callable[["Peer", MicPacket], None],
         on_state: Callable[["Peer", str], None],
+        is_dtls_server: bool = False,
     ) -> None:
         guard.install()
         self._on_state = on_state
@@ -123,6 +125,7 @@ class Peer:
         self._ice = SharedConnection.take_over(self._transport.transport._connection)
         self._transport.on("statechange", self._transport_changed)
         self._offer: AudioOffer | None = None
+        self._is_dtls_server = is_dtls_server
         self._closed = False
         self.created_at_s = time.monotonic()
 
@@ -149,7 +152,7 @@ class Peer:
 
         May take seconds where a STUN or TURN server does not reply.
         """
-        offer = read_offer(sdp)
+        offer = read_offer(sdp, wants_client=self._is_dtls_server)
         try:
             await self._connection.setRemoteDescription(RTCSessionDescription(sdp=offer.sdp, type="offer"))
             await self._connection.setLocalDescription(await self._connection.createAnswer())

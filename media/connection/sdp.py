@@ -75,8 +75,11 @@ class AudioOffer:
     rejected: dict[int, str] = field(default_factory=dict)  # place in the offer -> the refused section
 
 
-def read_offer(text: str) -> AudioOffer:
-    """Keep the first audio section only. Raises BadSdpError."""
+def read_offer(text: str, *, wants_client: bool = False) -> AudioOffer:
+    """Keep the first audio section only. Raises BadSdpError.
+
+    `wants_client`: where the other side may choose, it shall begin the DTLS handshake (RFC 8842 section 5.2).
+    """
     session, sections = _split(text)
     index = next((i for i, section in enumerate(sections) if section.kind == "audio"), None)
     if index is None:
@@ -90,6 +93,8 @@ def read_offer(text: str) -> AudioOffer:
     candidates = [line[len("a=candidate:") :] for line in shared if line.startswith("a=candidate:")]
     if len(candidates) > MAX_CANDIDATES:
         raise BadSdpError(f"A connection may offer at most {MAX_CANDIDATES} network addresses.")
+    if wants_client:
+        lines = ["a=setup:active" if line == "a=setup:actpass" else line for line in lines]
     return AudioOffer(
         sdp=_join(lines),
         candidates=candidates,

@@ -29,6 +29,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 P = Permission
 OPEN = "everybody"
 MEMBER = "every member"
+TOKEN = "the device that the token was made for"
 OPERATOR = "programs on this machine, or with the token"
 OTHERS = ("accounts/",)  # django-allauth's own
 
@@ -40,6 +41,8 @@ ADDRESSES: dict[str, dict[str, str]] = {
     "api/v1/devices/authorizations": {"POST": OPEN},
     "api/v1/devices/token": {"POST": OPEN},
     "api/v1/clips/<uuid:delivery_id>": {"GET": OPEN},  # the signed link is the permission
+    "api/v1/whip": {"POST": TOKEN},
+    "api/v1/whip/<uuid:public_id>": {"PATCH": TOKEN, "DELETE": TOKEN},
     "api/v1/schema": {"GET": OPEN},
     "status/": {"GET": P.DEVICES_MANAGE},
     "status/models/<str:model_id>/download/": {"POST": P.HOUSEHOLD_MANAGE},
@@ -50,10 +53,12 @@ ADDRESSES: dict[str, dict[str, str]] = {
     "": {"GET": P.DEVICES_SEE},
     "claim/": {"GET": OPEN},  # shows nothing before the sign-in
     "devices/add/": {"GET": P.DEVICES_MANAGE},
+    "devices/add/foreign/": {"GET": P.DEVICES_MANAGE, "POST": P.DEVICES_MANAGE},
     "devices/lookup/": {"GET": P.DEVICES_MANAGE, "POST": P.DEVICES_MANAGE},
     "devices/confirm/": {"GET": P.DEVICES_MANAGE, "POST": P.DEVICES_MANAGE},
     "devices/<uuid:public_id>/": {"GET": P.DEVICES_SEE, "POST": P.DEVICES_MANAGE},
     "devices/<uuid:public_id>/joining/": {"GET": P.DEVICES_MANAGE},
+    "devices/<uuid:public_id>/token/": {"POST": P.DEVICES_MANAGE},
     "devices/<uuid:public_id>/remove/": {"POST": P.DEVICES_MANAGE},
     "devices/<uuid:public_id>/call/": {"GET": P.CALL},
     "calls/": {"GET": P.CALLS_SEE},
@@ -74,7 +79,7 @@ ROWS = [
     (route, method, who)
     for route, methods in ADDRESSES.items()
     for method, who in methods.items()
-    if who != OPERATOR
+    if who not in (OPERATOR, TOKEN)
 ]
 
 
@@ -103,6 +108,7 @@ def things(cast: Cast) -> Iterator[Things]:
     yield Things(
         {
             "settings/tokens/": token.public_id,
+            "api/v1/whip/": token.public_id,
             "devices/": cast.kitchen.public_id,
             "calls/": call.public_id,
             "announce/clips/": announcement.clip.public_id,
@@ -165,6 +171,16 @@ def test_what_operators_read_is_absent_for_everybody_else(cast: Cast) -> None:
     for route in routes_of_operators:
         for client in (Client(), browser_of(cast.ben), browser_of(cast.anna), browser_of(cast.carla)):
             assert client.get(f"/{route}").status_code == 404  # under the hub's public name
+
+
+def test_where_devices_come_with_a_token_nobody_gets_in_with_a_session(cast: Cast, things: Things) -> None:
+    of_devices = [
+        (route, method) for route, ways in ADDRESSES.items() for method, who in ways.items() if who == TOKEN
+    ]
+    assert of_devices
+    for client in (Client(), browser_of(cast.ben), browser_of(cast.anna), browser_of(cast.carla)):
+        for route, method in of_devices:
+            assert ask(client, method, things.path(route)).status_code == 401
 
 
 def test_what_belongs_to_another_home_looks_absent(cast: Cast, things: Things) -> None:

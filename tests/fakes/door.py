@@ -69,6 +69,9 @@ class FakeDoor:
     async def legs_heard(self, heard: dict[UUID, bool]) -> None:
         self._tell("legs_heard", heard=heard)
 
+    async def standing_state(self, *, leg_id: UUID, state: LegState) -> None:
+        self._tell("standing_state", leg_id=leg_id, state=state)
+
     async def leg_measured(self, *, participant_id: UUID, measured: Measured) -> None:
         self._tell("leg_measured", participant_id=participant_id, measured=measured)
 

@@ -1,0 +1,70 @@
+"""Devices of other makers: added by a member, known by a token. What they do with it is in signaling/whip.py."""
+
+from django.db import transaction
+from django_scopes import scopes_disabled
+
+from common.clock import now
+from common.codes import secret_hash, secret_make
+from common.errors import Conflict, Invalid, NotSignedIn
+from devices.events import device_locked_out
+from devices.models import Device, DeviceKind, DevicePresence, DeviceToken, Room
+from households.access import need
+from households.models import Membership
+from households.roles import Permission
+
+MODEL = "WHIP device"
+_PREFIX = "hld_"
+
+
+def foreign_device_create(*, membership: Membership, name: str, room: Room | None) -> Device:
+    """A device that nobody can be yet: it needs a token. Raises Invalid, NotAllowed."""
+    need(membership, Permission.DEVICES_MANAGE)
+    if not name.strip():
+        raise Invalid("Give the device a name.")
+    with transaction.atomic():
+        device = Device.objects.create(
+            household=membership.household,
+            kind=DeviceKind.FOREIGN,
+            room=room,
+            name=name.strip()[:80],
+            model=MODEL,
+            is_auto_answer=True,
+            claimed_by=membership.user,
+            claimed_at=now(),
+        )
+        DevicePresence.objects.create(device=device)
+    return device
+
+
+def device_token_renew(*, device: Device) -> str:
+    """The device's token, which is shown once and never again. The one before lets nobody in any more.
+
+    Raises Conflict for a device with a key of its own.
+    """
+    if not device.is_foreign:
+        raise Conflict("This device is known by its key. It needs no token.")
+    with transaction.atomic():
+        Device.objects.select_for_update().get(pk=device.pk)
+        device_tokens_revoke(device=device)
+        device_locked_out.send(sender=Device, device=device)
+        token = f"{_PREFIX}{secret_make(32)}"
+        DeviceToken.objects.create(device=device, token_hash=secret_hash(token))
+    return token
+
+
+def device_tokens_revoke(*, device: Device) -> None:
+    DeviceToken.objects.filter(device=device, revoked_at=None).update(revoked_at=now())
+
+
+def device_for_token(token: str) -> Device:
+    """The device whose token this is. Raises NotSignedIn for a wrong or revoked one."""
+    with scopes_disabled():
+        row = (
+            DeviceToken.objects.select_related("device__household", "device__presence")
+            .filter(token_hash=secret_hash(token), revoked_at=None, device__revoked_at=None)
+            .first()
+        )
+        if row is None:
+            raise NotSignedIn("This token lets no device in. Make a new one on the page of the device.")
+        DeviceToken.objects.filter(pk=row.pk).update(last_used_at=now())
+        return row.device

@@ -1,0 +1,512 @@
+"""WHIP over HTTP: each answer of RFC 9725, in words where it is a refusal, and what the worker is told."""
+
+import asyncio
+import time
+from collections.abc import Awaitable
+from datetime import timedelta
+from typing import Any, TypeVar
+from uuid import UUID, uuid4
+
+import pytest
+from asgiref.sync import sync_to_async
+from django.conf import LazySettings
+from django.test import AsyncClient
+from django_scopes import scopes_disabled
+
+from calls.models import Call, CallParticipant, WhipSession
+from calls.moves import call_relocate
+from calls.services import call_leg_joined, call_start
+from calls.sweep import calls_sweep
+from calls.whip import whip_heard, whip_touch, whip_worker_died
+from common.clock import now
+from common.errors import DeviceOffline
+from common.push import apush_channel
+from devices.foreign import device_token_renew, foreign_device_create
+from devices.models import Device, DevicePresence
+from devices.services import device_unclaim
+from households.models import Membership
+from households.services import api_token_create
+from protocol.base import Message
+from protocol.errors import ErrorCode
+from protocol.messages import CallOutcome, CallState, Error, WebrtcAnswer
+from protocol.whip import MAX_BODY_BYTES
+from protocol.worker import LegCandidate, LegClose, LegJoin, LegOffer
+from signaling import ask, whip
+from tests.fakes.worker import FakeWorker
+from tests.plugin_cast import Cast
+from tests.whip.offers import FRAGMENT, OFFER, VIDEO
+
+pytestmark = [pytest.mark.integration, pytest.mark.django_db(transaction=True)]
+
+URL = "/api/v1/whip"
+ANSWER = "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n"
+SDP, SDPFRAG = "application/sdp", "application/trickle-ice-sdpfrag"
+
+
+Command = TypeVar("Command", bound=Message)
+
+
+class Door:
+    """The foreign device, as far as HTTP goes."""
+
+    def __init__(self, device: Device, token: str) -> None:
+        self.device, self.token = device, token
+        self.location = self.etag = ""
+
+    async def ask(
+        self, method: str, path: str = URL, body: str | bytes = b"", kind: str = SDP, **headers: str
+    ) -> Any:
+        headers = {"Authorization": f"Bearer {self.token}"} | headers
+        data = body.encode() if isinstance(body, str) else body
+        return await AsyncClient().generic(method, path, data, content_type=kind, headers=headers)
+
+    async def connect(self, worker: FakeWorker, sdp: str = OFFER) -> tuple[Any, LegOffer]:
+        """POST, and the worker answers."""
+        offer, answer = await answered(worker, self.ask("POST", body=sdp), WebrtcAnswer(sdp=ANSWER))
+        assert answer.status_code == 201, answer.content
+        self.location, self.etag = answer["Location"], answer["ETag"]
+        return answer, offer
+
+    async def trickle(self, body: str = FRAGMENT, **headers: str) -> Any:
+        return await self.ask("PATCH", self.location, body, SDPFRAG, **headers)
+
+
+async def answered(
+    worker: FakeWorker, request: Awaitable[Any], reply: WebrtcAnswer | Error
+) -> tuple[LegOffer, Any]:
+    asking = asyncio.ensure_future(request)
+    offer = await next_of(worker, LegOffer)
+    await apush_channel(offer.reply_channel, reply.model_copy(update={"reply_to": offer.request_id}))
+    return offer, await asking
+
+
+async def next_of(worker: FakeWorker, kind: type[Command]) -> Command:
+    async with asyncio.timeout(10):
+        command = await worker.command()
+    assert isinstance(command, kind), command
+    return command
+
+
+def problem(answer: Any) -> tuple[int, str]:
+    """Status and words. Every refusal has the form of RFC 9457."""
+    assert answer["Content-Type"] == "application/problem+json"
+    body = answer.json()
+    assert set(body) == {"type", "title", "status", "detail"}
+    assert body["status"] == answer.status_code
+    assert body["title"]
+    return answer.status_code, body["detail"]
+
+
+def door_make(member: Membership, name: str) -> Door:
+    with scopes_disabled():
+        device = foreign_device_create(membership=member, name=name, room=None)
+        return Door(device, device_token_renew(device=device))
+
+
+@pytest.fixture
+def door(cast: Cast) -> Door:
+    return door_make(cast.anna, "Front door")
+
+
+@sync_to_async
+def heard(door: Door, worker_id: str = "fake-worker") -> None:
+    """The worker hears it, so it is online."""
+    with scopes_disabled():
+        whip_heard(device_id=door.device.public_id, worker_id=worker_id)
+
+
+@sync_to_async
+def called(cast: Cast, door: Door) -> Call:
+    with scopes_disabled():
+        devices = Device.objects.select_related("household", "presence")
+        return call_start(membership=cast.anna, device=devices.get(pk=door.device.pk))
+
+
+@sync_to_async
+def is_online(door: Door) -> bool:
+    return DevicePresence.objects.get(device=door.device).is_online
+
+
+# The connection
+
+
+async def test_an_offer_is_answered_by_a_worker_and_becomes_a_session(door: Door) -> None:
+    async with FakeWorker() as worker:
+        answer, offer = await door.connect(worker)
+    assert answer.content.decode() == ANSWER
+    assert answer["Content-Type"] == SDP
+    assert answer["Accept-Patch"] == SDPFRAG
+    assert answer["Access-Control-Allow-Origin"] == "*"
+    assert "Location" in answer["Access-Control-Expose-Headers"]
+    assert answer["Cache-Control"] == "no-store"
+    assert answer["ETag"].startswith('"')
+    with scopes_disabled():
+        session = await WhipSession.objects.aget()
+    assert answer["Location"] == f"{URL}/{session.public_id}"
+    assert (offer.leg_id, offer.call_id, offer.is_standing) == (door.device.public_id, None, True)
+    assert offer.recording_name is None  # nothing is kept before a call
+    assert not await is_online(door)  # not before it was heard
+
+
+async def test_the_servers_come_as_links_with_a_credential_of_ten_minutes(
+    door: Door, settings: LazySettings
+) -> None:
+    settings.TURN_URLS, settings.TURN_SECRET = ["turn:turn.example.org:3478?transport=udp"], "of this test"
+    async with FakeWorker() as worker:
+        answer, offer = await door.connect(worker)
+    stun, turn = answer["Link"].split(", ")
+    assert stun == '<stun:turn.example.org:3478>; rel="ice-server"'
+    assert turn.startswith('<turn:turn.example.org:3478?transport=udp>; rel="ice-server"; username="')
+    assert '"; credential="' in turn
+    expiry = int(turn.split('username="')[1].split(":")[0])
+    assert 590 < expiry - time.time() <= 600
+    assert len(offer.ice_servers) == 2
+    with_token = await door.ask("OPTIONS")
+    assert "turn:turn.example.org" in with_token["Link"]
+    assert "Link" not in await AsyncClient().options(URL)
+
+
+async def test_options_say_what_the_addresses_take(door: Door) -> None:
+    for path, methods, header in (
+        (URL, "POST, OPTIONS", "Accept-Post"),
+        (f"{URL}/{uuid4()}", "PATCH, DELETE, OPTIONS", "Accept-Patch"),
+    ):
+        answer = await AsyncClient().options(path)
+        assert (answer.status_code, set(answer["Allow"].split(", "))) == (200, set(methods.split(", ")))
+        assert answer[header] == (SDP if path == URL else SDPFRAG)
+        assert answer["Access-Control-Allow-Origin"] == "*"
+        assert "Authorization" in answer["Access-Control-Allow-Headers"]
+
+
+async def test_a_second_connection_takes_the_place_of_the_first(door: Door) -> None:
+    async with FakeWorker() as worker:
+        _, first = await door.connect(worker)
+        old = door.location
+        _, second = await door.connect(worker)
+        assert first.leg_id == second.leg_id  # the same leg: the worker hands over within it
+        assert door.location != old
+        assert problem(await door.ask("DELETE", old)) == (
+            404,
+            "There is no such connection. Connect again with a POST.",
+        )
+        assert (await door.ask("DELETE", door.location)).status_code == 200
+
+
+async def test_a_device_that_hangs_up_is_offline_and_its_session_is_gone(door: Door) -> None:
+    async with FakeWorker() as worker:
+        await door.connect(worker)
+        await heard(door)
+        assert await is_online(door)
+        answer = await door.ask("DELETE", door.location)
+        assert (answer.status_code, answer.content) == (200, b"")
+        assert (await next_of(worker, LegClose)).leg_id == door.device.public_id
+    assert not await is_online(door)
+    assert (await door.ask("DELETE", door.location)).status_code == 404
+    assert (await door.trickle()).status_code == 404
+
+
+async def test_candidates_that_follow_reach_the_worker(door: Door) -> None:
+    async with FakeWorker() as worker:
+        await door.connect(worker)
+        answer = await door.trickle(**{"If-Match": door.etag})
+        assert (answer.status_code, answer.content) == (204, b"")
+        told = [await next_of(worker, LegCandidate) for _ in range(3)]
+    assert [command.sdp_mid for command in told] == ["audio0", "audio0", None]
+    assert [bool(command.candidate) for command in told] == [True, True, False]
+
+
+# Refusals
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "words"),
+    [
+        ("", 400, "empty"),
+        ("hello", 400, "not the offer"),
+        (b"v=0\xff\xfe", 400, "no text"),
+        (OFFER.replace("a=ice-ufrag", "a=nothing"), 400, "not the offer"),
+        (OFFER + VIDEO, 406, "one microphone and nothing else"),
+        (OFFER.replace("m=audio", "m=video"), 406, "one microphone"),
+        (OFFER.replace("OPUS/48000/2", "PCMU/8000"), 406, "Opus only"),
+        (OFFER.replace("a=sendrecv", "a=recvonly"), 406, "offer its microphone"),
+        (OFFER.replace("a=sendrecv", "a=inactive"), 406, "offer its microphone"),
+        (OFFER + "a=x:" + "y" * MAX_BODY_BYTES, 413, "at most"),
+    ],
+)
+async def test_an_offer_that_cannot_be_is_refused_in_words(
+    door: Door, body: str | bytes, status: int, words: str
+) -> None:
+    async with FakeWorker():
+        found, detail = problem(await door.ask("POST", body=body))
+    assert found == status
+    assert words in detail
+
+
+async def test_what_the_worker_finds_in_an_offer_is_said_as_it_says_it(door: Door) -> None:
+    async with FakeWorker() as worker:
+        refusal = Error(code=ErrorCode.BAD_SDP, message="The offered audio has no DTLS role.")
+        _, answer = await answered(worker, door.ask("POST", body=OFFER), refusal)
+    assert problem(answer) == (400, "The offered audio has no DTLS role.")
+    with scopes_disabled():
+        assert not await WhipSession.objects.aexists()
+
+
+@pytest.mark.parametrize("header", ["", "Bearer", "Bearer wrong", "Basic eDp5", "bearer  hld_x"])
+async def test_nobody_gets_in_without_the_token_of_a_device(door: Door, header: str) -> None:
+    for method, path in (("POST", URL), ("DELETE", f"{URL}/{uuid4()}"), ("PATCH", f"{URL}/{uuid4()}")):
+        answer = await door.ask(method, path, OFFER, Authorization=header)
+        assert problem(answer)[0] == 401
+        assert answer["WWW-Authenticate"].startswith("Bearer")
+
+
+async def test_a_token_of_a_person_is_no_token_of_a_device(cast: Cast, door: Door) -> None:
+    _, door.token = await sync_to_async(api_token_create)(membership=cast.anna, name="robot")
+    assert problem(await door.ask("POST", body=OFFER))[0] == 401
+
+
+async def test_the_session_of_another_device_looks_absent(cast: Cast, door: Door) -> None:
+    stranger = await sync_to_async(door_make)(cast.carla, "Mill door")
+    async with FakeWorker() as worker:
+        await door.connect(worker)
+        foreign = problem(await stranger.ask("DELETE", door.location))
+        absent = problem(await stranger.ask("DELETE", f"{URL}/{uuid4()}"))
+        assert foreign == absent == (404, "There is no such connection. Connect again with a POST.")
+        assert (await door.trickle()).status_code == 204
+
+
+async def test_other_methods_and_other_types_are_refused(door: Door) -> None:
+    async with FakeWorker() as worker:
+        await door.connect(worker)
+        for method, path in (("GET", URL), ("PUT", URL), ("GET", door.location), ("POST", door.location)):
+            answer = await door.ask(method, path)
+            assert problem(answer)[0] == 405
+            assert "OPTIONS" in answer["Allow"]
+        wrong = await door.ask("POST", body=OFFER, kind="application/json")
+        assert problem(wrong) == (415, "Send application/sdp.")
+        assert wrong["Accept-Post"] == SDP
+        wrong = await door.ask("PATCH", door.location, FRAGMENT, SDP)
+        assert problem(wrong) == (415, "Send application/trickle-ice-sdpfrag.")
+        assert wrong["Accept-Patch"] == SDPFRAG
+        picky = await door.ask("POST", body=OFFER, Accept="application/json")
+        assert problem(picky)[0] == 406
+
+
+@pytest.mark.parametrize(
+    ("body", "match", "status"),
+    [
+        (FRAGMENT.replace("nmBl", "zzzz"), "*", 422),  # an ICE restart
+        (FRAGMENT, '"of-another-connection"', 412),
+        ("hello", "", 400),
+        ("a=mid:0\r\n", "", 400),
+        (FRAGMENT + "a=candidate:1 1 UDP 1 192.0.2.2 39002 typ host\r\n" * 40, "", 400),
+        (FRAGMENT + "a=x:" + "y" * MAX_BODY_BYTES, "", 413),
+    ],
+)
+async def test_a_fragment_that_cannot_be_is_refused(door: Door, body: str, match: str, status: int) -> None:
+    async with FakeWorker() as worker:
+        await door.connect(worker)
+        answer = await door.trickle(body, **({"If-Match": match} if match else {}))
+    assert problem(answer)[0] == status
+
+
+async def test_without_a_worker_that_answers_the_device_is_told_to_come_again(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = await door.ask("POST", body=OFFER)
+    assert problem(answer)[0] == 503
+    assert answer["Retry-After"] == "2"
+    monkeypatch.setattr(ask, "WITHIN_S", 0.2)
+    async with FakeWorker() as worker:
+        assert problem(await door.ask("POST", body=OFFER))[0] == 503  # it says nothing
+        await next_of(worker, LegOffer)
+        drains = Error(code=ErrorCode.NO_WORKER, message="The media worker is stopping. Connect again.")
+        monkeypatch.setattr(ask, "WITHIN_S", 5.0)
+        _, answer = await answered(worker, door.ask("POST", body=OFFER), drains)
+        assert problem(answer) == (503, drains.message)
+
+
+async def test_a_device_that_connects_too_often_is_held_back_and_no_other(
+    cast: Cast, door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(whip, "CONNECTIONS_PER_MINUTE", 2)
+    other = await sync_to_async(door_make)(cast.anna, "Pram")
+    for status in (400, 400, 429):
+        answer = await door.ask("POST", body="hello")
+        assert problem(answer)[0] == status
+    assert answer["Retry-After"] == "60"
+    assert problem(await other.ask("POST", body="hello"))[0] == 400
+
+
+async def test_wrong_tokens_are_counted_and_the_right_one_still_opens(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(whip, "WRONG_TOKENS_PER_MINUTE", 2)
+    for status in (401, 401, 429):
+        assert problem(await door.ask("POST", body=OFFER, Authorization="Bearer wrong"))[0] == status
+    async with FakeWorker() as worker:
+        await door.connect(worker)
+
+
+# The household
+
+
+@pytest.mark.parametrize("way", ["renewed", "removed"])
+async def test_who_is_locked_out_is_cut_off_at_once(door: Door, way: str) -> None:
+    @sync_to_async
+    def lock_out() -> None:
+        with scopes_disabled():
+            device = Device.objects.select_related("household").get(pk=door.device.pk)
+            device_unclaim(device=device) if way == "removed" else device_token_renew(device=device)
+
+    async with FakeWorker() as worker:
+        await door.connect(worker)
+        await heard(door)
+        await lock_out()
+        assert (await next_of(worker, LegClose)).leg_id == door.device.public_id
+        assert problem(await door.ask("POST", body=OFFER))[0] == 401
+    assert not await is_online(door)
+
+
+async def test_a_new_token_opens_and_only_one_is_good(door: Door) -> None:
+    @sync_to_async
+    def renew() -> str:
+        with scopes_disabled():
+            return device_token_renew(
+                device=Device.objects.select_related("household").get(pk=door.device.pk)
+            )
+
+    first, second = await renew(), await renew()
+    door.token = first
+    assert problem(await door.ask("POST", body=OFFER))[0] == 401
+    door.token = second
+    async with FakeWorker() as worker:
+        await door.connect(worker)
+
+
+# Calls
+
+
+async def test_a_call_takes_the_waiting_connection_in_without_ringing(cast: Cast, door: Door) -> None:
+    async with FakeWorker() as worker:
+        await door.connect(worker)
+        await heard(door)
+        async with FakeWorker("another-worker"):  # would be chosen for any other call
+            call = await called(cast, door)
+        assert (call.state, call.worker_id) == (CallState.CONNECTING, worker.worker_id)
+        join = await next_of(worker, LegJoin)
+    with scopes_disabled():
+        leg = await CallParticipant.objects.aget(call=call, role="callee")
+    assert (join.leg_id, join.call_id, join.participant_id) == (
+        door.device.public_id,
+        call.public_id,
+        leg.public_id,
+    )
+    assert join.recording_name
+
+
+async def test_a_device_that_is_not_connected_is_offline(cast: Cast, door: Door) -> None:
+    async with FakeWorker() as worker:
+        with pytest.raises(DeviceOffline):
+            await called(cast, door)
+        await door.connect(worker)
+        with pytest.raises(DeviceOffline):  # answered, but nothing was heard of it
+            await called(cast, door)
+
+
+async def test_a_device_that_comes_back_in_its_call_is_in_it_again(cast: Cast, door: Door) -> None:
+    async with FakeWorker() as worker:
+        await door.connect(worker)
+        await heard(door)
+        call = await called(cast, door)
+        await next_of(worker, LegJoin)
+        await door.connect(worker)
+        assert (await next_of(worker, LegJoin)).call_id == call.public_id
+
+
+async def test_when_its_call_moves_the_device_is_let_go_and_comes_to_the_new_worker(
+    cast: Cast, door: Door
+) -> None:
+    async with FakeWorker("first") as first:
+        await door.connect(first)
+        await heard(door, "first")
+        call = await called(cast, door)
+        await next_of(first, LegJoin)
+        async with FakeWorker("second") as second:
+            assert await sync_to_async(moved)(call)
+            assert (await next_of(first, LegClose)).leg_id == door.device.public_id
+            assert not await is_online(door)
+            await door.connect(second)
+            assert (await next_of(second, LegJoin)).call_id == call.public_id
+
+
+def moved(call: Call) -> bool:
+    with scopes_disabled():
+        return call_relocate(call=Call.objects.select_related("device", "household").get(pk=call.pk))
+
+
+async def test_a_call_whose_device_never_comes_back_ends(cast: Cast, door: Door) -> None:
+    @sync_to_async
+    def a_minute_later() -> Call:
+        with scopes_disabled():
+            for leg in CallParticipant.objects.select_related("call__device", "call__household"):
+                call_leg_joined(leg=leg, worker_id=leg.call.worker_id)
+            whip_worker_died(worker_id="first")
+            assert call_relocate(call=Call.objects.select_related("device", "household").get(pk=call.pk))
+            calls_sweep()
+            assert Call.objects.get(pk=call.pk).is_live
+            callee = CallParticipant.objects.filter(call=call, role="callee")
+            callee.update(awaited_at=now() - timedelta(seconds=61))
+            calls_sweep()
+            return Call.objects.get(pk=call.pk)
+
+    async with FakeWorker("first") as first:
+        await door.connect(first)
+        await heard(door, "first")
+        call = await called(cast, door)
+        async with FakeWorker("second"):
+            over = await a_minute_later()
+    assert (over.is_live, over.outcome) == (False, CallOutcome.ANSWERED)
+    assert over.reason == "The connection to Front door was lost and did not come back."
+
+
+async def test_the_devices_of_a_worker_that_died_are_offline(door: Door) -> None:
+    @sync_to_async
+    def died() -> None:
+        with scopes_disabled():
+            whip_worker_died(worker_id="fake-worker")
+
+    async with FakeWorker() as worker:
+        await door.connect(worker)
+        await heard(door)
+        await died()
+    assert not await is_online(door)
+
+
+async def test_a_worker_is_told_which_devices_it_should_not_have(door: Door) -> None:
+    @sync_to_async
+    def touch(worker_id: str) -> list[UUID]:
+        with scopes_disabled():
+            return whip_touch(device_ids=[door.device.public_id], worker_id=worker_id)
+
+    async with FakeWorker() as worker:
+        await door.connect(worker)
+        assert await touch(worker.worker_id) == []
+        assert await is_online(door)
+        assert await touch("another") == [door.device.public_id]
+        assert await is_online(door)
+
+
+async def test_a_session_whose_worker_nobody_has_seen_for_long_ends(door: Door) -> None:
+    @sync_to_async
+    def later() -> None:
+        with scopes_disabled():
+            WhipSession.objects.update(started_at=now() - timedelta(minutes=1))
+            calls_sweep()
+
+    async with FakeWorker() as worker:
+        await door.connect(worker)
+        await heard(door)
+        await later()
+        assert await is_online(door)
+    await later()
+    assert not await is_online(door)
