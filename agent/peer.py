@@ -22,9 +22,8 @@ from aiortc.exceptions import InvalidStateError
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from agent import guard
+from agent import downlink, guard, uplink
 from agent.audio import Samples
-from agent.downlink import play, take_over
 from agent.errors import AgentError
 from agent.guard import Heard
 from agent.measuring import Counters, peak
@@ -148,7 +147,8 @@ class Peer:
     async def make_offer(self) -> str:
         """A complete SDP offer: all candidates are in it."""
         transceiver = self._connection.addTransceiver(self._track, direction="sendrecv")
-        self._voice = take_over(transceiver.receiver)
+        self._voice = downlink.take_over(transceiver.receiver)
+        uplink.take_over(transceiver.sender)
         codecs = RTCRtpSender.getCapabilities("audio").codecs
         transceiver.setCodecPreferences([codec for codec in codecs if codec.mimeType.lower() == "audio/opus"])
         # aioice loses the sockets that it just opened when it is cancelled while it gathers; `close` waits for it.
@@ -211,7 +211,9 @@ class Peer:
 
     def _on_track(self, track: MediaStreamTrack) -> None:
         if track.kind == "audio" and self._reader is None:
-            self._reader = asyncio.create_task(play(self._voice, self._heard_samples), name="downlink")
+            self._reader = asyncio.create_task(
+                downlink.play(self._voice, self._heard_samples), name="downlink"
+            )
 
     def _heard_samples(self, samples: Samples) -> None:
         self._samples += len(samples)

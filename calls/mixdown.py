@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sealing.files import SealError
+from sound.recorded import sound_frames
 
 SAMPLE_RATE_HZ = 48_000
 BLOCK = SAMPLE_RATE_HZ  # samples mixed at a time: memory does not grow with the call
@@ -53,7 +54,7 @@ def sound_duration_s(opener: Opener) -> float:
     samples = 0
     try:
         with opener() as source, av.open(source, mode="r") as container:
-            for frame in container.decode(audio=0):
+            for frame in sound_frames(container):
                 samples += frame.samples * SAMPLE_RATE_HZ // frame.sample_rate
     except (av.FFmpegError, SealError, FileNotFoundError, IndexError):
         return samples / SAMPLE_RATE_HZ
@@ -121,7 +122,7 @@ def _decoded(track: Track) -> Iterator[Samples]:
     left = sys.maxsize if track.most_s is None else round(track.most_s * SAMPLE_RATE_HZ)
     resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE_HZ)
     with track.opener() as source, av.open(source, mode="r") as container:
-        for frame in container.decode(audio=0):
+        for frame in sound_frames(container):
             for out in resampler.resample(frame):
                 if left <= 0:
                     return

@@ -10,7 +10,7 @@ import structlog
 
 from media.door import Door, LegState, RecordingFile
 from media.leg import Leg
-from media.recording.recorder import FinishedFile
+from media.recording.voicefile import FinishedFile
 from media.session import StartedRecording
 from media.stats import Judged, Measured
 from media.supervise import Supervisor, log_failure

@@ -9,6 +9,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from sound.recorded import sound_frames
 from transcripts.engine import UnreadableAudio
 
 RATE_HZ = 16_000
@@ -53,7 +54,7 @@ def decode(source: Path | BinaryIO) -> Iterator[Samples]:
 def _resampled(container: av.container.InputContainer) -> Iterator[Samples]:
     resampler = av.AudioResampler(format="flt", layout="mono", rate=RATE_HZ)
     next_s: float | None = None
-    for frame in container.decode(audio=0):
+    for frame in sound_frames(container):
         if frame.time is not None:
             if next_s is not None and frame.time - next_s > _GAP_S:
                 yield from _silence(frame.time - next_s)

@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
-import django
-
+from benchmarks.environment import django_ready
 from benchmarks.figures import Figure, Options, figure
 from media.door import LegState
 from media.worker import MediaWorker
@@ -40,7 +39,12 @@ class Outcome:
 
 
 def measure(options: Options) -> list[Figure]:
-    django.setup()
+    with tempfile.TemporaryDirectory() as folder:
+        django_ready(Path(folder))
+        return _measured(options)
+
+
+def _measured(options: Options) -> list[Figure]:
     from tests.speech.test_words import SENTENCES
 
     sentences = SENTENCES[:QUICK_SENTENCES] if options.is_quick else SENTENCES

@@ -4,24 +4,17 @@ The loop only collects packets; order, time, pages and the disk are the business
 """
 
 import asyncio
-import os
 import queue
-import secrets
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
 
 import structlog
 
 from media.packets import MicPacket
-from media.recording.ogg import PRE_SKIP_SAMPLES, OggOpusWriter
-from media.recording.timeline import Reorderer, WallLine
+from media.recording.voicefile import FinishedFile, VoiceFile
 from media.supervise import log_failure
-from protocol.audio import SAMPLE_RATE_HZ
-from sealing.files import SealedWriter
-from sound.opus import packet_samples, silence_packets
 
 log = structlog.get_logger(__name__)
 ResultT = TypeVar("ResultT")
@@ -29,14 +22,6 @@ ResultT = TypeVar("ResultT")
 FLUSH_S: Final = 0.5
 MAX_BATCH: Final = 200  # packets, four seconds of one voice
 MAX_JOBS: Final = 512
-
-
-@dataclass(frozen=True, kw_only=True)
-class FinishedFile:
-    path: Path
-    duration_s: float
-    size_bytes: int
-    packets_lost: int
 
 
 class FileThread:
@@ -92,90 +77,6 @@ def _fulfil(future: "asyncio.Future[ResultT]", result: ResultT) -> None:
 def _fail(future: "asyncio.Future[ResultT]", error: Exception) -> None:
     if not future.done():
         future.set_exception(error)
-
-
-class VoiceFile:
-    """The file itself: `PATH.part` while it grows, PATH once it is finished; sealed, where there is a key.
-
-    Used by one thread.
-
-    Sample 0 is the moment `started_at_s` (monotonic). Every method raises OSError as the disk does.
-    """
-
-    def __init__(self, path: Path, *, started_at_s: float, key: bytes | None = None) -> None:
-        self._path = path
-        self._part = path.with_name(path.name + ".part")
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._file = os.open(self._part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        self._started_at_s = started_at_s
-        self._order = Reorderer()
-        self._line = WallLine(started_at_s=started_at_s)
-        self._size_bytes = 0
-        self._sealed = SealedWriter(self._write, key) if key is not None else None
-        put = self._sealed.put if self._sealed is not None else self._write
-        self._ogg = OggOpusWriter(put, serial=secrets.randbits(32))
-        self.packets_dropped = 0
-
-    def write(self, packets: list[MicPacket]) -> None:
-        """Add packets and put all that is in order on disk."""
-        for packet in packets:
-            for ordered in self._order.push(packet):
-                self._add(ordered)
-        self._ogg.flush()
-
-    def finish(self, *, ended_at_s: float) -> FinishedFile:
-        """Fill with silence up to the end, close and rename."""
-        try:
-            for packet in self._order.flush():
-                self._add(packet)
-            end = round((ended_at_s - self._started_at_s) * SAMPLE_RATE_HZ)
-            self._fill(end + PRE_SKIP_SAMPLES)
-            self._ogg.close()
-            if self._sealed is not None:
-                self._sealed.close()
-        finally:
-            os.close(self._file)
-        self._part.rename(self._path)
-        return FinishedFile(
-            path=self._path,
-            duration_s=max(0, self._ogg.samples - PRE_SKIP_SAMPLES) / SAMPLE_RATE_HZ,
-            size_bytes=self._size_bytes,
-            packets_lost=self._order.lost,
-        )
-
-    def discard(self) -> None:
-        os.close(self._file)
-        self._part.unlink(missing_ok=True)
-
-    def _add(self, packet: MicPacket) -> None:
-        try:
-            samples = packet_samples(packet.payload)
-        except ValueError:
-            self.packets_dropped += 1
-            return
-        gap = self._line.place(packet) - self._ogg.samples
-        if gap <= -samples // 2:
-            self.packets_dropped += 1
-            return
-        self._fill(self._ogg.samples + gap)
-        self._ogg.packet(packet.payload, samples)
-
-    def _fill(self, position: int) -> None:
-        missing = position - self._ogg.samples
-        for payload in silence_packets(max(0, missing)):
-            self._ogg.packet(payload, packet_samples(payload))
-
-    def _write(self, data: bytes) -> None:
-        """All of it, or nothing: half a page would spoil what comes after the disk has room again."""
-        view = memoryview(data)
-        try:
-            while view:
-                view = view[os.write(self._file, view) :]
-        except OSError:
-            os.ftruncate(self._file, self._size_bytes)
-            os.lseek(self._file, self._size_bytes, os.SEEK_SET)
-            raise
-        self._size_bytes += len(data)
 
 
 class Recorder:

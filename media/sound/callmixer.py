@@ -14,12 +14,12 @@ import numpy as np
 
 from media.packets import MicPacket
 from media.sound.mixer import FULL_SCALE, mix
-from media.sound.stream import OutgoingStream
 from media.sound.tracks import OutgoingTrack
 from media.supervise import Supervisor
 from protocol.audio import FRAME_MS, FRAME_SAMPLES
 from sound.opus import Samples
 from sound.receiver import VoiceReceiver
+from sound.stream import OutgoingStream
 
 NO_SAMPLES: Final[Samples] = np.zeros(0, np.int16)
 FRAME_S: Final = FRAME_MS / 1000

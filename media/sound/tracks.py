@@ -7,10 +7,10 @@ from uuid import UUID
 
 from media.packets import MicPacket
 from media.sound.player import ClipPlayer
-from media.sound.stream import OutgoingStream
 from media.sound.tone import Tone
 from protocol.audio import FRAME_SAMPLES
 from sound.opus import Samples
+from sound.stream import OutgoingStream
 
 MAX_CLIPS: Final = 8
 _PRIMED_PACKETS: Final = 3  # so many, and decoder and encoder know the voice as the listener does

@@ -1,7 +1,6 @@
 """The worker's end of a call: answers an offer, plays a tone, keeps what it hears."""
 
 import asyncio
-import contextlib
 import time
 
 import av
@@ -10,6 +9,7 @@ import numpy.typing as npt
 from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError
 
+from agent import downlink
 from protocol.audio import FRAME_SAMPLES, SAMPLE_RATE_HZ
 
 Samples = npt.NDArray[np.int16]
@@ -44,7 +44,9 @@ class FakeLeg:
         self._closed = asyncio.Event()
         self._reader: asyncio.Task[None] | None = None
         self._heard: list[Samples] = []
-        self._heard_more = asyncio.Condition()
+        self._heard_more = asyncio.Event()
+        # As a worker hears it: what the device does not send in a pause lasts as long as the pause.
+        self.voice = downlink.take_over(self._connection.getTransceivers()[0].receiver)
         self.offer_sdp = ""
 
     async def answer(self, offer_sdp: str) -> str:
@@ -64,8 +66,10 @@ class FakeLeg:
         """The next `seconds` of the device's microphone, after `skip_s` of it."""
         start = sum(map(len, self._heard)) + int(skip_s * SAMPLE_RATE_HZ)
         end = start + int(seconds * SAMPLE_RATE_HZ)
-        async with asyncio.timeout(20), self._heard_more:
-            await self._heard_more.wait_for(lambda: sum(map(len, self._heard)) >= end)
+        async with asyncio.timeout(20):
+            while sum(map(len, self._heard)) < end:
+                self._heard_more.clear()
+                await self._heard_more.wait()
         return np.concatenate(self._heard)[start:end]
 
     def everything_heard(self) -> Samples:
@@ -87,17 +91,11 @@ class FakeLeg:
             self._closed.set()
 
     def _on_track(self, track: MediaStreamTrack) -> None:
-        self._reader = asyncio.create_task(self._read(track))
+        self._reader = asyncio.create_task(downlink.play(self.voice, self._hear))
 
-    async def _read(self, track: MediaStreamTrack) -> None:
-        with contextlib.suppress(MediaStreamError):
-            while True:
-                frame = await track.recv()
-                if isinstance(frame, av.AudioFrame):
-                    samples = frame.to_ndarray().reshape(-1, frame.layout.nb_channels)[:, 0]
-                    self._heard.append(samples.astype(np.int16))
-                    async with self._heard_more:
-                        self._heard_more.notify_all()
+    def _hear(self, samples: Samples) -> None:
+        self._heard.append(samples)
+        self._heard_more.set()
 
 
 def tone_share(samples: Samples, hz: float) -> float:

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media.sound.stream import OutgoingStream, SendRate
 from protocol.audio import FRAME_SAMPLES
 from sound.opus import MAX_BITRATE_BPS, MIN_BITRATE_BPS, Samples
+from sound.stream import OutgoingStream, SendRate
 from tests.fakes.mixing import Room, tone
 from tests.fakes.peer import level_db
 

@@ -10,12 +10,14 @@ import time
 from pathlib import Path
 from typing import BinaryIO
 
+import av
 import numpy as np
 import pytest
 
 from media.packets import MicPacket
-from media.recording.recorder import FileThread, Recorder, VoiceFile, free_path
-from protocol.audio import FRAME_SAMPLES
+from media.recording.recorder import FileThread, Recorder, free_path
+from media.recording.voicefile import VoiceFile
+from protocol.audio import FRAME_SAMPLES, OPUS_SILENCE
 from sealing.files import SealedReader, new_key
 from sound.opus import OpusEncoder
 from tests.fakes.peer import decoded, loudest_hz
@@ -58,6 +60,20 @@ def test_a_voice_that_begins_late_has_silence_before_it(tmp_path: Path) -> None:
     assert not any(found[:49])
     assert all(found[52:98])
     assert not any(found[103:])
+
+
+def test_a_short_loss_is_left_to_the_decoder_and_a_pause_is_silence(tmp_path: Path) -> None:
+    packets = voice(count=100)
+    lost = [p for p in packets if p.sequence_number not in (30, 31)]
+    paused = [p._replace(timestamp=p.timestamp + 5 * FRAME_SAMPLES * (p.sequence_number >= 60)) for p in lost]
+    file = VoiceFile(tmp_path / "a.opus", started_at_s=0.0)
+    file.write(paused)
+    file.finish(ended_at_s=2.1)
+    with av.open(tmp_path / "a.opus") as container:
+        payloads = [bytes(packet) for packet in container.demux(audio=0) if packet.size]
+    assert payloads[30:32] == [payloads[29][:1]] * 2
+    assert payloads[60:65] == [OPUS_SILENCE] * 5
+    assert len(payloads) == 105 + 1
 
 
 def test_gaps_stay_gaps_and_disorder_is_put_right(tmp_path: Path) -> None:
