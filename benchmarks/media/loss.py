@@ -1,7 +1,7 @@
 """R10: calls over a way that loses packets: whether they live, and which words their recordings still hold.
 
-Two real aiortc peers say test sentences at the same time through a real worker. On the way to it a share of their RTP
-packets is dropped at random; the recordings are written down by the shipped recogniser.
+Two real aiortc peers say test sentences at the same time through a real worker, with the encoder of the agent. On the
+way to it a share of their RTP packets is dropped at random; the recordings are written down by the shipped recogniser.
 """
 
 import asyncio
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
+from agent import uplink
 from benchmarks.environment import django_ready
 from benchmarks.figures import Figure, Options, figure
 from media.door import LegState
@@ -78,6 +79,7 @@ async def _call(sentences: list[str], *, loss: float) -> Outcome:
         for number, (peer, track) in enumerate(zip(peers, tracks, strict=True)):
             peer.microphone = track
             await peer.connect(call_id=call_id, recording_name=f"{number}.ogg")
+            uplink.take_over(peer.connection.getSenders()[0])
             _lose(peer, loss, seed=number)
         for _ in peers:
             await door.wait_for("recording_started")
