@@ -15,6 +15,8 @@ from sound.opus import (
 _MUCH_LOSS: Final = 0.10
 _LITTLE_LOSS: Final = 0.02
 _RISE: Final = 1.05
+_HOPELESS_LOSS: Final = 0.30  # more than copies make up for
+_COPIES_BPS: Final = 24_000  # with less, libopus leaves the copies out, and the headers cost as much as the voice
 _FORGET: Final = 0.8  # of the reported loss that stays from one report to the next
 _NO_LOSS: Final = 0.005
 
@@ -32,7 +34,8 @@ class SendRate:
             wanted = self.bitrate_bps * (1 - 0.5 * fraction_lost)
         else:
             wanted = self.bitrate_bps * (_RISE if fraction_lost < _LITTLE_LOSS else 1.0)
-        self.bitrate_bps = round(min(max(wanted, MIN_BITRATE_BPS), MAX_BITRATE_BPS))
+        least = MIN_BITRATE_BPS if fraction_lost > _HOPELESS_LOSS else min(self.bitrate_bps, _COPIES_BPS)
+        self.bitrate_bps = round(min(max(wanted, least), MAX_BITRATE_BPS))
         loss = max(fraction_lost, self.loss * _FORGET)
         self.loss = loss if loss > _NO_LOSS else 0.0
 

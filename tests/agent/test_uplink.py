@@ -56,7 +56,7 @@ def test_it_follows_what_the_hub_reports() -> None:
     encoder = VoiceEncoder()
     usual = kilobits(encoded(encoder, voice(3.0)))
     for _ in range(20):
-        encoder.report(0.3)
+        encoder.report(0.5)
     assert kilobits(encoded(encoder, voice(3.0))) < usual / 1.5
 
 
