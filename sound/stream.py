@@ -16,7 +16,7 @@ _MUCH_LOSS: Final = 0.10
 _LITTLE_LOSS: Final = 0.02
 _RISE: Final = 1.05
 _HOPELESS_LOSS: Final = 0.30  # more than copies make up for
-_COPIES_BPS: Final = 24_000  # with less, libopus leaves the copies out, and the headers cost as much as the voice
+_COPIES_BPS: Final = 24_000  # with less, libopus leaves the copies out; headers cost as much as the voice
 _FORGET: Final = 0.8  # of the reported loss that stays from one report to the next
 _NO_LOSS: Final = 0.005
 
