@@ -72,6 +72,7 @@ class RealPeer:
         self.worker, self.door = worker, door
         self.leg_id, self.participant_id = uuid4(), uuid4()
         self.needs_echo_cancellation = False
+        self.is_standing = False
         self.microphone = ToneTrack(frequency_hz)
         self.connection = PeerConnection(RTCConfiguration(iceServers=[]))
         self.connection.on("track", self._track_came)
@@ -124,6 +125,7 @@ class RealPeer:
                 request_id=request_id,
                 recording_name=recording_name,
                 echo_cancellation=self.needs_echo_cancellation,
+                is_standing=self.is_standing,
             )
         )
         told = await self.door.wait_for("answer", lambda told: told.request_id == request_id)

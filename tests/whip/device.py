@@ -1,9 +1,9 @@
 """A device of another maker: GStreamer's webrtcbin and plain HTTP, run by Debian's own Python, which has its bindings.
 
-    /usr/bin/python3 tests/whip/device.py --url http://localhost:8000/api/v1/whip --token TOKEN --heard heard.raw
+    /usr/bin/python3 tests/whip/device.py --url http://localhost:8000/api/v1/whip --token TOKEN
 
-It says a tone, and writes what it hears as raw samples: 16 bit, 48 kHz, mono. One line of JSON for each thing that
-happens. SIGTERM hangs up by DELETE; SIGKILL does not.
+It says a tone, and drops what it hears (16 bit, 48 kHz, mono) unless told otherwise. One line of JSON for each thing
+that happens. SIGTERM hangs up by DELETE; SIGKILL does not.
 """
 
 import argparse
@@ -11,6 +11,7 @@ import json
 import re
 import signal
 import sys
+import time
 import urllib.error
 import urllib.request
 from typing import Any
@@ -24,15 +25,18 @@ gi.require_version("GstWebRTC", "1.0")
 from gi.repository import GLib, Gst, GstSdp, GstWebRTC  # noqa: E402 - the versions must be asked for first
 
 SPEAK = (
-    "audiotestsrc is-live=true wave=sine freq={hz} volume=0.4 ! audioconvert ! audioresample ! opusenc "
+    "{source} ! audioconvert ! audioresample ! opusenc "
     "! rtpopuspay pt=111 ! application/x-rtp,media=audio,encoding-name=OPUS,payload=111,clock-rate=48000 "
     "! webrtcbin name=peer bundle-policy=max-bundle"
 )
 HEAR = (
     "rtpopusdepay ! opusdec ! audioconvert ! audioresample ! audio/x-raw,format=S16LE,rate=48000,channels=1 "
-    "! filesink buffer-mode=unbuffered append=true sync=false location={path}"
+    "! {sink}"
 )
+TONE = "audiotestsrc is-live=true wave=sine freq=1000 volume=0.4"
 AGAIN_MS = 1000
+LOOK_MS = 250
+SILENT_S = 4.0
 
 
 def tell(**what: Any) -> None:
@@ -46,9 +50,10 @@ class Device:
         self.session = self.etag = ""
         self.candidates: list[str] = []
         self.is_posted = False
+        self.alive_at_s = 0.0
 
     def connect(self) -> bool:
-        self.pipe = Gst.parse_launch(SPEAK.format(hz=self.options.hz))
+        self.pipe = Gst.parse_launch(SPEAK.format(source=self.options.source))
         self.is_posted, self.candidates = False, []
         self.peer = self.pipe.get_by_name("peer")
         for server in self._ice_servers():
@@ -126,7 +131,7 @@ class Device:
     def _hear(self, peer: Any, pad: Any) -> None:
         if pad.get_direction() != Gst.PadDirection.SRC:
             return
-        listener = Gst.parse_bin_from_description(HEAR.format(path=self.options.heard), True)
+        listener = Gst.parse_bin_from_description(HEAR.format(sink=self.options.sink), True)
         self.pipe.add(listener)
         listener.sync_state_with_parent()
         pad.link(listener.get_static_pad("sink"))
@@ -137,12 +142,31 @@ class Device:
         tell(event="state", state=state)
         if state in ("failed", "closed", "disconnected"):
             self._again()
+        elif state == "connected":
+            self._alive()
+            source = self.peer.iterate_all_by_element_factory_name("nicesrc").next()[1]
+            source.get_static_pad("src").add_probe(Gst.PadProbeType.BUFFER, self._alive)
+            GLib.timeout_add(LOOK_MS, self._look, self.pipe)
+        return False
+
+    def _alive(self, *_: Any) -> Any:
+        self.alive_at_s = time.monotonic()
+        return Gst.PadProbeReturn.OK
+
+    def _look(self, pipe: Any) -> bool:
+        """webrtcbin does not say that the other side has closed or is gone. The hub's RTCP comes every 1.5 s."""
+        if pipe is not self.pipe:
+            return False
+        if time.monotonic() - self.alive_at_s < SILENT_S:
+            return True
+        tell(event="lost")
+        self._again()
         return False
 
     def _again(self) -> None:
         """WHIP has no way for a server to ask for another offer: a device that lost its connection makes a new one."""
         self.pipe.set_state(Gst.State.NULL)
-        self.session = ""
+        self.pipe, self.session = None, ""
         GLib.timeout_add(AGAIN_MS, self.connect)
 
     # HTTP
@@ -178,8 +202,8 @@ def main(words: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--url", required=True)
     parser.add_argument("--token", required=True)
-    parser.add_argument("--hz", type=float, default=1000)
-    parser.add_argument("--heard", default="/dev/null")
+    parser.add_argument("--source", default=TONE, help="what it says, as GStreamer names it: autoaudiosrc")
+    parser.add_argument("--sink", default="fakesink", help="where it plays what it hears: autoaudiosink")
     parser.add_argument("--trickle", action="store_true")
     parser.add_argument("--sendonly", action="store_true")
     parser.add_argument("--no-goodbye", dest="goodbye", action="store_false")

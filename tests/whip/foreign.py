@@ -18,7 +18,10 @@ from tests.operate.hub_process import free_port
 
 SYSTEM_PYTHON = "/usr/bin/python3"  # has Debian's bindings of GStreamer
 WAIT_S = 20.0
+START_S = 60.0
 RATE = 48_000
+TONE = "audiotestsrc is-live=true wave=sine freq={} volume=0.4"
+FILE = "filesink buffer-mode=unbuffered append=true sync=false location={}"
 LOOK_S = 0.05
 
 
@@ -42,7 +45,7 @@ class Web:
         ]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(command, cwd=ROOT, env=environment(), stdout=log, stderr=log)
-        deadline_s = time.monotonic() + WAIT_S
+        deadline_s = time.monotonic() + START_S
         while not self._answers():
             assert self._process.poll() is None, self.log.read_text()
             assert time.monotonic() < deadline_s, self.log.read_text()
@@ -71,7 +74,7 @@ class ForeignDevice:
         self.told: list[dict[str, Any]] = []
         script = str(Path(__file__).with_name("device.py"))
         self._command = [SYSTEM_PYTHON, script, "--url", f"{url}/api/v1/whip", "--token", token]
-        self._command += ["--hz", str(hz), "--heard", str(self.heard_file), *words]
+        self._command += ["--source", TONE.format(hz), "--sink", FILE.format(self.heard_file), *words]
 
     async def __aenter__(self) -> "ForeignDevice":
         self.heard_file.touch()
