@@ -1,5 +1,6 @@
 """Echo, noise and rumble out of the microphone, with what the speaker really plays as the reference."""
 
+import numpy as np
 import structlog
 
 from agent.audio import SampleBuffer, Samples, padded
@@ -10,13 +11,15 @@ log = structlog.get_logger(__name__)
 
 _MOST_WAITING = 20 * FRAME_SAMPLES
 _LOOK_FRAMES = 50  # 1 s in which too much reference waits all the time
+_SILENT_FRAMES = 25  # 0.5 s without a word from the speaker: it is closed
 
 
 class SoundProcessing:
     """`played` and `process` are called from the sound card's threads, everything else on the loop.
 
-    For each sample that the microphone takes, one sample of what was played is used up, or silence where nothing
-    plays. A speaker whose clock is faster lets the reference pile up: then a frame of it goes.
+    For each frame that the microphone takes, one frame of what was played is used up, or silence where nothing
+    plays. A speaker whose clock is faster lets the reference pile up, a slower one leaves it short: then the echo
+    canceller gets two frames of it at once, or none, and resamples what is between.
     """
 
     def __init__(self) -> None:
@@ -26,6 +29,7 @@ class SoundProcessing:
         self._played = SampleBuffer(capacity=_MOST_WAITING)
         self._input_latency_s = self._output_latency_s = 0.0
         self._least_waiting, self._frames = _MOST_WAITING, 0
+        self._missing = 0  # frames of the reference that did not come, one after the other
         self._last_enhancement: float | None = None
 
     def load(self) -> None:
@@ -39,6 +43,7 @@ class SoundProcessing:
         """A call begins: another room, perhaps."""
         self._is_in_call, self._last_enhancement = True, None
         self._played.clear()
+        self._missing = _SILENT_FRAMES
         self._start()
 
     def end(self) -> None:
@@ -100,11 +105,22 @@ class SoundProcessing:
             return samples
 
     def _reference(self) -> Samples:
-        reference = padded(self._played.read(FRAME_SAMPLES))
+        """Mostly one frame."""
+        reference = self._played.read(FRAME_SAMPLES)
+        if len(reference) == 0:
+            return self._no_reference()
+        self._missing = 0
         self._least_waiting = min(self._least_waiting, len(self._played))
         self._frames += 1
         if self._frames == _LOOK_FRAMES:
             if self._least_waiting >= FRAME_SAMPLES:
-                self._played.read(FRAME_SAMPLES)
+                reference = np.concatenate([padded(reference), self._played.read(FRAME_SAMPLES)])
             self._least_waiting, self._frames = _MOST_WAITING, 0
-        return reference
+        return reference if len(reference) > FRAME_SAMPLES else padded(reference)
+
+    def _no_reference(self) -> Samples:
+        """Late or silent? For half a second late; then all of that was silence."""
+        self._missing += 1
+        if self._missing == _SILENT_FRAMES:
+            return np.zeros(_SILENT_FRAMES * FRAME_SAMPLES, np.int16)
+        return np.zeros(0 if self._missing < _SILENT_FRAMES else FRAME_SAMPLES, np.int16)

@@ -13,8 +13,8 @@ Floats = npt.NDArray[np.float64]
 
 MAX_DELAY_MS: Final = 1000
 
-_DECIMATION: Final = 12
-_RATE_HZ: Final = SAMPLE_RATE_HZ // _DECIMATION  # enough for speech; a sample is 0.25 ms
+DECIMATION: Final = 12
+_RATE_HZ: Final = SAMPLE_RATE_HZ // DECIMATION  # enough for speech; a sample is 0.25 ms
 _BLOCK: Final = _RATE_HZ // 10  # one look every 100 ms
 _SPAN: Final = _RATE_HZ * MAX_DELAY_MS // 1000
 _FFT_SIZE: Final = 1 << (_SPAN + _BLOCK - 1).bit_length()
@@ -38,15 +38,15 @@ class Decimator:
     """48 kHz to 4 kHz, block by block; blocks are multiples of 12 samples."""
 
     def __init__(self) -> None:
-        places = np.arange(4 * _DECIMATION + 1) - 2 * _DECIMATION
-        taps = np.hamming(len(places)) * np.sinc(0.9 * places / _DECIMATION)
+        places = np.arange(4 * DECIMATION + 1) - 2 * DECIMATION
+        taps = np.hamming(len(places)) * np.sinc(0.9 * places / DECIMATION)
         self._taps: Floats = taps / taps.sum()
-        self._past = np.zeros(4 * _DECIMATION)
+        self._past = np.zeros(4 * DECIMATION)
 
     def push(self, samples: Samples) -> Floats:
         joined = np.concatenate([self._past, samples.astype(np.float64)])
-        self._past = joined[-4 * _DECIMATION :]
-        return np.convolve(joined, self._taps, "valid")[::_DECIMATION]
+        self._past = joined[-4 * DECIMATION :]
+        return np.convolve(joined, self._taps, "valid")[::DECIMATION]
 
 
 class DelayFinder:
@@ -57,25 +57,31 @@ class DelayFinder:
     """
 
     def __init__(self) -> None:
-        self._decimators = Decimator(), Decimator()
         self._reference = np.zeros(_SPAN + _BLOCK)
         self._microphone = np.zeros(_BLOCK)
         self._fresh = 0
         self._cross = np.zeros(_FFT_SIZE // 2 + 1, np.complex128)
-        frequencies = np.fft.rfftfreq(_FFT_SIZE, 1 / _RATE_HZ)
-        self._band = (frequencies > _BAND_HZ[0]) & (frequencies < _BAND_HZ[1])
+        self._frequencies_hz = np.fft.rfftfreq(_FFT_SIZE, 1 / _RATE_HZ)
+        self._band = (self._frequencies_hz > _BAND_HZ[0]) & (self._frequencies_hz < _BAND_HZ[1])
         self._looks: deque[float | None] = deque(maxlen=_LOOKS_AGAIN)
         self.delay_ms: float | None = None
 
-    def push(self, reference: Samples, microphone: Samples) -> None:
-        """As many samples of what was played as of what the microphone took in the same time."""
-        played, taken = (self._decimators[0].push(reference), self._decimators[1].push(microphone))
-        self._reference = np.concatenate([self._reference[len(played) :], played])
-        self._microphone = np.concatenate([self._microphone[len(taken) :], taken])
-        self._fresh += len(taken)
+    def push(self, reference: Floats, microphone: Floats) -> None:
+        """What was played and what the microphone took in the same time, decimated."""
+        self._reference = np.concatenate([self._reference[len(reference) :], reference])
+        self._microphone = np.concatenate([self._microphone[len(microphone) :], microphone])
+        self._fresh += len(microphone)
         if self._fresh >= _BLOCK:
             self._fresh = 0
             self._look()
+
+    def slip(self, slip_ms: float) -> None:
+        """The next `push` brings so much more of what was played than of the microphone, or less."""
+        looks = [None if look is None else look + slip_ms for look in self._looks]
+        self._looks = deque(looks, maxlen=_LOOKS_AGAIN)
+        self._cross *= np.exp(-2j * np.pi * self._frequencies_hz * slip_ms / 1000)
+        if self.delay_ms is not None:
+            self.delay_ms += slip_ms
 
     def _look(self) -> None:
         played = np.fft.rfft(self._reference, _FFT_SIZE) * self._band

@@ -8,7 +8,7 @@ from protocol.audio import FRAME_SAMPLES
 from sound.echo import canceller
 from tests.house.backend import HouseBackend
 from tests.house.measure import echo_removed_db
-from tests.house.room import Room, Samples
+from tests.house.room import Room, Samples, through_room
 from tests.house.sounds import voice
 
 pytestmark = pytest.mark.unit
@@ -60,17 +60,34 @@ def test_the_switch_counts_in_the_running_call() -> None:
     assert (house.taken[-1] != house.sent[-1]).any()
 
 
-def test_a_speaker_with_a_faster_clock_does_not_pile_up_the_reference() -> None:
-    house, processing = HouseBackend(Room(delay_ms=120)), SoundProcessing()
-    frames = voice(8.0).reshape(-1, FRAME_SAMPLES)
-    speaker, microphone = house.speaker(processing), house.microphone(processing)
-    microphone.open()
+@pytest.mark.parametrize("gained", [1, -1])
+def test_a_frame_that_one_clock_gains_on_the_other_moves_nothing(gained: int) -> None:
+    """From 3 s on the speaker is a frame farther, or has fallen behind by one."""
+    sound, processing = voice(7.0), SoundProcessing()
+    taken, sent, written = through_room(Room(delay_ms=120), sound), [], 0
+    processing.hears_room = True
     processing.begin()
-    for number, frame in enumerate(frames):
-        speaker.write(frame)
-        if number % 100 != 99:  # one frame in 2 s more than the microphone takes: 10,000 ppm
-            microphone.read()
-    assert echo_removed_db(np.concatenate(house.taken), np.concatenate(house.sent)) > 10
+    frames = sound.reshape(-1, FRAME_SAMPLES)
+    for number, frame in enumerate(taken.reshape(-1, FRAME_SAMPLES)):
+        until = min(len(frames), number + 1 + (gained if number >= 150 else 0))
+        for played in frames[written:until]:
+            processing.played(played)
+        written = max(written, until)
+        sent.append(processing.process(frame))
+    assert echo_removed_db(taken, np.concatenate(sent), from_s=2.0) >= 30
+
+
+def test_a_speaker_that_closes_and_opens_again_keeps_its_delay() -> None:
+    sound, processing = voice(8.0), SoundProcessing()
+    sound[3 * 48_000 : 4 * 48_000] = 0
+    taken, sent = through_room(Room(delay_ms=120), sound), []
+    processing.hears_room = True
+    processing.begin()
+    for number, frame in enumerate(taken.reshape(-1, FRAME_SAMPLES)):
+        if not 150 <= number < 200:
+            processing.played(sound[number * FRAME_SAMPLES :][:FRAME_SAMPLES])
+        sent.append(processing.process(frame))
+    assert echo_removed_db(taken, np.concatenate(sent), from_s=2.0) >= 30
 
 
 def test_a_machine_without_the_library_passes_the_sound_on(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,8 @@ class HouseBackend:
 
     The microphone's reads are the room's clock. Every read takes what the speaker played meanwhile, or silence.
     `near`: what somebody says in the room, from the moment when the microphone opens; silence afterwards.
-    `taken` is what came through the room, `sent` what the device made of it, for the test to compare.
+    As with a sound card, the reference is what is really played, silence included. `taken` is what came through the
+    room, `sent` what the device made of it, for the test to compare.
     """
 
     def __init__(self, room: Room, *, near: Samples | None = None) -> None:
@@ -30,7 +31,7 @@ class HouseBackend:
         return HouseMicrophone(self, processing)
 
     def speaker(self, processing: SoundProcessing) -> "HouseSpeaker":
-        return HouseSpeaker(self, processing)
+        return HouseSpeaker(self)
 
 
 class HouseMicrophone:
@@ -47,7 +48,9 @@ class HouseMicrophone:
         house = self._house
         near = padded(house.near[self._spoken : self._spoken + FRAME_SAMPLES])
         self._spoken += FRAME_SAMPLES
-        taken = self._sound.step(padded(house.played.read(FRAME_SAMPLES)), near)
+        played = padded(house.played.read(FRAME_SAMPLES))
+        self._processing.played(played)
+        taken = self._sound.step(played, near)
         sent = self._processing.process(taken)
         house.taken.append(taken)
         house.sent.append(sent)
@@ -58,15 +61,14 @@ class HouseMicrophone:
 
 
 class HouseSpeaker:
-    def __init__(self, house: HouseBackend, processing: SoundProcessing) -> None:
-        self._house, self._processing = house, processing
+    def __init__(self, house: HouseBackend) -> None:
+        self._house = house
 
     def open(self) -> None:
         """Nothing to open."""
 
     def write(self, samples: Samples) -> None:
         self._house.played.write(samples)
-        self._processing.played(samples)
 
     def close(self) -> None:
         """Nothing to close."""

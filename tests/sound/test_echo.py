@@ -8,8 +8,9 @@ import pytest
 from agent.playout import RING
 from protocol.audio import FRAME_SAMPLES
 from sound.echo.canceller import EchoCanceller
-from sound.echo.delay import DelayFinder
+from sound.echo.delay import Decimator, DelayFinder
 from sound.echo.meter import EchoMeter
+from sound.echo.resampling import HALF_TAPS, moving_delay
 from tests.house.measure import echo_removed_db, level_db, speech_kept_db
 from tests.house.room import Room, Samples, through_room
 from tests.house.sounds import voice
@@ -27,9 +28,10 @@ def by_frames(process: Callable[[Samples, Samples], Samples], played: Samples, t
 
 
 def find(played: Samples, taken: Samples) -> float | None:
-    finder = DelayFinder()
+    finder, decimators = DelayFinder(), (Decimator(), Decimator())
     for at in range(0, len(played), FRAME_SAMPLES):
-        finder.push(played[at : at + FRAME_SAMPLES], taken[at : at + FRAME_SAMPLES])
+        frames = played[at : at + FRAME_SAMPLES], taken[at : at + FRAME_SAMPLES]
+        finder.push(*(decimator.push(frame) for decimator, frame in zip(decimators, frames, strict=True)))
     return finder.delay_ms
 
 
@@ -95,3 +97,32 @@ def test_the_measure_is_that_of_the_echo_and_leaves_out_who_speaks_in_the_room()
         left = taken if is_double_talk or is_pause else taken // 10
         meter.push(played, taken, left)
     assert meter.echo_return_loss_enhancement == pytest.approx(20, abs=1)
+
+
+@pytest.mark.parametrize("drift_ppm", [100, -100])
+def test_the_drift_of_the_clocks_is_found_and_made_up_for(drift_ppm: float) -> None:
+    far = voice(8.0, seed=2)
+    taken, canceller = through_room(Room(delay_ms=100, seed=2, drift_ppm=drift_ppm), far), EchoCanceller()
+    sent = by_frames(canceller.process, far, taken)
+    assert canceller.drift_ppm == pytest.approx(drift_ppm, abs=15)
+    assert echo_removed_db(taken, sent, from_s=5.0) >= 50
+
+
+def test_who_speaks_in_the_room_makes_no_drift() -> None:
+    far, near = voice(8.0, seed=2), voice(8.0, seed=9, pitch_hz=210.0)
+    canceller = EchoCanceller()
+    by_frames(canceller.process, far, through_room(Room(delay_ms=100, seed=2), far, near))
+    assert abs(canceller.drift_ppm) < 15
+
+
+def test_a_delay_between_two_samples_is_a_delay() -> None:
+    at_s = np.arange(48_000) / 48_000
+    line = np.asarray(8000 * np.sin(2 * np.pi * 1000 * at_s), np.int16)
+    late = moving_delay(line, FRAME_SAMPLES, begin=100.25, end=100.5)
+    wanted = 8000 * np.sin(
+        2 * np.pi * 1000 * (at_s[-FRAME_SAMPLES:] - np.linspace(100.25, 100.5, 960) / 48_000)
+    )
+    assert np.max(np.abs(late - wanted)) < 3
+    assert (
+        moving_delay(line, 960, begin=HALF_TAPS, end=HALF_TAPS) == line[-960 - HALF_TAPS : -HALF_TAPS]
+    ).all()
