@@ -76,7 +76,9 @@ def main(words: list[str]) -> int:
 def _preload() -> None:
     """Load what a worker needs, so that a fork has it and shares its memory."""
     import media.lease  # noqa: F401
+    from media.connection.loop import compile_early
 
+    compile_early()
     gc.collect()
     gc.freeze()
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from media.connection import ports
+from media.connection import loop, ports
 from media.connection.candidates import AddressRules, networks_read
 from media.parent import BEAT, STOP_SIGNALS
 from media.supervise import Supervisor, log_failure
@@ -31,15 +31,15 @@ MOVED_GRACE_S: Final = 10.0
 
 def run(worker_id: str, *, capacity: int, wire: socket.socket | None = None) -> int:
     """Until a signal. `wire` leads to the parent, where there is one. Returns the exit status."""
-    asyncio.run(_main(worker_id, capacity, wire))
+    loop.run(_main(worker_id, capacity, wire))
     return 0
 
 
 async def _main(worker_id: str, capacity: int, wire: socket.socket | None) -> None:
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
+    running = asyncio.get_running_loop()
     for number in STOP_SIGNALS:
-        loop.add_signal_handler(number, stop.set)
+        running.add_signal_handler(number, stop.set)
     await serve(worker_id, stop, capacity=capacity, wire=wire)
 
 

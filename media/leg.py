@@ -3,11 +3,14 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Protocol
 from uuid import UUID
 
 from media.connection.candidates import AddressPolicy
 from media.connection.peer import Peer
+from media.connection.routes import Way
+from media.connection.rtp import PacketSender
 from media.door import LegState
 from media.packets import MicPacket
 from media.recording.recorder import Recorder
@@ -42,6 +45,10 @@ class LegEvents(Protocol):
 
     def leg_spoke(self, leg: "Leg", packet: MicPacket) -> None: ...
 
+    def only_listener(self, leg: "Leg") -> "Leg | None":
+        """Who hears this leg as it is, where that is all that becomes of its packets."""
+        ...
+
 
 class Leg:
     """Knows its connections, its state, what it hears and where its microphone is kept."""
@@ -68,14 +75,15 @@ class Leg:
         self._alive_at_s = clock()
         self._opened_at_s = clock()
         self.track = self._own_track()
-        self.recording: Recorder | None = None
-        self.capture: Recorder | None = None
+        self._recording: Recorder | None = None
+        self._capture: Recorder | None = None
         self.state: LegState | None = None
         self.last_answer = ("", "")  # the newest request and its answer
         self.closed = False
 
     def leave_call(self) -> None:
         """A standing leg: it hears nothing more of the call, and waits for the next one."""
+        self.detour()
         self.call_id = self.participant_id = None
         self.track.close()
         self.track = self._own_track()
@@ -96,6 +104,7 @@ class Leg:
             tasks=self._tasks,
             on_packet=self._packet_came,
             on_state=self._state_changed,
+            way=self._way,
             is_dtls_server=self.is_standing,
         )
         try:
@@ -111,6 +120,7 @@ class Leg:
             self._peer = peer
             self._alive_at_s = self._clock()
         else:
+            self.detour()
             replaced, self._next_peer = self._next_peer, peer
             self._let_go(replaced)
         return answer
@@ -138,12 +148,58 @@ class Leg:
     def stats(self) -> LegStats:
         return self._peer.stats() if self._peer is not None else LegStats()
 
+    # What becomes of its packets
+
+    @property
+    def recording(self) -> Recorder | None:
+        return self._recording
+
+    @recording.setter
+    def recording(self, recorder: Recorder | None) -> None:
+        if recorder is not self._recording:
+            self.detour()
+            self._recording = recorder
+
+    @property
+    def capture(self) -> Recorder | None:
+        return self._capture
+
+    @capture.setter
+    def capture(self, recorder: Recorder | None) -> None:
+        if recorder is not self._capture:
+            self.detour()
+            self._capture = recorder
+
+    def detour(self) -> None:
+        """No packet passes from here or to here without this knowing of it, until a route is opened again."""
+        for peer in (self._peer, self._next_peer, *self._replaced):
+            if peer is not None:
+                peer.detour()
+
+    def _way(self, peer: Peer) -> Way | None:
+        """Where the packets of this connection go, while nothing but that and the recording becomes of them."""
+        if self.closed or peer is not self._peer or self.state is None or self._capture is not None:
+            return None
+        listener = self._events.only_listener(self)
+        sender = None if listener is None else listener.only_sender
+        if listener is None or sender is None:
+            return None
+        record = None if self._recording is None else self._recording.push
+        return Way(sender=sender, record=record, forwarded=partial(listener.track.forwarded, self.leg_id))
+
+    @property
+    def only_sender(self) -> PacketSender | None:
+        """That of its only connection."""
+        is_one = self._next_peer is None and not self._replaced and not self.closed
+        return self._peer.sender if self._peer is not None and is_one else None
+
     # State
 
     def check(self, now_s: float) -> None:
         """Look at the time of the last packet; called several times a second."""
         if self.closed or self._peer is None:
             return
+        self._peer.settle()
         silent_s = now_s - self._last_sign(self._peer, now_s)
         if self.state is None:
             if now_s - self._opened_at_s > self._limits.closed_after_s:
@@ -164,6 +220,7 @@ class Leg:
 
     async def aclose(self) -> None:
         """Close the connections. Recordings are the session's, a capture the worker's."""
+        self.detour()
         self.closed = True
         self.track.close()
         for peer in (self._peer, self._next_peer, *self._replaced):
@@ -226,6 +283,7 @@ class Leg:
             self._change(LegState.LOST)
 
     def _promote(self) -> None:
+        self.detour()
         replaced, self._peer, self._next_peer = self._peer, self._next_peer, None
         self._packets_seen = 0
         if replaced is not None:
@@ -235,6 +293,7 @@ class Leg:
             self._replaced[replaced] = self._clock() + self._limits.overlap_s
 
     def _part_with(self, replaced: Peer) -> None:
+        self.detour()
         self._replaced.pop(replaced, None)
         self._let_go(replaced)
 

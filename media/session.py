@@ -34,7 +34,7 @@ class CallSession:
         self._root = recordings_root
         self._files = files
         self._legs: dict[UUID, Leg] = {}
-        self.mixer = CallMixer(tasks)
+        self.mixer = CallMixer(tasks, changed=self._detour)
         self._names: dict[UUID, str] = {}
         self._recordings: dict[UUID, StartedRecording] = {}
         self._started_at_s: float | None = None  # monotonic
@@ -62,6 +62,7 @@ class CallSession:
             log.warning("echo_canceller_missing")
 
     def leave(self, leg: Leg) -> None:
+        leg.detour()
         self._legs.pop(leg.leg_id, None)
         leg.recording = None
         self.mixer.remove(leg.leg_id)
@@ -76,6 +77,15 @@ class CallSession:
     def route(self, leg: Leg, packet: MicPacket) -> None:
         """Pass what `leg` said to the others: as it is, or in a mix."""
         self.mixer.route(leg.leg_id, packet)
+
+    def only_listener(self, leg: Leg) -> Leg | None:
+        """Who hears this leg as it is, where nobody else does and nothing is mixed."""
+        listener_id = self.mixer.only_listener(leg.leg_id)
+        return None if listener_id is None else self._legs.get(listener_id)
+
+    def _detour(self) -> None:
+        for leg in self._legs.values():
+            leg.detour()
 
     async def finish(self) -> list[RecordingFile]:
         """Close all files, with one common end, and say what they are."""

@@ -333,6 +333,10 @@ class MediaWorker:
         if (session := self._session(leg)) is not None:
             session.route(leg, packet)
 
+    def only_listener(self, leg: Leg) -> Leg | None:
+        session = self._session(leg)
+        return None if session is None else session.only_listener(leg)
+
     # Endings
 
     def _begin_ending(self, ending: Awaitable[None]) -> None:
@@ -346,6 +350,7 @@ class MediaWorker:
     async def _end_leg(self, leg: Leg, reason: str, *, tell: bool = True) -> None:
         if leg.closed:
             return
+        leg.detour()
         leg.closed = True
         if self._legs.get(leg.leg_id) is leg:
             del self._legs[leg.leg_id]

@@ -14,6 +14,7 @@ from uuid import UUID
 from aiortc import MediaStreamTrack, RTCPeerConnection, RTCSessionDescription
 from aiortc.contrib.media import MediaRecorder, MediaRelay
 
+from media.connection.loop import compile_early, loop_factory
 from media.worker import MediaWorker
 from protocol.errors import ErrorCode
 from protocol.worker import LegOffer
@@ -124,4 +125,7 @@ async def serve(kind: str, folder: Path) -> None:
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.ERROR, stream=sys.stderr)
-    asyncio.run(serve(sys.argv[1], Path(sys.argv[2])))
+    compile_early()
+    # Ours in the product's own loop, the plain relay in asyncio's.
+    with asyncio.Runner(loop_factory=loop_factory() if sys.argv[1] == "ours" else None) as runner:
+        runner.run(serve(sys.argv[1], Path(sys.argv[2])))

@@ -9,8 +9,10 @@ import ctypes
 import socket
 import struct
 import sys
+from collections.abc import Iterable
 from typing import Any, Final, Protocol
 
+import numpy as np
 from pylibsrtp._binding import ffi
 
 SLOTS: Final = 64
@@ -20,12 +22,22 @@ Key = bytes
 Address = tuple[str, int]
 
 # struct mmsghdr, iovec and the socket addresses of 64-bit Linux (recvmmsg(2), ip(7), ipv6(7)).
-_HEADER: Final = struct.Struct("@PI4xPNPNi4xI4x")
-_HEADER_BYTES: Final = 64
-_AT_ONCE: Final = int(socket.MSG_DONTWAIT)
-_WAITING: Final = int(socket.MSG_DONTWAIT | socket.MSG_TRUNC)
-_LENGTH_AT: Final = 56
-_IOVEC_BYTES: Final = 16
+HEADER: Final = np.dtype(
+    [
+        ("name", "u8"),
+        ("name_bytes", "u8"),
+        ("iovecs", "u8"),
+        ("iovec_count", "u8"),
+        ("control", "u8"),
+        ("control_bytes", "u8"),
+        ("flags", "u8"),
+        ("length", "u4"),
+        ("padding", "u4"),
+    ]
+)
+IOVEC: Final = np.dtype([("base", "u8"), ("length", "u8")])
+AT_ONCE: Final = int(socket.MSG_DONTWAIT)
+WAITING: Final = int(socket.MSG_DONTWAIT | socket.MSG_TRUNC)
 _NAME_BYTES: Final = {socket.AF_INET: 16, socket.AF_INET6: 28}
 _KEY_BYTES: Final = {socket.AF_INET: 8, socket.AF_INET6: 28}
 
@@ -68,8 +80,8 @@ class Datagrams(Protocol):
     outgoing: Slots
     sends_failed: int
 
-    def receive(self) -> list[tuple[Key, int]]:
-        """What waits, at most `SLOTS`: sender and length of what now lies in the incoming slots, in their order.
+    def receive(self) -> list[tuple[int, Key, int]]:
+        """What waits, at most `SLOTS`: the slot in which it lies now, its sender and its length, in their order.
 
         A length over `SLOT_BYTES` is that of a datagram that was cut.
         """
@@ -80,6 +92,10 @@ class Datagrams(Protocol):
         ...
 
     def flush(self) -> None: ...
+
+    def close(self) -> None:
+        """The socket is about to be closed."""
+        ...
 
     @property
     def waiting(self) -> int: ...
@@ -94,15 +110,15 @@ class PlainDatagrams:
         self.sends_failed = 0
         self.waiting = 0  # nothing ever waits
 
-    def receive(self) -> list[tuple[Key, int]]:
-        found: list[tuple[Key, int]] = []
+    def receive(self) -> list[tuple[int, Key, int]]:
+        found: list[tuple[int, Key, int]] = []
         for n in range(SLOTS):
             begin = n * SLOT_BYTES
             try:
                 length, address = self._socket.recvfrom_into(self.incoming.view[begin : begin + SLOT_BYTES])
             except (BlockingIOError, InterruptedError):
                 break
-            found.append((key_of(address), length))
+            found.append((n, key_of(address), length))
         return found
 
     def put(self, length: int, key: Key) -> None:
@@ -114,34 +130,37 @@ class PlainDatagrams:
     def flush(self) -> None:
         """Nothing waits."""
 
+    def close(self) -> None:
+        """Nothing is kept."""
+
 
 class BatchedDatagrams:
     """Up to `SLOTS` datagrams per system call."""
 
     def __init__(self, sock: socket.socket, libc: Any) -> None:
-        self._fd = sock.fileno()
+        self.fd = sock.fileno()
         self._receive, self._send = libc.recvmmsg, libc.sendmmsg
-        self._key_bytes = _KEY_BYTES[sock.family]
-        self._name_bytes = _NAME_BYTES[sock.family]
+        self.key_bytes, self.name_bytes = _KEY_BYTES[sock.family], _NAME_BYTES[sock.family]
         self.incoming, self.outgoing = Slots(), Slots()
-        self._in = _Block(self.incoming, self._name_bytes)
-        self._out = _Block(self.outgoing, self._name_bytes)
+        self.block_in = Block(self.incoming, self.name_bytes)
+        self._out = Block(self.outgoing, self.name_bytes)
         self.waiting = 0
         self.sends_failed = 0
 
-    def receive(self) -> list[tuple[Key, int]]:
-        block = self._in
-        count = self._receive(self._fd, block.headers_at, SLOTS, _WAITING, None)
-        if count <= 0:
-            return []
-        lengths, step, size = block.lengths, self._name_bytes, self._key_bytes
-        names = block.names_view[: count * step].tobytes()
-        return [(names[n * step : n * step + size], lengths[n * 16 + 14]) for n in range(count)]
+    def receive(self) -> list[tuple[int, Key, int]]:
+        count = self._receive(self.fd, self.block_in.headers_at, SLOTS, WAITING, None)
+        return self.received(range(count)) if count > 0 else []
+
+    def received(self, slots: Iterable[int]) -> list[tuple[int, Key, int]]:
+        """What lies in these slots, as `receive` tells it."""
+        block, step, size = self.block_in, self.name_bytes, self.key_bytes
+        lengths, names = block.lengths, block.names_view
+        return [(n, names[n * step : n * step + size].tobytes(), lengths[n * 16 + 14]) for n in slots]
 
     def put(self, length: int, key: Key) -> None:
         block, n = self._out, self.waiting
-        begin = n * self._name_bytes
-        block.names_view[begin : begin + self._key_bytes] = key
+        begin = n * self.name_bytes
+        block.names_view[begin : begin + self.key_bytes] = key
         block.sizes[2 * n + 1] = length
         self.waiting = n + 1
         if self.waiting == SLOTS:
@@ -150,31 +169,34 @@ class BatchedDatagrams:
     def flush(self) -> None:
         done, count, self.waiting = 0, self.waiting, 0
         while done < count:
-            at = self._out.headers_at + done * _HEADER_BYTES
-            sent = self._send(self._fd, at, count - done, _AT_ONCE)
+            at = self._out.headers_at + done * HEADER.itemsize
+            sent = self._send(self.fd, at, count - done, AT_ONCE)
             if sent < 0:  # the first of them cannot be sent: no route, a full queue
                 self.sends_failed += 1
                 sent = 1
             done += sent
 
+    def close(self) -> None:
+        """Nothing is kept."""
 
-class _Block:
+
+class Block:
     """The message headers for a block of slots, and room for as many socket addresses."""
 
     def __init__(self, slots: Slots, name_bytes: int) -> None:
-        self._headers = ctypes.create_string_buffer(SLOTS * _HEADER_BYTES)
-        self._iovecs = ctypes.create_string_buffer(SLOTS * _IOVEC_BYTES)
-        self._names = ctypes.create_string_buffer(SLOTS * name_bytes)
-        self.headers_at = ctypes.addressof(self._headers)
-        first_slot = int(ffi.cast("uintptr_t", slots.memory))
-        iovecs_at, names_at = ctypes.addressof(self._iovecs), ctypes.addressof(self._names)
-        for n in range(SLOTS):
-            struct.pack_into("@PN", self._iovecs, n * _IOVEC_BYTES, first_slot + n * SLOT_BYTES, SLOT_BYTES)
-            header = (names_at + n * name_bytes, name_bytes, iovecs_at + n * _IOVEC_BYTES, 1, 0, 0, 0, 0)
-            _HEADER.pack_into(self._headers, n * _HEADER_BYTES, *header)
-        self.lengths = memoryview(self._headers).cast("B").cast("I")
-        self.sizes = memoryview(self._iovecs).cast("B").cast("Q")
-        self.names_view = memoryview(self._names).cast("B")
+        self._headers, self._iovecs = np.zeros(SLOTS, HEADER), np.zeros(SLOTS, IOVEC)
+        self._names = np.zeros(SLOTS * name_bytes, np.uint8)
+        self.slots_at = int(ffi.cast("uintptr_t", slots.memory))
+        self.headers_at, self.iovecs_at = self._headers.ctypes.data, self._iovecs.ctypes.data
+        self.names_at = self._names.ctypes.data
+        steps = np.arange(SLOTS, dtype=np.uint64)
+        self._iovecs["base"], self._iovecs["length"] = self.slots_at + steps * SLOT_BYTES, SLOT_BYTES
+        self._headers["name"], self._headers["name_bytes"] = self.names_at + steps * name_bytes, name_bytes
+        self._headers["iovecs"] = self.iovecs_at + steps * IOVEC.itemsize
+        self._headers["iovec_count"] = 1
+        self.lengths: Any = self._headers.view(np.uint32).data
+        self.sizes: Any = self._iovecs.view(np.uint64).data
+        self.names_view: Any = self._names.data
 
 
 def _libc() -> Any:
@@ -191,9 +213,9 @@ def _libc() -> Any:
     return libc
 
 
-_LIBC: Final = _libc()
+LIBC: Final = _libc()
 
 
 def datagrams(sock: socket.socket) -> Datagrams:
     """The fastest that this machine has."""
-    return PlainDatagrams(sock) if _LIBC is None else BatchedDatagrams(sock, _LIBC)
+    return PlainDatagrams(sock) if LIBC is None else BatchedDatagrams(sock, LIBC)

@@ -6,6 +6,7 @@ The private names used below are those of aioice 0.13; `tests/media/test_guard.p
 import asyncio
 import secrets
 import time
+from collections.abc import Callable
 from typing import Any, Final
 
 import structlog
@@ -21,12 +22,34 @@ _USERNAME_BYTES: Final = 6  # 8 letters: no two of a worker are alike, nobody gu
 _LOOK_AGAIN_S: Final = 0.25
 
 
+def _nothing() -> None:
+    """Nobody asked to be told."""
+
+
+class _Nominated(dict[int, CandidatePair]):
+    """The pairs that ICE chose; a change of them is told."""
+
+    def __init__(self, connection: "SharedConnection") -> None:
+        super().__init__(connection._nominated)
+        self._connection = connection
+
+    def __setitem__(self, component: int, pair: CandidatePair) -> None:
+        if self.get(component) is not pair:
+            self._connection.detour()
+        super().__setitem__(component, pair)
+
+    def clear(self) -> None:
+        self._connection.detour()
+        super().clear()
+
+
 class SharedConnection(Connection):
     """Its host candidates are lanes of the worker's ports. Relayed ones keep sockets of their own."""
 
     on_rtp: PacketHandler | None
     on_rtcp: PacketHandler | None
     lanes: list[Lane]
+    detour: Callable[[], None]  # called when another way is chosen
     _looked_at_s: float
 
     @classmethod
@@ -37,6 +60,8 @@ class SharedConnection(Connection):
         connection._local_username = secrets.token_hex(_USERNAME_BYTES)
         connection.on_rtp, connection.on_rtcp = None, None
         connection.lanes, connection._looked_at_s = [], 0.0
+        connection.detour = _nothing
+        connection._nominated = _Nominated(connection)
         shared: SharedConnection = connection
         return shared
 
@@ -62,7 +87,7 @@ class SharedConnection(Connection):
             log.info("address_not_used", errno=error.errno)
             return None
         self.lanes.append(lane)
-        lane.rtp, lane.rtcp = self.on_rtp, self.on_rtcp
+        lane.rtp, lane.rtcp, lane.detour = self.on_rtp, self.on_rtcp, self.detour
         host, port = lane.port.address
         protocol.local_candidate = Candidate(
             foundation=candidate_foundation("host", "udp", host),
@@ -91,6 +116,12 @@ class SharedConnection(Connection):
         self.on_rtp, self.on_rtcp = on_rtp, on_rtcp
         for lane in self.lanes:
             lane.rtp, lane.rtcp = on_rtp, on_rtcp
+
+    def on_detour(self, detour: Callable[[], None]) -> None:
+        """Who is told when another way is chosen, or an address is another connection's."""
+        self.detour = detour
+        for lane in self.lanes:
+            lane.detour = detour
 
     def heard_from(self, lane: Lane, address: Address) -> None:
         """The peer's packets come from another address than those to it go to: follow it there.

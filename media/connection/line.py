@@ -40,6 +40,10 @@ class RtpLine:
                 self._first_number = (number - RESTART_DISTANCE) & 0xFFFF
         return number, timestamp
 
+    def follows(self, source: tuple[int, int]) -> bool:
+        """Whether the newest packet was forwarded, from this source."""
+        return self._source == source
+
     def step(self, now_s: float, samples: int) -> tuple[int, int]:
         """(sequence number, timestamp) for a packet made here, `samples` after the one before it.
 

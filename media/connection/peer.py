@@ -21,6 +21,8 @@ from media.connection import guard
 from media.connection.candidates import AddressPolicy, RemoteCandidates
 from media.connection.ice import SharedConnection
 from media.connection.path import selected_path
+from media.connection.ports import ports
+from media.connection.routes import Way
 from media.connection.rtp import PacketReceiver, PacketSender, take_over
 from media.connection.sdp import (
     AudioOffer,
@@ -94,7 +96,8 @@ class Peer:
     """Answers an offer once. `on_packet` gets every Opus packet of its microphone, from the loop's thread.
 
     `is_dtls_server`: aiortc's DTLS client knows no RSA certificates, such as GStreamer's; its server takes them.
-    `on_state` is called with aiortc's connection state: connecting, connected, failed, closed.
+    `on_state` is called with aiortc's connection state: connecting, connected, failed, closed. `way` says now and
+    then whether those packets do nothing but pass; while they do, `on_packet` may not hear of them.
     """
 
     def __init__(
@@ -105,6 +108,7 @@ class Peer:
         tasks: Supervisor,
         on_packet: Callable[["Peer", MicPacket], None],
         on_state: Callable[["Peer", str], None],
+        way: Callable[["Peer"], Way | None],
         is_dtls_server: bool = False,
     ) -> None:
         guard.install()
@@ -120,9 +124,11 @@ class Peer:
         transceiver.setCodecPreferences(_OPUS)
         self._receiver: PacketReceiver
         self._sender: PacketSender
-        self._receiver, self._sender = take_over(transceiver, partial(on_packet, self))
         self._transport: Any = transceiver.receiver.transport
         self._ice = SharedConnection.take_over(self._transport.transport._connection)
+        self._receiver, self._sender = take_over(transceiver, partial(on_packet, self))
+        self._receiver.way, self._receiver.routes = partial(way, self), ports().routes
+        self._ice.on_detour(self.detour)
         self._transport.on("statechange", self._transport_changed)
         self._offer: AudioOffer | None = None
         self._is_dtls_server = is_dtls_server
@@ -180,6 +186,23 @@ class Peer:
             candidate.sdpMid, candidate.sdpMLineIndex = offer.mid, None
             self._candidates.take(candidate)
 
+    @property
+    def sender(self) -> PacketSender | None:
+        """None once this was closed."""
+        return None if self._closed else self._sender
+
+    def settle(self) -> None:
+        """Bring to date what is known here of packets that took a direct route."""
+        for end in (self._receiver, self._sender):
+            if end.route is not None:
+                end.route.settle()
+
+    def detour(self) -> None:
+        """End the direct routes from here and to here: something on the way is about to change."""
+        for end in (self._receiver, self._sender):
+            if end.route is not None:
+                end.route.drop()
+
     def forward(self, packet: MicPacket) -> None:
         self._sender.forward_packet(packet)
 
@@ -187,17 +210,20 @@ class Peer:
         self._sender.send_packet(payload, now_s=now_s, samples=samples)
 
     def stats(self) -> LegStats:
+        self.settle()
         path = selected_path(self._transport.transport)
         return leg_stats(self._receiver, self._sender, path=path)
 
     async def aclose(self) -> None:
         self._closed = True
+        self.detour()
         self._ice.listen(None, None)
         self._receiver.on_packet = _unheard
         await self._connection.close()
 
     def _transport_changed(self) -> None:
         """With the keys of the connection its RTP packets take the short way."""
+        self.detour()
         if self._transport.state != "connected":
             self._ice.listen(None, None)
             return

@@ -10,6 +10,7 @@ import errno
 import os
 import socket
 import time
+from collections.abc import Callable
 from typing import Any, Final, Protocol
 from weakref import WeakKeyDictionary
 
@@ -29,6 +30,7 @@ from media.connection.datagrams import (
     key_of,
 )
 from media.connection.guard import MAX_DATAGRAM_BYTES, counters
+from media.connection.routes import routes_of
 
 log = structlog.get_logger(__name__)
 
@@ -63,6 +65,10 @@ class Resident(Protocol):
         ...
 
 
+def _nothing() -> None:
+    """There is no route that could end."""
+
+
 class Lane:
     """The share that one ICE connection has of a port. aioice takes it for a transport of its own."""
 
@@ -72,9 +78,25 @@ class Lane:
         self.resident = resident
         self.rtp: PacketHandler | None = None
         self.rtcp: PacketHandler | None = None
-        self.remote: Key | None = None  # the end that ICE chose
+        self._remote: Key | None = None
+        self.detour: Callable[[], None] = _nothing  # called when its addresses change
         self.addresses: dict[Key, None] = {}
         self.sources: set[int] = set()  # SSRC
+
+    @property
+    def remote(self) -> Key | None:
+        """The end that ICE chose."""
+        return self._remote
+
+    @remote.setter
+    def remote(self, key: Key | None) -> None:
+        if key != self._remote:
+            self._remote = key
+            self.detour()
+
+    def is_home(self) -> bool:
+        """Whether what comes from the end that ICE chose is for this lane."""
+        return self._remote is not None and self.port.lane_of(self._remote) is self
 
     def sendto(self, data: bytes, address: Address) -> None:
         self.port.sendto(self, data, address)
@@ -107,7 +129,8 @@ class Port:
         self._socket = _bound(host, ports.first)
         self._socket.setblocking(False)
         self.address: Address = self._socket.getsockname()[:2]
-        self.io: Datagrams = datagrams(self._socket)
+        routes = ports.routes
+        self.io: Datagrams = datagrams(self._socket) if routes is None else routes.datagrams(self._socket)
         self.transactions: dict[bytes, Any] = {}
         self.sources: dict[int, Lane] = {}
         self._lanes: dict[str, Lane] = {}
@@ -126,6 +149,7 @@ class Port:
     def leave(self, lane: Lane) -> None:
         if self._lanes.pop(lane.resident.local_username, None) is None:
             return
+        lane.detour()
         lane.rtp = lane.rtcp = None
         for key in lane.addresses:
             del self._routes[key]
@@ -140,13 +164,17 @@ class Port:
     def route(self, key: Key, lane: Lane) -> None:
         """What comes from this address is for that lane."""
         before = self._routes.get(key)
-        if before is not None:
+        if before is not None and before is not lane:
             before.addresses.pop(key, None)
+            before.detour()
         self._routes[key] = lane
         lane.addresses[key] = None
         if len(lane.addresses) > MAX_ADDRESSES:
             oldest = next(address for address in lane.addresses if address != lane.remote)
             del lane.addresses[oldest], self._routes[oldest]
+
+    def lane_of(self, key: Key) -> Lane | None:
+        return self._routes.get(key)
 
     def sendto(self, lane: Lane, data: bytes, address: Address) -> None:
         """Send at once. An end to which more than STUN is sent is one that ICE chose."""
@@ -167,6 +195,7 @@ class Port:
 
     def _close(self) -> None:
         self.io.flush()
+        self.io.close()
         self._ports.loop.remove_reader(self._socket.fileno())
         self._socket.close()
         self._ports.forget(self._host)
@@ -181,12 +210,11 @@ class Port:
                 if len(batch) < SLOTS:
                     break
 
-    def _take(self, batch: list[tuple[Key, int]]) -> None:
+    def _take(self, batch: list[tuple[int, Key, int]]) -> None:
         now_s = time.monotonic()
         routes, slots, view = self._routes, self.io.incoming, self.io.incoming.view
-        at = -SLOT_BYTES
-        for n, (key, length) in enumerate(batch):
-            at += SLOT_BYTES
+        for n, key, length in batch:
+            at = n * SLOT_BYTES
             first, lane = view[at], routes.get(key)
             if not 12 < length <= MAX_DATAGRAM_BYTES:
                 counters.datagrams_dropped += 1
@@ -252,6 +280,7 @@ class Ports:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
+        self.routes = routes_of(loop)
         self._ports: dict[str, Port] = {}
         self._filled: list[Port] = []
         self._collecting = False

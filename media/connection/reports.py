@@ -131,6 +131,9 @@ class Reports:
             self._sender.send_rtcp(_HEADER.pack(0x81, _BYE, 1, self._sender._ssrc))
 
     def report(self, now_s: float) -> None:
+        for end in (self._receiver, self._sender):
+            if end.route is not None:
+                end.route.settle()
         self._sender.send_rtcp(self.write(now_s))
 
     def write(self, now_s: float) -> bytes:

@@ -25,10 +25,12 @@ from media.connection.datagrams import SLOT_BYTES, Slots, key_of
 from media.connection.line import RtpLine
 from media.connection.ports import Lane, Port
 from media.connection.reports import InboundStream, Reports
+from media.connection.routes import Route, Routes, Way
 from media.packets import MicPacket
 from sound.opus import MAX_PACKET_BYTES
 
 _MAX_SOURCES: Final = 8  # a peer that keeps changing its SSRC may not fill our memory
+_ROUTE_EVERY_S: Final = 0.1  # to look for a route costs as much as some packets
 _MAX_PACKETS_PER_S: Final = 500  # the shortest Opus packets last 2.5 ms
 _HEADER: Final = struct.Struct("!BBHII")  # RFC 3550 section 5.1
 _HEADER_BYTES: Final = 12
@@ -46,6 +48,11 @@ class PacketReceiver(RTCRtpReceiver):
     on_packet: PacketHandler
     reports: Reports
     lane: Lane | None
+    route: Route | None  # past all of this, while one is open
+    way: Callable[[], Way | None]
+    nominated: dict[int, Any]  # aioice's: what ICE chose
+    routes: Routes | None
+    route_after_s: float  # none is opened before
     srtp: Any  # libsrtp's session for what comes in
     heard_at_s: float | None  # monotonic, of the newest packet
     packets_received: int  # past aiortc's transport, RTCP too
@@ -85,15 +92,31 @@ class PacketReceiver(RTCRtpReceiver):
         _length[0] = length
         if _unprotect(self.srtp, slots.pointers[n], _length):
             return False
-        self.packets_received += 1
         view, begin = slots.view, n * SLOT_BYTES
         first, second, number, timestamp, ssrc = _unpack(view, begin)
         body, end = begin + _HEADER_BYTES, begin + _length[0]
         if first != 0x80:
-            body, end = _inner(view, begin, end)
+            body, end = inner(view, begin, end)
+        if self.route is not None:
+            self.route.drop()
+        self.packets_received += 1
         packet = MicPacket((id(self), ssrc), number, timestamp, now_s, view[body:end].tobytes())
         self._take(packet, second & 0x7F, ssrc)
+        if self.routes is not None and now_s >= self.route_after_s:
+            self._open_route(self.routes, ssrc, second & 0x7F, now_s)
         return True
+
+    @property
+    def home(self) -> Lane | None:
+        """The lane through which the chosen end sends; None where its packets are not known by its address."""
+        lane = lane_of(self.nominated.get(1))
+        return lane if lane is not None and lane.is_home() else None
+
+    def _open_route(self, routes: Routes, ssrc: int, payload_type: int, now_s: float) -> None:
+        """For the next packets like this one, where they only pass."""
+        self.route_after_s = now_s + _ROUTE_EVERY_S
+        if payload_type in self._RTCRtpReceiver__codecs and (way := self.way()) is not None:
+            routes.open(self, way, ssrc=ssrc, payload_type=payload_type)
 
     async def _handle_rtcp_packet(self, packet: AnyRtcpPacket) -> None:
         """What came over a relay, where aiortc reads."""
@@ -150,7 +173,7 @@ class PacketReceiver(RTCRtpReceiver):
         return self._RTCRtpReceiver__remote_streams
 
 
-def _inner(view: memoryview, begin: int, end: int) -> tuple[int, int]:
+def inner(view: memoryview, begin: int, end: int) -> tuple[int, int]:
     """Where the payload lies behind sources and extensions and before padding (RFC 3550 sections 5.1, 5.3.1).
 
     The end lies before the beginning where the packet is malformed.
@@ -173,13 +196,15 @@ class PacketSender(RTCRtpSender):
     packets_dropped: int
     sent_at_s: float  # monotonic, of the newest packet
     reported_loss: float | None  # 0 to 1, by the newest report of who hears this
+    route: Route | None  # past all of this, while one is open
+    srtp: Any  # libsrtp's session for what goes out
+    lane: Lane | None  # that ICE chose; None: a relay
     _ssrc: int
     _dtls: Any
     _nominated: dict[int, Any]  # aioice's: what ICE chose
     _pair: Any  # what it was when it was last looked at
     _port: Port | None
     _key: bytes
-    _srtp: Any
     _RTCRtpSender__cname: str | None
     _RTCRtpSender__lsr: int | None
     _RTCRtpSender__lsr_time: float | None
@@ -199,6 +224,8 @@ class PacketSender(RTCRtpSender):
         try:
             await asyncio.Event().wait()
         finally:
+            if self.route is not None:
+                self.route.drop()
             self.payload_type = None
             self._RTCRtpSender__rtp_exited.set()
 
@@ -216,11 +243,15 @@ class PacketSender(RTCRtpSender):
 
     def forward_packet(self, packet: MicPacket) -> None:
         """Pass on a packet of another leg; does nothing before the connection stands."""
+        if self.route is not None:
+            self.route.drop()
         if self.payload_type is not None and (place := self.line.forward(packet)) is not None:
             self._transmit(place, packet.payload, packet.arrival_s)
 
     def send_packet(self, payload: bytes, *, now_s: float, samples: int) -> None:
         """Send a packet made here, `samples` after the one before it."""
+        if self.route is not None:
+            self.route.drop()
         if self.payload_type is not None:
             self._transmit(self.line.step(now_s, samples), payload, now_s)
 
@@ -242,7 +273,7 @@ class PacketSender(RTCRtpSender):
             _pack(view, begin, 0x80, self.payload_type, place[0], place[1], self._ssrc)
             view[body : body + size] = payload
             _length[0] = _HEADER_BYTES + size
-            if _protect(self._srtp, io.outgoing.pointers[n], _length):
+            if _protect(self.srtp, io.outgoing.pointers[n], _length):
                 self.packets_dropped += 1
                 return
             io.put(_length[0], self._key)
@@ -254,11 +285,22 @@ class PacketSender(RTCRtpSender):
 
     def _aim(self, pair: Any) -> None:
         """ICE chose another way."""
-        self._pair, self._srtp = pair, self._dtls._tx_srtp._srtp[0]
-        lane = pair.protocol.transport
-        self._port = lane.port if isinstance(lane, Lane) else None
-        if isinstance(lane, Lane):
-            self._key = lane.remote = key_of(pair.remote_addr)
+        self._pair, self.srtp = pair, self._dtls._tx_srtp._srtp[0]
+        self.lane = lane_of(pair)
+        self._port = None if self.lane is None else self.lane.port
+        if self.lane is not None:
+            self._key = self.lane.remote = key_of(pair.remote_addr)
+
+    def is_aimed(self) -> bool:
+        """Whether the next packet would go where the last one went, on a port of ours."""
+        return (
+            self.payload_type is not None
+            and self._dtls._state is State.CONNECTED
+            and self._pair is not None
+            and self._pair is self._nominated.get(1)
+            and self.lane is not None
+            and self.lane.remote == self._key
+        )
 
     def send_rtcp(self, packet: bytes) -> None:
         """A compound packet; does nothing where there is no way to the other side."""
@@ -271,6 +313,17 @@ class PacketSender(RTCRtpSender):
         self._pair.protocol.transport.sendto(self._dtls._tx_srtp.protect(data), self._pair.remote_addr)
 
 
+def lane_of(pair: Any) -> Lane | None:
+    """The lane of a pair of candidates; None for a relay, and without a pair."""
+    lane = None if pair is None else pair.protocol.transport
+    return lane if isinstance(lane, Lane) else None
+
+
+def _no_way() -> Way | None:
+    """Nobody knows yet who hears this."""
+    return None
+
+
 def take_over(
     transceiver: RTCRtpTransceiver, on_packet: PacketHandler
 ) -> tuple[PacketReceiver, PacketSender]:
@@ -278,6 +331,7 @@ def take_over(
     receiver: Any = transceiver.receiver
     sender: Any = transceiver.sender
     receiver.__class__ = PacketReceiver
+    receiver.route, receiver.way, receiver.routes, receiver.route_after_s = None, _no_way, None, 0.0
     receiver.on_packet, receiver.lane, receiver.srtp, receiver.heard_at_s = on_packet, None, None, None
     receiver.packets_received = receiver.packets_dropped = receiver.bytes_received = 0
     receiver.credit, receiver.credit_until_s = 0, 0.0
@@ -288,6 +342,8 @@ def take_over(
     sender.reported_loss = None
     sender._dtls = sender.transport
     sender._nominated = sender.transport.transport._connection._nominated
-    sender._pair, sender._port, sender._key, sender._srtp = None, None, b"", None
+    receiver.nominated = sender._nominated
+    sender._pair, sender._port, sender._key, sender.srtp = None, None, b"", None
+    sender.route, sender.lane = None, None
     sender.reports = receiver.reports = Reports(receiver, sender)
     return receiver, sender

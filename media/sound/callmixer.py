@@ -99,8 +99,14 @@ class Voice:
 class CallMixer:
     """`add` each leg's track, `route` each packet. The clock runs only while somebody hears a mix."""
 
-    def __init__(self, tasks: Supervisor, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._tasks, self._clock = tasks, clock
+    def __init__(
+        self,
+        tasks: Supervisor,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        changed: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._tasks, self._clock, self._changed = tasks, clock, changed
         self._tracks: dict[UUID, OutgoingTrack] = {}
         self._voices: dict[UUID, Voice] = {}
         self._shared: dict[frozenset[UUID], OutgoingStream] = {}
@@ -165,7 +171,17 @@ class CallMixer:
         for track in on_the_way:
             track.prime(samples)
 
+    def only_listener(self, leg_id: UUID) -> UUID | None:
+        """The one who hears this leg as it is, where `route` does nothing but forward to him; else None.
+
+        `changed` is called before that ends.
+        """
+        others = [other_id for other_id in self._tracks if other_id != leg_id]
+        is_mixed = any(track.mixing or track.wants_mix for track in self._tracks.values())
+        return others[0] if len(others) == 1 and leg_id in self._voices and not is_mixed else None
+
     def wake(self) -> None:
+        self._changed()
         if not self._running and any(track.wants_mix or track.mixing for track in self._tracks.values()):
             self._running = self._tasks.spawn(self._run(), name="mix") is not None
 
@@ -197,6 +213,7 @@ class CallMixer:
         self._set_voices()
 
     def _set_voices(self) -> None:
+        self._changed()
         for leg_id, track in self._tracks.items():
             heard = [other for other in self._voices if other != leg_id]
             track.needs_samples = leg_id in self._processors or any(

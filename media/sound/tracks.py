@@ -81,6 +81,10 @@ class OutgoingTrack:
         self._outlet.forward(packet)
         return True
 
+    def forwarded(self, leg_id: UUID, at_s: float) -> None:
+        """A packet of that voice was passed on by a direct route."""
+        self._forwarded, self._forwarded_at_s = leg_id, at_s
+
     def prime(self, samples: Samples) -> None:
         """The sound of a packet that was forwarded just now, on the way to the mix."""
         self._primed += 1

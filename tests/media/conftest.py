@@ -1,12 +1,13 @@
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 from hypothesis import HealthCheck, settings
 
+from media.connection.loop import compile_early, loop_factory
 from media.leg import Limits
 from media.worker import MediaWorker
 from tests.fakes.door import FakeDoor
@@ -14,6 +15,20 @@ from tests.fakes.door import FakeDoor
 # On a busy machine an example may take long; that says nothing about the code.
 settings.register_profile("hub", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("hub")
+
+
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """The loop in which the worker runs."""
+    return {"worker": loop_factory() or asyncio.new_event_loop}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled() -> None:
+    """As a worker does before its first call."""
+    compile_early()
+
 
 QUICK = Limits(lost_after_s=0.8, quiet_after_s=3.0, closed_after_s=3.0)
 

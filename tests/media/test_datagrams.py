@@ -23,7 +23,7 @@ Kind = Callable[[socket.socket], Datagrams]
 
 
 def batched(sock: socket.socket) -> Datagrams:
-    return BatchedDatagrams(sock, module._LIBC)
+    return BatchedDatagrams(sock, module.LIBC)
 
 
 @pytest.fixture(params=["127.0.0.1", "::1"])
@@ -45,7 +45,7 @@ def fill(io: Datagrams, data: bytes, key: bytes) -> None:
 def read(io: Datagrams) -> list[tuple[bytes, bytes]]:
     return [
         (key, bytes(io.incoming.view[n * SLOT_BYTES : n * SLOT_BYTES + length]))
-        for n, (key, length) in enumerate(io.receive())
+        for n, key, length in io.receive()
     ]
 
 
@@ -79,7 +79,7 @@ def test_more_than_the_slots_hold_go_out_and_come_in_by_portions(
 def test_the_size_of_a_cut_datagram_is_known(pair: tuple[socket.socket, socket.socket]) -> None:
     io = batched(pair[1])
     pair[0].sendto(bytes(SLOT_BYTES + 500), pair[1].getsockname())
-    assert [length for _, length in io.receive()] == [SLOT_BYTES + 500]
+    assert [length for _, _, length in io.receive()] == [SLOT_BYTES + 500]
 
 
 @pytest.mark.parametrize("kind", [batched, PlainDatagrams])
@@ -114,5 +114,5 @@ def test_where_libc_has_no_batches_the_plain_way_serves(
     monkeypatch: pytest.MonkeyPatch, pair: tuple[socket.socket, socket.socket]
 ) -> None:
     assert isinstance(datagrams(pair[0]), BatchedDatagrams)
-    monkeypatch.setattr(module, "_LIBC", None)
+    monkeypatch.setattr(module, "LIBC", None)
     assert isinstance(datagrams(pair[0]), PlainDatagrams)

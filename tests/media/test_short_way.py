@@ -45,6 +45,7 @@ class Receiver:
         receiver.__dict__.update(
             on_packet=self.heard.append, lane=None, srtp=self.ours._srtp[0], heard_at_s=None,
             packets_received=0, packets_dropped=0, bytes_received=0, credit=100, credit_until_s=0.0,
+            route=None, routes=None,
             _RTCRtpReceiver__codecs={111: None}, _RTCRtpReceiver__remote_streams={},
         )  # fmt: skip
         self.receiver: PacketReceiver = receiver
@@ -113,7 +114,7 @@ class Outgoing:
         self.io = datagrams(here)
         port: Any = SimpleNamespace(io=self.io, flush_soon=lambda: None)
         lane: Any = Lane.__new__(Lane)
-        lane.port = port
+        lane.port, lane._remote, lane.detour = port, None, lambda: None
         protocol = SimpleNamespace(transport=lane)
         pair = SimpleNamespace(protocol=protocol, remote_addr=there.getsockname())
         self.dtls: Any = SimpleNamespace(_state=State.CONNECTED, _tx_srtp=session(Policy.SSRC_ANY_OUTBOUND))
@@ -122,7 +123,7 @@ class Outgoing:
         sender.__dict__.update(
             line=RtpLine(sequence_number=65_500, timestamp=0xFFFF_F000), payload_type=111, packets_dropped=0,
             sent_at_s=0.0, _ssrc=9, _dtls=self.dtls, _nominated=self.nominated, _pair=None, _port=None,
-            _key=b"", _srtp=None, _RTCRtpSender__rtp_timestamp=0, _RTCRtpSender__octet_count=0,
+            _key=b"", srtp=None, route=None, lane=None, _RTCRtpSender__rtp_timestamp=0, _RTCRtpSender__octet_count=0,
             _RTCRtpSender__packet_count=0,
         )  # fmt: skip
         self.sender: PacketSender = sender
@@ -149,7 +150,7 @@ def test_packets_leave_encrypted_over_the_wrap_of_their_numbers(outgoing: Outgoi
     for number in range(80):
         outgoing.forward(number)
         outgoing.io.flush()
-        for n, (_, length) in enumerate(outgoing.there.receive()):
+        for n, _, length in outgoing.there.receive():
             begin = n * SLOT_BYTES
             heard.append(theirs.unprotect(bytes(outgoing.there.incoming.view[begin : begin + length])))
     assert [packet[12:] for packet in heard] == [b"opus %d" % number for number in range(80)]

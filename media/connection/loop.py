@@ -1,0 +1,68 @@
+"""The worker's event loop: while it waits, packets that only pass are forwarded without waking it."""
+
+import asyncio
+import math
+import platform
+import selectors
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, TypeVar
+
+import numpy as np
+
+from media.connection import compiled, direct
+from media.connection.routes import Routes
+
+ResultT = TypeVar("ResultT")
+
+# struct epoll_event: packed on x86-64 alone (epoll_wait(2)).
+EVENT: Final = (
+    np.dtype([("events", "u4"), ("fd", "i4"), ("rest", "i4")])
+    if platform.machine() == "x86_64"
+    else np.dtype([("events", "u4"), ("padding", "u4"), ("fd", "i4"), ("rest", "i4")])
+)
+_MAX_WAIT_MS: Final = 1 << 30
+
+
+class ForwardingSelector(selectors.EpollSelector):
+    """Waits in `direct.wait`, and tells of what is left."""
+
+    def __init__(self, routes: Routes) -> None:
+        super().__init__()
+        self._routes = routes
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        wait_ms = -1 if timeout is None else min(_MAX_WAIT_MS, max(0, math.ceil(timeout * 1000)))
+        found = direct.wait(self._routes.tables, self.fileno(), wait_ms)
+        ready = super().select(0) if found & direct.OTHERS else []
+        if found & direct.LEFT:
+            keys = self.get_map()
+            ready += [(keys[fd], selectors.EVENT_READ) for fd in self._routes.left() if fd in keys]
+        return ready
+
+
+class ForwardingLoop(asyncio.SelectorEventLoop):
+    """`routes` is what `media.connection.routes.routes_of` finds."""
+
+    def __init__(self) -> None:
+        self.routes = Routes(EVENT)
+        super().__init__(ForwardingSelector(self.routes))
+
+
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """None, asyncio's own, where nothing can be compiled."""
+    return ForwardingLoop if compiled.IS_AVAILABLE else None
+
+
+def compile_early() -> None:
+    """So that no call waits for it, and processes that are forked from this one need not do it again."""
+    if compiled.IS_AVAILABLE:
+        routes = Routes(EVENT)
+        routes.tables.routes[0]["ssrc"] = 1
+        direct.add_to_index(routes.tables, 0)
+        direct.wait(routes.tables, -1, 0)
+
+
+def run(main: Coroutine[Any, Any, ResultT]) -> ResultT:
+    """As asyncio.run."""
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        return runner.run(main)
