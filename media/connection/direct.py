@@ -5,6 +5,9 @@ it is, and nothing else. Whatever is out of the ordinary is seen in the clear he
 the packet is left for those, and all that follow on its route wait behind it. `media.connection.routes` opens them.
 """
 
+import platform
+from collections.abc import Callable
+from functools import cache
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -13,6 +16,7 @@ from media.connection.compiled import (
     array_at,
     clock_gettime,
     compiled,
+    entrance,
     epoll_wait,
     pointer,
     recvmmsg,
@@ -32,6 +36,12 @@ NAME_BYTES: Final = 28  # the longest socket address
 RECORD_BYTES: Final = 1 << 16  # of one route, until they are fetched
 RECORD: Final = np.dtype([("arrival_s", "f8"), ("timestamp", "u4"), ("number", "u2"), ("length", "u2")])
 EVENTS: Final = 64
+# struct epoll_event: packed on x86-64 alone (epoll_wait(2)).
+EVENT: Final = (
+    np.dtype([("events", "u4"), ("fd", "i4"), ("rest", "i4")])
+    if platform.machine() == "x86_64"
+    else np.dtype([("events", "u4"), ("padding", "u4"), ("fd", "i4"), ("rest", "i4")])
+)
 
 NOTHING, OTHERS, LEFT = 0, 1, 2  # what `wait` found: bits
 FREE, OPEN, PAUSED = 0, 1, 2  # states of a route
@@ -121,7 +131,7 @@ class Tables(NamedTuple):
     time: Any  # int64[2], for the clock
 
 
-def tables(event: Any) -> Tables:
+def tables() -> Tables:
     """Empty ones. Memory that is never written costs nothing."""
     ports = np.zeros(PORTS, PORT)
     ports["fd"] = -1
@@ -132,15 +142,65 @@ def tables(event: Any) -> Tables:
         names=np.zeros((ROUTES, 2, NAME_BYTES), np.uint8),
         records=np.zeros((ROUTES, RECORD_BYTES), np.uint8),
         index=np.full(_INDEX, -1, np.int64),
-        events=np.zeros(EVENTS, event),
+        events=np.zeros(EVENTS, EVENT),
         length=np.zeros(1, np.int32),
         time=np.zeros(2, np.int64),
     )
 
 
+def addresses(t: Tables) -> Any:
+    """Where the tables lie, for the entrances; int64, as many as there are tables."""
+    return np.array([table.ctypes.data for table in t], np.int64)
+
+
+@cache
+def wait() -> Callable[[int, int, int], int]:
+    """(addresses, epoll, milliseconds): forward until something else happens, or the time is over (-1: never).
+
+    Returns NOTHING, or OTHERS and LEFT.
+    """
+    return entrance(_wait)
+
+
+@cache
+def index_routes() -> Callable[[int], int]:
+    """(addresses): write the index anew."""
+    return entrance(_index_routes)
+
+
 @compiled
-def wait(t: Tables, epoll: int, timeout_ms: int) -> int:
-    """Forward until something else happens, or the time is over (-1: never). Returns NOTHING, or OTHERS and LEFT."""
+def _tables_at(at: int) -> Tables:
+    places = array_at(pointer(at), (9,), np.int64)
+    return Tables(
+        array_at(pointer(places[0]), (PORTS,), PORT),
+        array_at(pointer(places[1]), (PORTS, SLOTS), np.uint8),
+        array_at(pointer(places[2]), (ROUTES,), ROUTE),
+        array_at(pointer(places[3]), (ROUTES, 2, NAME_BYTES), np.uint8),
+        array_at(pointer(places[4]), (ROUTES, RECORD_BYTES), np.uint8),
+        array_at(pointer(places[5]), (_INDEX,), np.int64),
+        array_at(pointer(places[6]), (EVENTS,), EVENT),
+        array_at(pointer(places[7]), (1,), np.int32),
+        array_at(pointer(places[8]), (2,), np.int64),
+    )
+
+
+def _wait(at: int, epoll: int, timeout_ms: int) -> int:
+    return _forward_all(_tables_at(at), epoll, timeout_ms)
+
+
+def _index_routes(at: int) -> int:
+    t = _tables_at(at)
+    t.index[:] = -1
+    count = 0
+    for route in range(ROUTES):
+        if t.routes[route].state != FREE:
+            _add_to_index(t, route)
+            count += 1
+    return count
+
+
+@compiled
+def _forward_all(t: Tables, epoll: int, timeout_ms: int) -> int:
     _resume(t)
     ends_s = _now_s(t) + timeout_ms / 1000
     while True:
@@ -161,7 +221,7 @@ def wait(t: Tables, epoll: int, timeout_ms: int) -> int:
 
 
 @compiled
-def add_to_index(t: Tables, route: int) -> None:
+def _add_to_index(t: Tables, route: int) -> None:
     place = t.routes[route].ssrc & (_INDEX - 1)
     while t.index[place] >= 0:
         place = (place + 1) & (_INDEX - 1)

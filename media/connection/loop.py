@@ -2,24 +2,15 @@
 
 import asyncio
 import math
-import platform
 import selectors
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, TypeVar
-
-import numpy as np
 
 from media.connection import compiled, direct
 from media.connection.routes import Routes
 
 ResultT = TypeVar("ResultT")
 
-# struct epoll_event: packed on x86-64 alone (epoll_wait(2)).
-EVENT: Final = (
-    np.dtype([("events", "u4"), ("fd", "i4"), ("rest", "i4")])
-    if platform.machine() == "x86_64"
-    else np.dtype([("events", "u4"), ("padding", "u4"), ("fd", "i4"), ("rest", "i4")])
-)
 _MAX_WAIT_MS: Final = 1 << 30
 
 
@@ -28,11 +19,11 @@ class ForwardingSelector(selectors.EpollSelector):
 
     def __init__(self, routes: Routes) -> None:
         super().__init__()
-        self._routes = routes
+        self._routes, self._wait = routes, direct.wait()
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         wait_ms = -1 if timeout is None else min(_MAX_WAIT_MS, max(0, math.ceil(timeout * 1000)))
-        found = direct.wait(self._routes.tables, self.fileno(), wait_ms)
+        found = self._wait(self._routes.at, self.fileno(), wait_ms)
         ready = super().select(0) if found & direct.OTHERS else []
         if found & direct.LEFT:
             keys = self.get_map()
@@ -44,7 +35,7 @@ class ForwardingLoop(asyncio.SelectorEventLoop):
     """`routes` is what `media.connection.routes.routes_of` finds."""
 
     def __init__(self) -> None:
-        self.routes = Routes(EVENT)
+        self.routes = Routes()
         super().__init__(ForwardingSelector(self.routes))
 
 
@@ -56,10 +47,8 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 def compile_early() -> None:
     """So that no call waits for it, and processes that are forked from this one need not do it again."""
     if compiled.IS_AVAILABLE:
-        routes = Routes(EVENT)
-        routes.tables.routes[0]["ssrc"] = 1
-        direct.add_to_index(routes.tables, 0)
-        direct.wait(routes.tables, -1, 0)
+        direct.wait()
+        direct.index_routes()
 
 
 def run(main: Coroutine[Any, Any, ResultT]) -> ResultT:

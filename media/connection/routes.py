@@ -132,8 +132,11 @@ class Route:
 class Routes:
     """All routes of one event loop."""
 
-    def __init__(self, event: Any) -> None:
-        self.tables = direct.tables(event)
+    def __init__(self) -> None:
+        self.tables = direct.tables()
+        self._addresses = direct.addresses(self.tables)
+        self.at = int(self._addresses.ctypes.data)  # for the compiled functions
+        self._index = direct.index_routes()
         self._open: dict[int, Route] = {}
 
     def datagrams(self, sock: socket.socket) -> Datagrams:
@@ -163,14 +166,12 @@ class Routes:
         route.fill(payload_type=payload_type)
         self._open[number] = route
         receiver.route = way.sender.route = route
-        direct.add_to_index(self.tables, number)
+        self._index(self.at)
 
     def free(self, number: int) -> None:
         del self._open[number]
         self.tables.routes[number]["state"] = direct.FREE
-        self.tables.index.fill(-1)
-        for other in self._open:
-            direct.add_to_index(self.tables, other)
+        self._index(self.at)
 
     def _is_known(self, ssrc: int) -> bool:
         return any(self.tables.routes[number]["ssrc"] == ssrc for number in self._open)

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pylibsrtp import Error, Policy, Session
 
-from media.connection import direct, loop, rtp
+from media.connection import direct, rtp
 from media.connection.datagrams import Datagrams, datagrams, key_of
 from media.connection.guard import counters
 from media.connection.line import RtpLine
@@ -104,7 +104,7 @@ class World:
         for packet in packets:
             self.speaker.sendto(packet, self.port.getsockname())
         if self.routes is not None:
-            direct.wait(self.routes.tables, self.epoll.fileno(), 0)
+            direct.wait()(self.routes.at, self.epoll.fileno(), 0)
             seconds, nanoseconds = self.routes.tables.time
             now_s = float(seconds + nanoseconds * 1e-9)
         for n, _, length in self.io.receive() if now_s is not None else []:
@@ -144,7 +144,7 @@ def worlds(host: str = "127.0.0.1") -> Iterator[tuple[World, World]]:
     """The general way, and one with direct routes."""
     with ExitStack() as stack:
         stack.enter_context(pytest.MonkeyPatch.context()).setattr(rtp, "_ROUTE_EVERY_S", 0.0)
-        yield World(stack, host, None), World(stack, host, Routes(loop.EVENT))
+        yield World(stack, host, None), World(stack, host, Routes())
 
 
 @dataclass
@@ -312,7 +312,7 @@ def test_where_the_table_is_full_the_general_way_goes_on(monkeypatch: pytest.Mon
 
 
 def test_a_port_more_than_the_table_holds_has_no_direct_routes() -> None:
-    routes = Routes(loop.EVENT)
+    routes = Routes()
     with ExitStack() as stack:
         made = []
         for _ in range(direct.PORTS + 1):
@@ -329,7 +329,7 @@ def test_a_loop_wakes_for_its_timers_while_packets_only_pass() -> None:
     with worlds() as (_, routed):
         routed.take([Speaker().packet()], None)
         assert routed.routes is not None
-        assert direct.wait(routed.routes.tables, routed.epoll.fileno(), 5) == direct.NOTHING
+        assert direct.wait()(routed.routes.at, routed.epoll.fileno(), 5) == direct.NOTHING
 
 
 def test_two_speakers_with_one_ssrc_do_not_share_a_route() -> None:
