@@ -7,8 +7,12 @@ from django.test import Client
 from django.urls import reverse
 from django_scopes import scope
 
+from announcements.forms import AnnounceForm
+from announcements.services import announcement_send
 from calls.models import Call
-from devices.models import Device, DeviceAuthorization, DevicePresence, Room
+from common.errors import Invalid, NotSignedIn
+from devices.foreign import device_for_token
+from devices.models import Device, DeviceAuthorization, DeviceKind, DevicePresence, DeviceToken, Room
 from protocol.messages import CallState
 from tests.plugin_cast import Cast, csr_make
 
@@ -231,3 +235,82 @@ def test_the_page_says_how_much_echo_was_removed(anna: Client, cast: Cast) -> No
     with scope(household=cast.anna.household):
         DevicePresence.objects.filter(device=cast.kitchen).update(echo_return_loss_enhancement=31.4)
     assert "31 dB in the last call" in anna.get(url).content.decode()
+
+
+# Devices of other makers
+
+
+@pytest.fixture
+def front_door(anna: Client, cast: Cast) -> Device:
+    answer = anna.post(reverse("devices:add-foreign"), {"name": "Front door", "room_name": "Hall"})
+    with scope(household=cast.anna.household):
+        device = Device.objects.select_related("room").get(name="Front door")
+    assert answer["Location"] == reverse("devices:joining", args=[device.public_id])
+    return device
+
+
+def test_a_device_of_another_maker_is_added_by_name_and_room(front_door: Device) -> None:
+    assert front_door.is_foreign
+    assert front_door.is_auto_answer  # it cannot ring
+    assert str(front_door.room) == "Hall"
+    assert (front_door.fingerprint_sha256, front_door.public_key_pem) == ("", "")
+
+
+def test_it_needs_a_name(anna: Client, cast: Cast) -> None:
+    answer = anna.post(reverse("devices:add-foreign"), {"name": " ", "room_name": ""})
+    assert answer.status_code == 400
+    assert "Give the device a name." in answer.content.decode()
+
+
+def test_its_token_is_shown_once_and_kept_as_a_hash(anna: Client, front_door: Device) -> None:
+    answer = anna.post(reverse("devices:token", args=[front_door.public_id]))
+    token = re.search(r"hld_[\w-]+", answer.content.decode())
+    assert token
+    assert answer["Cache-Control"] == "no-store"
+    row = DeviceToken.objects.get(device=front_door)
+    assert token[0] not in row.token_hash
+    assert device_for_token(token[0]) == front_door
+    page = anna.get(reverse("devices:detail", args=[front_door.public_id])).content.decode()
+    assert token[0] not in page
+    assert "/api/v1/whip" in page
+    for wrong in ("", token[0][:-1], row.token_hash, f"{token[0]} "):
+        with pytest.raises(NotSignedIn):
+            device_for_token(wrong)
+
+
+def test_a_device_with_a_key_gets_no_token(anna: Client, cast: Cast) -> None:
+    assert anna.post(reverse("devices:token", args=[cast.kitchen.public_id])).status_code == 409
+    assert not DeviceToken.objects.exists()
+
+
+def test_its_page_shows_what_it_has_and_keeps_that_it_answers_by_itself(
+    anna: Client, front_door: Device
+) -> None:
+    url = reverse("devices:detail", args=[front_door.public_id])
+    page = anna.get(url).content.decode()
+    assert "It answers every call at once." in page
+    assert "May answer calls by itself" not in page
+    assert "Announce" not in page.split("<main")[1]
+    anna.post(url, {"name": "Back door", "room_name": "", "echo_removal": "hub"})
+    front_door.refresh_from_db()
+    assert (front_door.name, front_door.is_auto_answer, front_door.room) == ("Back door", True, None)
+
+
+def test_no_announcement_is_sent_to_it(front_door: Device, cast: Cast) -> None:
+    with scope(household=cast.anna.household):
+        form = AnnounceForm({"everywhere": "on"}, household=cast.anna.household)
+        assert form.is_valid()
+        assert form.chosen_devices() == [cast.kitchen]
+        with pytest.raises(Invalid, match="Front door is of another maker"):
+            announcement_send(membership=cast.anna, text="Dinner.", devices=[cast.kitchen, front_door])
+
+
+def test_many_of_them_have_no_key_and_that_is_no_clash(anna: Client, front_door: Device, cast: Cast) -> None:
+    anna.post(reverse("devices:add-foreign"), {"name": "Pram", "room_name": ""})
+    anna.post(reverse("devices:remove", args=[front_door.public_id]))
+    with scope(household=cast.anna.household):
+        found = Device.objects.filter(kind=DeviceKind.FOREIGN).order_by("name")
+        assert [(device.name, bool(device.revoked_at)) for device in found] == [
+            ("Front door", True),
+            ("Pram", False),
+        ]

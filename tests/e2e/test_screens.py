@@ -245,6 +245,38 @@ PAGES = {
 }
 
 
+def test_a_device_of_another_maker_gets_an_address_and_a_token(
+    page: Page, fake_hub: FakeHub, cast: Cast
+) -> None:
+    page.goto(reverse("devices:add"))
+    page.get_by_role("link", name="Add a device of another maker").click()
+    assert look(page, "foreign-add") == []
+    page.get_by_label("Name", exact=True).fill("Front door")
+    page.locator("label.chip", has_text="Hall").click()
+    page.get_by_role("button", name="Add to Lake House").click()
+    expect(page.get_by_text("Waiting for the device to connect")).to_be_visible()
+    page.get_by_role("button", name="Show its token").click()
+    expect(page.locator("#device-token")).to_contain_text("hld_")
+    expect(page.locator("#whip-url")).to_contain_text("/api/v1/whip")
+    assert look(page, "foreign-joining") == []
+    device_id = UUID(page.url.split("/")[-3])
+    page.goto(reverse("devices:detail", args=[device_id]))
+    expect(page.locator("#device-token")).to_have_count(0)  # it was shown once
+    assert look(page, "foreign-device") == []
+    page.get_by_role("button", name="Make a new token").click()
+    page.get_by_role("button", name="Make it").click()
+    expect(page.locator("#device-token")).to_contain_text("hld_")
+    with scope(household=cast.anna.household):
+        DevicePresence.objects.filter(device__public_id=device_id).update(is_online=True, last_seen_at=now())
+    page.goto(reverse("devices:joining", args=[device_id]))
+    expect(page.get_by_role("link", name="Call it")).to_be_visible()
+    assert look(page, "foreign-online") == []
+    page.goto("/")
+    card = page.locator(".device-card", has_text="Front door")
+    expect(card.get_by_role("link", name="Call", exact=True)).to_be_visible()
+    expect(card.get_by_role("link", name="Announce")).to_have_count(0)
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_each_page_of_a_home_looks_right(
     page: Page, fake_hub: FakeHub, call: Call, announcement: Announcement, name: str
