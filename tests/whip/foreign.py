@@ -17,6 +17,7 @@ from tests.fakes.peer import Samples, level_db
 from tests.operate.hub_process import free_port
 
 SYSTEM_PYTHON = "/usr/bin/python3"  # has Debian's bindings of GStreamer
+SCRIPT = Path(__file__).with_name("device.py")
 WAIT_S = 20.0
 START_S = 60.0
 RATE = 48_000
@@ -72,8 +73,7 @@ class ForeignDevice:
         folder.mkdir(parents=True, exist_ok=True)
         self.heard_file, self.log = folder / "heard.raw", folder / "device.log"
         self.told: list[dict[str, Any]] = []
-        script = str(Path(__file__).with_name("device.py"))
-        self._command = [SYSTEM_PYTHON, script, "--url", f"{url}/api/v1/whip", "--token", token]
+        self._command = [SYSTEM_PYTHON, str(SCRIPT), "--url", f"{url}/api/v1/whip", "--token", token]
         self._command += ["--source", TONE.format(hz), "--sink", FILE.format(self.heard_file), *words]
 
     async def __aenter__(self) -> "ForeignDevice":
