@@ -1,4 +1,4 @@
-"""A device of another maker from the page that adds it to the words that it said: GStreamer, Chromium, the whole hub."""
+"""A device of another maker, from its page to the words that it said: GStreamer, Chromium, the whole hub."""
 
 import subprocess
 import wave

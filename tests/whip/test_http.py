@@ -31,7 +31,7 @@ from protocol.errors import ErrorCode
 from protocol.messages import CallOutcome, CallState, Error, WebrtcAnswer
 from protocol.whip import MAX_BODY_BYTES
 from protocol.worker import LegCandidate, LegClose, LegJoin, LegOffer
-from signaling import ask, whip
+from signaling import ask, whip, whip_api
 from tests.fakes.worker import FakeWorker
 from tests.plugin_cast import Cast
 from tests.whip.offers import FRAGMENT, OFFER, VIDEO
@@ -340,7 +340,7 @@ async def test_a_device_that_connects_too_often_is_held_back_and_no_other(
 async def test_wrong_tokens_are_counted_and_the_right_one_still_opens(
     door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(whip, "WRONG_TOKENS_PER_MINUTE", 2)
+    monkeypatch.setattr(whip_api, "WRONG_TOKENS_PER_MINUTE", 2)
     for status in (401, 401, 429):
         assert problem(await door.ask("POST", body=OFFER, Authorization="Bearer wrong"))[0] == status
     async with FakeWorker() as worker:
