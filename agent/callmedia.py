@@ -11,6 +11,7 @@ from uuid import UUID
 import structlog
 
 from agent.audio import Microphone, Samples
+from agent.background import Background
 from agent.capture import Capture
 from agent.config import Timings
 from agent.errors import AgentError, AudioError, RequestRefusedError
@@ -32,6 +33,7 @@ _FINAL_CODES = (ErrorCode.CALL_ENDED, ErrorCode.NOT_FOUND, ErrorCode.NOT_ALLOWED
 _LOOK_EVERY_S = 0.25
 _ROUTE_EVERY_S = 1.0
 _MEASURE_EVERY_S = 1.0
+_OLD_STAYS_S = 1.0  # the other end may still listen at the worker that this one has left
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +72,7 @@ class CallMedia:
         parts.processing.begin()
         self._peer: Peer | None = None
         self._next: _Next | None = None
+        self._leaving = Background()
         self._renewal = Renewal(parts.timings.renewal, now_s=time.monotonic())
         self._wake = asyncio.Event()
         self._was_lost, self._was_connected = False, False
@@ -129,6 +132,7 @@ class CallMedia:
         """After `mute`, with `run` ended."""
         self._parts.link.calm()
         await self._drop()
+        await self._leaving.aclose()
         if self._peer is not None:
             await self._peer.close()
 
@@ -167,7 +171,7 @@ class CallMedia:
             case Step.OFFER:
                 self._offer()
             case Step.CHANGE:
-                await self._change()
+                self._change()
             case Step.DROP:
                 await self._drop()
             case Step.END:
@@ -253,13 +257,19 @@ class CallMedia:
             self._next.peer = peer
         return peer
 
-    async def _change(self) -> None:
-        """Make before break: sound flows on the new connection, so the old one can go."""
+    def _change(self) -> None:
+        """Make before break: sound flows on the new connection, so the old one is not heard any more."""
         if self._next is None:
             return
         old, self._peer, self._next = self._peer, self._next.peer, None
         self._was_connected = True
         if old is not None:
+            self._leaving.start(self._leave(old), name="leave connection")
+
+    async def _leave(self, old: Peer) -> None:
+        try:
+            await asyncio.sleep(_OLD_STAYS_S)
+        finally:
             await old.close()
 
     async def _drop(self) -> None:

@@ -29,6 +29,7 @@ from tests.fakes.peer import RATE, ToneTrack
 LOUD = 0.1  # of full scale
 FRAME_S = 0.02
 KEEP_OLD_S = 2.0
+OLD_STAYS_S = 1.0
 ANSWER_WITHIN_S = 3.0
 ASK_AGAIN_S = 0.2
 
@@ -78,10 +79,7 @@ class _Line:
             samples = np.concatenate([part.to_ndarray().reshape(-1) for part in resampler.resample(frame)])
             turn = np.exp(-2j * np.pi * self._phone.hears_hz * np.arange(samples.size) / RATE)
             if 2 * abs(np.mean(samples * turn)) / 32768 > LOUD:
-                now_s = time.monotonic()
-                self._phone.heard_at_s.append(now_s)
-                if not self.is_heard.is_set():
-                    self._phone.lines_heard_at_s.append(now_s)
+                self._phone.hear(self)
                 self.is_heard.set()
 
 
@@ -97,6 +95,7 @@ class Phone:
         self.away: list[str] = []
         self._is_gone = False
         self._line: _Line | None = None
+        self._listened_to: _Line | None = None
         self._lines: list[_Line] = []
         self._answers: dict[str, asyncio.Future[str]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -142,6 +141,15 @@ class Phone:
         self._is_gone = True
         for line in self._lines:
             await line.close()
+
+    def hear(self, line: "_Line") -> None:
+        """The newest connection that carries sound is the one that is listened to."""
+        now_s = time.monotonic()
+        if not line.is_heard.is_set():
+            self._listened_to = line
+            self.lines_heard_at_s.append(now_s)
+        if line is self._listened_to:
+            self.heard_at_s.append(now_s)
 
     async def wait_heard(self, since_s: float, *, timeout_s: float = 20.0) -> float:
         """When the other was heard for the first time after this moment."""
@@ -203,6 +211,7 @@ class Phone:
         """As the real clients do: two seconds of silence on the new connection are a reason for another one."""
         try:
             await asyncio.wait_for(new.is_heard.wait(), KEEP_OLD_S)
+            await asyncio.sleep(OLD_STAYS_S)
         except TimeoutError:
             if new is self._line and self.ended is None:
                 self._spawn(self.connect())

@@ -7,6 +7,7 @@ import { HubError } from "./socket.js";
 
 const LOOK_EVERY_MS = 250;
 const STATS_EVERY_MS = 1_000;
+const OLD_STAYS_MS = 1_000; // the other end may still listen at the worker that this one has left
 const HUB_WITHIN_MS = 15_000;
 const OWN_ROLE = "caller"; // pages call, devices are called
 // The hub may answer otherwise in a moment. All other refusals are final.
@@ -22,6 +23,7 @@ export class CallSession extends EventTarget {
   #deviceId;
   #peer = null;
   #next = null;
+  #leaving = new Set();
   #renewal = null;
   #rowState = "calling";
   #isOtherAway = false;
@@ -198,7 +200,7 @@ export class CallSession extends EventTarget {
     this.#renewal.failed(now_s());
   }
 
-  // Make before break: sound flows on the new connection, so the old one can go.
+  // Make before break: sound flows on the new connection, so the old one is not heard any more.
   #change() {
     const old = this.#peer;
     this.#peer = this.#next;
@@ -206,7 +208,15 @@ export class CallSession extends EventTarget {
     this.#wasConnected = true;
     this.#hub.calm();
     if (this.#peer.stream) this.#emit("remote", this.#peer.stream);
-    old?.close();
+    if (old) this.#leave(old);
+  }
+
+  #leave(old) {
+    this.#leaving.add(old);
+    setTimeout(() => {
+      old.close();
+      this.#leaving.delete(old);
+    }, OLD_STAYS_MS);
   }
 
   #drop() {
@@ -256,7 +266,7 @@ export class CallSession extends EventTarget {
     this.#report.send(this.callId);
     this.#hub.calm();
     this.#drop();
-    this.#peer?.close();
+    for (const peer of [this.#peer, ...this.#leaving]) peer?.close();
     for (const track of this.microphone?.getTracks() ?? []) track.stop();
     this.#setState("ended");
     this.#emit("ended", detail);
