@@ -44,6 +44,8 @@ log = structlog.get_logger(__name__)
 CHECK_S: Final = 0.25
 MAX_CAPTURE_S: Final = 300.0
 SERVERS_KNOWN_S: Final = 60.0
+CHIME_HZ: Final = 880
+CHIME_S: Final = 0.3
 MAX_WAITING: Final = 64  # commands of one leg
 
 _STOPS: Final = "the media worker stops"
@@ -238,6 +240,8 @@ class MediaWorker:
         if leg.call_id is None:
             self._measuring.entered(leg)
             self._enter(leg, command)
+            # Nothing else tells the room that somebody listens from now on. Only the room hears it.
+            leg.track.start_tone(frequency_hz=CHIME_HZ, lasts_s=CHIME_S)
             if leg.state is not None:
                 self._outbox.state(leg, leg.state, "")
                 self._outbox.recordings_started(self._sessions[command.call_id].heard())

@@ -14,16 +14,16 @@ MAX_FREQUENCY_HZ: Final = 12_000
 
 
 class Tone:
-    """A sine of peak -12 dB full scale with a soft start and, after `stop`, a soft end."""
+    """A sine of peak -12 dB full scale with a soft start and, after `lasts_s` or `stop`, a soft end."""
 
-    def __init__(self, *, frequency_hz: int) -> None:
+    def __init__(self, *, frequency_hz: int, lasts_s: float | None = None) -> None:
         self._frequency_hz = min(max(frequency_hz, MIN_FREQUENCY_HZ), MAX_FREQUENCY_HZ)
         self._position = 0
-        self._ends_at: int | None = None
+        self._ends_at = None if lasts_s is None else round(lasts_s * SAMPLE_RATE_HZ)
 
     def stop(self) -> None:
-        if self._ends_at is None:
-            self._ends_at = self._position + RAMP_SAMPLES
+        ends_at = self._position + RAMP_SAMPLES
+        self._ends_at = ends_at if self._ends_at is None else min(self._ends_at, ends_at)
 
     @property
     def finished(self) -> bool:

@@ -118,9 +118,9 @@ class OutgoingTrack:
     def send(self, payload: bytes, *, now_s: float, samples: int) -> None:
         self._outlet.send(payload, now_s=now_s, samples=samples)
 
-    def start_tone(self, *, frequency_hz: int) -> None:
+    def start_tone(self, *, frequency_hz: int, lasts_s: float | None = None) -> None:
         self.stop_tone()
-        self._tones = [*self._tones[-1:], Tone(frequency_hz=frequency_hz)]
+        self._tones = [*self._tones[-1:], Tone(frequency_hz=frequency_hz, lasts_s=lasts_s)]
         self._wake_if_wanted()
 
     def stop_tone(self) -> None:
