@@ -22,6 +22,7 @@ from calls.services import call_leg_joined, call_leg_left, call_leg_lost
 from calls.whip import whip_closed, whip_heard
 from common.push import apush_channel
 from common.tasks import delay_now
+from devices.services import device_echo_measured
 from media.door import LegState, OpenedFile, RecordingFile
 from media.stats import Judged, Measured
 from protocol.errors import ErrorCode
@@ -155,13 +156,17 @@ def _standing_closed(leg_id: UUID, worker_id: str) -> None:
 
 
 def _leg_measured(public_id: UUID, measured: Measured) -> None:
+    leg = _participant(public_id)
     samples_store(
-        leg=_participant(public_id),
+        leg=leg,
         measurer=Measurer.HUB,
         started_at=datetime.fromtimestamp(measured.started_at_s, tz=UTC),
         samples=measured.samples,
         way=Way(codec=measured.codec, path=measured.path),
     )
+    removed = measured.echo_return_loss_enhancement
+    if removed is not None and leg.device is not None:
+        device_echo_measured(device=leg.device, echo_return_loss_enhancement=removed)
 
 
 def _leg_judged(public_id: UUID, judged: Judged, worker_id: str) -> None:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, Protocol
 from uuid import UUID
@@ -15,6 +15,7 @@ from media.door import LegState
 from media.packets import MicPacket
 from media.recording.recorder import Recorder
 from media.sound.callmixer import CallMixer
+from media.sound.echo import LegEchoCanceller
 from media.sound.tracks import OutgoingTrack
 from media.stats import LegStats
 from media.supervise import Supervisor
@@ -75,6 +76,7 @@ class Leg:
         self._alive_at_s = clock()
         self._opened_at_s = clock()
         self.track = self._own_track()
+        self.echo: LegEchoCanceller | None = None
         self._recording: Recorder | None = None
         self._capture: Recorder | None = None
         self.state: LegState | None = None
@@ -146,7 +148,10 @@ class Leg:
         return self.stats().fraction_lost
 
     def stats(self) -> LegStats:
-        return self._peer.stats() if self._peer is not None else LegStats()
+        stats = self._peer.stats() if self._peer is not None else LegStats()
+        if self.echo is None or not self.echo.is_active:
+            return stats
+        return replace(stats, echo_return_loss_enhancement=self.echo.echo_return_loss_enhancement)
 
     # What becomes of its packets
 

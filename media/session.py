@@ -54,17 +54,16 @@ class CallSession:
 
     def cancel_echo(self, leg: Leg, *, is_on: bool) -> None:
         """In what comes from `leg`; the recording keeps it as it came."""
-        if not is_on:
-            self.mixer.set_processor(leg.leg_id, None)
-        elif is_available():
-            self.mixer.set_processor(leg.leg_id, LegEchoCanceller())
-        else:
+        if is_on and not is_available():
             log.warning("echo_canceller_missing")
+            return
+        leg.echo = LegEchoCanceller() if is_on else None
+        self.mixer.set_processor(leg.leg_id, leg.echo)
 
     def leave(self, leg: Leg) -> None:
         leg.detour()
         self._legs.pop(leg.leg_id, None)
-        leg.recording = None
+        leg.recording = leg.echo = None
         self.mixer.remove(leg.leg_id)
 
     def heard(self) -> list[StartedRecording]:

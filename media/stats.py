@@ -29,6 +29,7 @@ class LegStats:
     packets_discarded: int = 0
     fraction_lost: float | None = None  # of what was sent, by the newest receiver report
     path: str = ""
+    echo_return_loss_enhancement: float | None = None  # dB, where the worker takes the echo out
 
 
 def leg_stats(receiver: "PacketReceiver", sender: "PacketSender", *, path: str = "") -> LegStats:
@@ -57,6 +58,7 @@ class Measured:
     samples: tuple[StatsSample, ...]
     codec: str
     path: str
+    echo_return_loss_enhancement: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +77,7 @@ class LegMeter:
         self._window: deque[StatsSample] = deque(maxlen=WINDOW_S)
         self._samples: list[StatsSample] = []
         self._started_at_s = 0.0
+        self._echo_return_loss_enhancement: float | None = None  # the newest
         self._judged: Judged | None = None
         self._doubted: Bars | None = None
 
@@ -95,6 +98,8 @@ class LegMeter:
             round_trip_time_s=_seconds(stats.round_trip_time_s),
         )
         self._last = stats
+        if stats.echo_return_loss_enhancement is not None:
+            self._echo_return_loss_enhancement = stats.echo_return_loss_enhancement
         if not self._samples:
             self._started_at_s = unix_s - 1.0
         self._samples.append(sample)
@@ -103,7 +108,7 @@ class LegMeter:
 
     def begin(self) -> None:
         """Forget what was measured; the counters go on."""
-        self._samples = []
+        self._samples, self._echo_return_loss_enhancement = [], None
         self._window.clear()
         self._judged = self._doubted = None
 
@@ -124,7 +129,13 @@ class LegMeter:
             samples = samples[:-1]
         if not samples:
             return None
-        return Measured(started_at_s=self._started_at_s, samples=samples, codec=CODEC, path=self._last.path)
+        return Measured(
+            started_at_s=self._started_at_s,
+            samples=samples,
+            codec=CODEC,
+            path=self._last.path,
+            echo_return_loss_enhancement=self._echo_return_loss_enhancement,
+        )
 
 
 def _between(before: int, after: int, most: int) -> int:

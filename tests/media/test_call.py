@@ -43,6 +43,8 @@ async def test_a_device_that_cannot_remove_echo_is_heard_through_the_worker(
     call_id, played, taken = uuid4(), [], []
 
     class Watched(LegEchoCanceller):
+        is_active, echo_return_loss_enhancement = True, 21.5
+
         def far_end(self, samples: Samples) -> None:
             played.append(samples)
             super().far_end(samples)
@@ -65,6 +67,10 @@ async def test_a_device_that_cannot_remove_echo_is_heard_through_the_worker(
         assert loudest_hz(heard_by_device[tail]) == pytest.approx(440, abs=3)
     assert loudest_hz(np.concatenate(played[-40:])) == pytest.approx(440, abs=15)
     assert loudest_hz(np.concatenate(taken[-40:])) == pytest.approx(1000, abs=15)
+    await door.wait_for("leg_measured", lambda _: len(door.all("leg_measured")) == 2)
+    told = {told.participant_id: told.measured for told in door.all("leg_measured")}
+    assert told[device.participant_id].echo_return_loss_enhancement == 21.5
+    assert told[anna.participant_id].echo_return_loss_enhancement is None
 
 
 async def test_what_is_said_at_one_time_stands_at_one_time_in_both_files(

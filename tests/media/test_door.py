@@ -12,9 +12,12 @@ from django_scopes import scopes_disabled
 
 from calls.models import Call, CallParticipant, Recording, RecordingState
 from calls.services import call_start
+from devices.models import DevicePresence
 from media import hub
 from media.door import LegState, OpenedFile, RecordingFile
 from media.hub import HubDoor
+from media.stats import Measured
+from protocol.quality import StatsSample
 from tests.fakes.worker import FakeWorker
 from tests.plugin_cast import Cast, device_go_online
 from transcripts.tasks import capture_transcribe_task
@@ -58,6 +61,22 @@ async def test_a_recording_whose_beginning_nobody_heard_of_is_kept(cast: Cast) -
     await HubDoor("fake-worker").recording_finished(file_of(leg))
     recording = await Recording.objects.aget()
     assert (recording.name, recording.state) == ("h/c/p.ogg", RecordingState.FINISHED)
+
+
+async def test_the_echo_that_the_worker_removed_stands_at_the_device(cast: Cast) -> None:
+    caller = await leg_make(cast)
+    callee = await CallParticipant.objects.aget(call=caller.call, device=cast.kitchen)
+    for leg, removed in ((caller, 12.0), (callee, 31.5), (callee, None)):
+        measured = Measured(
+            started_at_s=1_700_000_000.0,
+            samples=(StatsSample(packets_received=50),),
+            codec="audio/opus",
+            path="",
+            echo_return_loss_enhancement=removed,
+        )
+        await HubDoor("fake-worker").leg_measured(participant_id=leg.public_id, measured=measured)
+    presence = await DevicePresence.objects.aget(device=cast.kitchen)
+    assert presence.echo_return_loss_enhancement == 31.5
 
 
 async def test_news_of_a_participant_that_is_gone_are_no_error(cast: Cast) -> None:

@@ -1,5 +1,6 @@
 """A sample a second of each leg, told by the minute; the quality told when it changes."""
 
+from dataclasses import replace
 from uuid import uuid4
 
 import pytest
@@ -37,6 +38,15 @@ def test_a_sample_holds_what_one_second_brought() -> None:
     assert measured is not None
     assert (measured.started_at_s, len(measured.samples), measured.path) == (100.0, 2, "host srflx udp")
     assert meter.harvest() is None
+
+
+def test_the_newest_measure_of_the_echo_is_told() -> None:
+    meter = LegMeter()
+    for second, removed in enumerate((None, 20.0, 31.5, None), 1):
+        meter.take(replace(after(second), echo_return_loss_enhancement=removed), unix_s=float(second))
+    measured = meter.harvest()
+    assert measured is not None
+    assert measured.echo_return_loss_enhancement == 31.5
 
 
 def test_a_new_connection_counts_from_zero_and_a_late_packet_takes_nothing_back() -> None:
