@@ -30,25 +30,18 @@ DOOR_HZ, CALLER_HZ = 1000, 440
 
 
 @pytest.fixture(scope="module")
-def hub(
+def web(
     servers: EmbeddedServers, django_db_setup: None, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Web, MediaProgram]]:
-    """One for all these tests: they wait for workers and devices, and never for each other."""
-    folder = tmp_path_factory.mktemp("hub")
-    with MediaProgram(processes=2, log=folder / "media.log") as media, Web(log=folder / "web.log") as web:
-        yield web, media
+) -> Iterator[Web]:
+    with Web(log=tmp_path_factory.mktemp("web") / "web.log") as web:
+        yield web
 
 
 @pytest.fixture
-def web(hub: tuple[Web, MediaProgram]) -> Web:
-    return hub[0]
-
-
-@pytest.fixture
-def media(hub: tuple[Web, MediaProgram]) -> MediaProgram:
-    media = hub[1]
-    media.wait_ready()
-    return media
+def media(tmp_path: Path, cast: Cast) -> Iterator[MediaProgram]:
+    """Gone before the rows are deleted: it writes to them whenever it has news."""
+    with MediaProgram(processes=2, log=tmp_path / "media.log") as media:
+        yield media
 
 
 @pytest.fixture
