@@ -61,6 +61,7 @@ PORT: Final = np.dtype(
         *((name, "i8") for name in ("out_slots", "out_headers", "out_iovecs", "out_names")),
         ("received", "i8"),  # datagrams of the newest batch
         ("left", "i8"),  # so many of them are left for Python
+        ("paused", "i8"),  # routes of its senders wait until Python has taken those
         ("waiting", "i8"),  # filled outgoing slots
         ("sends_failed", "i8"),
     ]
@@ -238,8 +239,8 @@ def _now_s(t: Tables) -> float:
 def _resume(t: Tables) -> None:
     """What was left has been taken by now."""
     for n in range(PORTS):
-        if t.ports[n].left > 0:
-            t.ports[n].left = 0
+        if t.ports[n].paused > 0:
+            t.ports[n].paused = 0
             for route in range(ROUTES):
                 if t.routes[route].state == PAUSED:
                     t.routes[route].state = OPEN
@@ -284,7 +285,7 @@ def _take(t: Tables, number: int, n: int, length: int, now_s: float) -> bool:
         return False
     route = t.routes[place]
     if route.state != OPEN or not _is_usual(route, packet, length):
-        route.state = PAUSED
+        route.state, t.ports[number].paused = PAUSED, 1
         return False
     t.length[0], route.is_settled = length, 0
     if srtp_unprotect(route.unprotect, at, t.length.ctypes.data) != 0:
@@ -352,7 +353,7 @@ def _pause_all_from(t: Tables, number: int, n: int) -> None:
     """What an open route has yet to forward may not overtake the datagram in slot n, where both have one sender."""
     for place in range(ROUTES):
         if t.routes[place].state == OPEN and _is_from(t, place, number, n):
-            t.routes[place].state = PAUSED
+            t.routes[place].state, t.ports[number].paused = PAUSED, 1
 
 
 @compiled

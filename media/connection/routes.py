@@ -57,7 +57,7 @@ class RoutedDatagrams(BatchedDatagrams):
         row["in_names"] = self.block_in.names_at
         row["out_slots"], row["out_headers"] = self._block.slots_at, self._block.headers_at
         row["out_iovecs"], row["out_names"] = self._block.iovecs_at, self._block.names_at
-        row["left"] = row["waiting"] = row["received"] = 0
+        row["left"] = row["paused"] = row["waiting"] = row["received"] = 0
         row["fd"] = self.fd
 
     def receive(self) -> list[tuple[int, Key, int]]:

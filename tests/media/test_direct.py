@@ -343,3 +343,21 @@ def test_two_speakers_with_one_ssrc_do_not_share_a_route() -> None:
         routed.routes.open(other.receiver, way, ssrc=SPEAKER, payload_type=111)
         assert other.receiver.route is None
         assert routed.receiver.route is not None
+
+
+def test_after_a_stun_message_the_route_goes_on() -> None:
+    speaker = Speaker()
+    with worlds() as (_, routed):
+        routed.take([speaker.packet()], None)
+        route = routed.receiver.route
+        routed.take([bytes(20), speaker.packet()], None)
+        assert routed.receiver.route is not route  # what came with it waited, and was passed on by the general way
+        route = routed.receiver.route
+        routed.speaker.sendto(bytes(20), routed.port.getsockname())
+        assert routed.routes is not None
+        direct.wait()(routed.routes.at, routed.epoll.fileno(), 0)
+        assert [length for _, _, length in routed.io.receive()] == [20]
+        _never_again(routed)
+        routed.take([speaker.packet()], None)
+        assert routed.receiver.route is route
+        assert len(routed.heard()) == 3
