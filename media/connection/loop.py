@@ -1,9 +1,11 @@
 """The worker's event loop: while it waits, packets that only pass are forwarded without waking it."""
 
 import asyncio
+import gc
 import math
 import selectors
 from collections.abc import Callable, Coroutine
+from functools import cache
 from typing import Any, Final, TypeVar
 
 from media.connection import compiled, direct
@@ -44,14 +46,21 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return ForwardingLoop if compiled.IS_AVAILABLE else None
 
 
+@cache
 def compile_early() -> None:
-    """So that no call waits for it, and processes that are forked from this one need not do it again."""
+    """So that no call waits for it, and processes that are forked from this one need not do it again.
+
+    The compiler leaves many objects; what searches for garbage would look at them again with every few calls.
+    """
     if compiled.IS_AVAILABLE:
         direct.wait()
         direct.index_routes()
+        gc.collect()
+        gc.freeze()
 
 
 def run(main: Coroutine[Any, Any, ResultT]) -> ResultT:
     """As asyncio.run."""
+    compile_early()
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         return runner.run(main)
