@@ -351,7 +351,9 @@ def test_after_a_stun_message_the_route_goes_on() -> None:
         routed.take([speaker.packet()], None)
         route = routed.receiver.route
         routed.take([bytes(20), speaker.packet()], None)
-        assert routed.receiver.route is not route  # what came with it waited, and was passed on by the general way
+        assert (
+            routed.receiver.route is not route
+        )  # what came with it waited, and was passed on by the general way
         route = routed.receiver.route
         routed.speaker.sendto(bytes(20), routed.port.getsockname())
         assert routed.routes is not None
