@@ -20,6 +20,7 @@ from protocol.errors import ErrorCode
 HEARTBEAT_S = 1.0
 LEASE_S = 3
 GONE_AFTER_S = 2.5  # without its lease
+SETTLE_S = 2.0  # after Redis was away: others may be slower to renew theirs
 CAPACITY = 120  # legs of one worker process
 LEGS_PER_CALL = 2
 _PREFIX = "media:worker:"
@@ -119,6 +120,7 @@ class LeaseWatch:
         self._own_id = own_id
         self._known: set[str] = set()
         self._missing_since_s: dict[str, float] = {}
+        self._settled_at_s = 0.0
 
     def expect(self, worker_ids: Iterable[str]) -> None:
         """These should be there: calls are with them."""
@@ -127,6 +129,8 @@ class LeaseWatch:
     def look(self, present: set[str] | None, now_s: float) -> list[str]:
         """`present` is None while Redis is away. Returns those that are gone, each once."""
         if present is None or self._own_id not in present:
+            self._settled_at_s = now_s + SETTLE_S
+        if now_s < self._settled_at_s or present is None:
             self._missing_since_s = {}
             return []
         self.expect(present)

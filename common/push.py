@@ -11,6 +11,7 @@ from channels.layers import get_channel_layer
 from django.db import transaction
 from redis.exceptions import RedisError
 
+from common.redis import doubt
 from protocol.base import Message
 
 log = structlog.get_logger(__name__)
@@ -37,16 +38,20 @@ def group_worker(worker_id: str) -> str:
 async def apush(group: str, message: Message) -> None:
     """To a group. Never raises: whoever misses a hint reads the row later."""
     try:
+        doubt.check()
         await get_channel_layer().group_send(group, {"type": EVENT_TYPE, "text": message.to_json()})
-    except (RedisError, OSError):
+    except (RedisError, OSError) as error:
+        doubt.note(error)
         log.warning("push was lost: Redis is away", group=group)
 
 
 async def apush_channel(channel: str, message: Message) -> None:
     """To one socket, as the answer to its request. Never raises."""
     try:
+        doubt.check()
         await get_channel_layer().send(channel, {"type": EVENT_TYPE, "text": message.to_json()})
-    except (RedisError, OSError):
+    except (RedisError, OSError) as error:
+        doubt.note(error)
         log.warning("answer was lost: Redis is away")
 
 

@@ -9,6 +9,7 @@ from django_scopes import scopes_disabled
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
+from common.redis import doubt
 from common.speech_models import SpeechModelError, download
 
 log = structlog.get_logger(__name__)
@@ -25,6 +26,7 @@ class HubTask(Task):  # type: ignore[type-arg]  # Task takes no parameters at ru
 def delay_now(task: "Task[..., Any]", *args: Any) -> bool:
     """Enqueue at once. False: the broker is away."""
     try:
+        doubt.check()
         task.delay(*args)
     except (OperationalError, RedisError, OSError):
         log.warning("a task was not enqueued: the broker is away", task=task.name)

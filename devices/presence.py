@@ -7,6 +7,7 @@ from django.conf import settings
 from common.clock import now
 from common.push import group_household, push_on_commit
 from devices.models import Device, DevicePresence
+from households.models import Household
 from protocol.messages import Presence
 
 
@@ -30,6 +31,15 @@ def presence_disconnect(*, device: Device, channel_name: str) -> None:
     rows = DevicePresence.objects.filter(device=device, channel_name=channel_name)
     if rows.update(is_online=False, channel_name="", last_seen_at=now()):
         _tell(device, is_online=False)
+
+
+def presence_list(household: Household) -> list[Presence]:
+    """Of every device of the household, as it is now."""
+    rows = DevicePresence.objects.filter(device__household=household, device__revoked_at=None)
+    return [
+        Presence(device_id=row.device.public_id, is_online=row.is_online, last_seen_at=row.last_seen_at)
+        for row in rows.select_related("device")
+    ]
 
 
 def presence_end(*, device: Device) -> None:

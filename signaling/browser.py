@@ -61,6 +61,11 @@ class BrowserConsumer(MemberSocket):
         for state in await self.query(handlers.live_call_states, membership):
             await self.reply(state)
 
+    async def catch_up(self) -> None:
+        if self.membership is not None:
+            for state in await self.query(handlers.present_states, self.membership):
+                await self.reply(state)
+
     def _identify(self, message: Hello) -> Membership | None:
         if message.token:
             return membership_for_token(message.token)

@@ -103,11 +103,19 @@ class DeviceConsumer(HubSocket):
         )
         await self.reply(ack, message)
         await self.reply(device_settings(device))
-        if call := await self.query(call_live_for_device, device):
-            # A push may have been lost while the device was away: the row says what goes on.
+        await self.catch_up()
+
+    async def catch_up(self) -> None:
+        if self.device is None:
+            return
+        # A push may have been lost while the device was away: the row says what goes on.
+        if call := await self.query(call_live_for_device, self.device):
             is_new = call.state in (m.CallState.CALLING, m.CallState.RINGING)
             await self.reply(await self.query(call_invitation if is_new else call_state_message, call))
-        await self.query(deliveries_push_pending, device=device)
+        elif told := self.call_told():
+            leg = await self.leg(told)
+            await self.tell_call(await self.query(call_state_message, leg.call))
+        await self.query(deliveries_push_pending, device=self.device)
 
     async def leg(self, call_id: UUID) -> CallParticipant:
         leg: CallParticipant = await self.query(access_device_leg, device=self.device, call_id=call_id)

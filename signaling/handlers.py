@@ -18,6 +18,7 @@ from common.errors import Conflict, NotFound, Unavailable
 from common.push import apush, group_worker
 from common.tasks import delay_now
 from devices.access import access_device
+from devices.presence import presence_list
 from households.access import need
 from households.models import Household, Membership
 from households.roles import Permission
@@ -144,6 +145,11 @@ def live_call_states(membership: Membership) -> list[Message]:
     calls = list(call_live_list(household))
     states: list[Message] = [call_state_message(call) for call in calls]
     return states + [quality for call in calls if (quality := quality_get(call)) is not None]
+
+
+def present_states(membership: Membership) -> list[Message]:
+    """What a socket has to know that missed some pushes."""
+    return [*presence_list(membership.household), *live_call_states(membership)]
 
 
 async def _household(socket: MemberSocket, leg: CallParticipant | None) -> Household:

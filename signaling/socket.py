@@ -1,10 +1,12 @@
 """What both sockets share: parsing, limits, errors on the wire, deadlines."""
 
 import asyncio
+import json
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 import structlog
 from channels.db import database_sync_to_async
@@ -19,6 +21,7 @@ from protocol.base import Message, MessageError
 from protocol.errors import CloseCode, ErrorCode
 from protocol.messages import CallStateMessage, Error, Ping, Pong
 from signaling.limits import BAD_MESSAGES, BURST, HELLO_DEADLINE_S, RATE_PER_S, TokenBucket
+from signaling.pulse import pulse_get
 
 log = structlog.get_logger(__name__)
 _CALL_STATE = '{"type":"call_state"'  # how common.push writes it
@@ -49,6 +52,9 @@ class HubSocket(AsyncWebsocketConsumer, ABC):  # type: ignore[misc]  # channels 
     async def left(self) -> None:
         """The socket is gone. May raise DatabaseError: the sweeps do then what it could not."""
 
+    async def catch_up(self) -> None:
+        """Pushes were lost for a while. Tells the client how things stand. Raises DomainError, DatabaseError."""
+
     # --- sending -----------------------------------------------------------------------------
 
     async def reply(self, message: Message, to: Message | None = None) -> None:
@@ -66,6 +72,10 @@ class HubSocket(AsyncWebsocketConsumer, ABC):  # type: ignore[misc]  # channels 
         if event["text"].startswith(_CALL_STATE):
             self._call_told = event["text"]
         await self.send(text_data=event["text"])
+
+    def call_told(self) -> UUID | None:
+        """The call of which the client heard last on this socket."""
+        return UUID(json.loads(self._call_told)["call_id"]) if self._call_told else None
 
     async def tell_call(self, message: CallStateMessage) -> None:
         """How the call stands, unless that was said last. For when a client speaks of its call: a push may be lost."""
@@ -91,11 +101,13 @@ class HubSocket(AsyncWebsocketConsumer, ABC):  # type: ignore[misc]  # channels 
 
     async def connect(self) -> None:
         await self.accept()
+        pulse_get().join(self)
         self._watch = asyncio.create_task(self._watch_silence(), name="socket silence")
 
     async def disconnect(self, code: int) -> None:
         if self._watch is not None:
             self._watch.cancel()
+        await pulse_get().leave(self)
         try:
             await self.left()
         except (DatabaseError, RedisError, OSError):

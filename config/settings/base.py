@@ -102,12 +102,20 @@ DATABASES = {"default": env.db_url_config(DATABASE_URL)}
 DATABASES["default"] |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 REDIS_URL = env.str("REDIS_URL", default=default_redis_url(DATA_DIR))
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
+# A Redis that hangs must not hold up a socket, nor a page for long; see common.redis.
+REDIS_LIMITS = {"socket_timeout": 1.0, "socket_connect_timeout": 1.0}
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "OPTIONS": REDIS_LIMITS,
+    }
+}
 CHANNEL_LAYERS = {
     "default": {
         # The pub/sub layer: consumers survive a restart of Redis with this one, and with no other.
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
-        "CONFIG": {"hosts": [{"address": REDIS_URL}]},
+        "CONFIG": {"hosts": [{"address": REDIS_URL} | REDIS_LIMITS]},
     },
 }
 RECORDINGS_ROOT = DATA_DIR / "recordings"
@@ -204,6 +212,9 @@ SPECTACULAR_SETTINGS = {
 
 # --- tasks -----------------------------------------------------------------------------------
 CELERY_BROKER_URL = celery_broker_url(REDIS_URL)
+# A worker's own question waits for work for a second, so it needs more time than others.
+CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_timeout": 3.0, "socket_connect_timeout": 1.0}
+CELERY_TASK_PUBLISH_RETRY = False  # whoever asks for a task is waited for; the sweeps ask again
 CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_ROUTES = {
     # A sweep must not wait behind the hour-long transcript that it looks after.
@@ -217,6 +228,7 @@ CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # for ever, once a second: config.celery.Connection
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TASK_TIME_LIMIT = 3600
 CELERY_BEAT_SYNC_EVERY = 10  # tasks sent; the times of the last runs are also what its health check reads
