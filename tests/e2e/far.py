@@ -1,11 +1,12 @@
 """A house whose browser and whose device each live in a network of their own, and what each of them hears."""
 
+import itertools
 import stat
 import time
 import wave
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -18,23 +19,29 @@ from tests.fakes.network import Home
 
 _LOUD: Final = 0.02  # of full scale, root mean square; the tones have 0.3
 _WINDOW_S: Final = 0.06
+_STEP_S: Final = 0.01
 _LOOK_S: Final = 0.02
 _STALE_MS: Final = 250
 _WAV_HEADER_BYTES: Final = 44
 
 # When a connection last gave out something loud. Concealment falls silent after a tenth of a second.
-_LISTEN: Final = """() => {
-  window.loudAt = 0;
+# `quietMs` is the longest time without anything loud, counted in the sound itself.
+_LISTENER: Final = """() => {
+  window.loudAt = window.quietMs = 0;
   const listen = async (track) => {
+    let quietMs = 0;
     const reader = new MediaStreamTrackProcessor({ track }).readable.getReader();
     for (;;) {
       const { value, done } = await reader.read();
       if (done) return;
       const samples = new Float32Array(value.numberOfFrames);
       value.copyTo(samples, { planeIndex: 0, format: "f32-planar" });
+      const lastsMs = value.duration / 1000;
       value.close();
       const loud = Math.sqrt(samples.reduce((sum, one) => sum + one * one, 0) / samples.length);
       if (loud > LOUD) window.loudAt = Date.now();
+      quietMs = loud > LOUD ? 0 : quietMs + lastsMs;
+      window.quietMs = Math.max(window.quietMs, quietMs);
     }
   };
   window.RTCPeerConnection = class extends RTCPeerConnection {
@@ -44,6 +51,7 @@ _LISTEN: Final = """() => {
     }
   };
 }"""
+LISTEN: Final = f"({_LISTENER.replace('LOUD', str(_LOUD))})()"
 
 
 def tone_write(path: Path, *, hz: float, seconds: float = 2.0) -> Path:
@@ -56,15 +64,13 @@ def tone_write(path: Path, *, hz: float, seconds: float = 2.0) -> Path:
 
 
 @dataclass
-class FarHouse:
-    """One call between `page` and `device`. `page_home` and `device_home` are their networks."""
+class Talk:
+    """One call between `page` and `device`, and what each of them hears."""
 
-    house: House
     page: Page
     device: Device
-    page_home: Home
-    device_home: Home
-    device_path: str = ""
+    device_path: str
+    _played_bytes: int = field(default=_WAV_HEADER_BYTES, init=False)
 
     def call(self) -> None:
         """Until both ends hear each other."""
@@ -104,6 +110,25 @@ class FarHouse:
             raise AssertionError(f"the ends do not hear each other after {watch_s} s")
         return last_s
 
+    def listen_anew(self) -> None:
+        """From now on `longest_gap_s` counts."""
+        self.page.evaluate("() => { window.quietMs = 0; }")
+        self._played_bytes = self.device.speaker.stat().st_size
+
+    def longest_gap_s(self) -> dict[str, float]:
+        """At each end, counted in the sound itself."""
+        with self.device.speaker.open("rb") as file:
+            file.seek(self._played_bytes)
+            samples = np.frombuffer(file.read(), "<i2") / 32_768
+        size = round(_STEP_S * SAMPLE_RATE_HZ)
+        steps = samples[: len(samples) // size * size].reshape(-1, size)
+        quiet = np.sqrt(np.mean(steps**2, axis=1)) < _LOUD
+        runs = [len(list(run)) for is_quiet, run in itertools.groupby(quiet) if is_quiet]
+        return {
+            "page": self.page.evaluate("() => window.quietMs") / 1000,
+            "room": _STEP_S * max(runs, default=0),
+        }
+
     def _room_is_loud(self, since_s: float) -> bool:
         """The end of what the speaker plays, all of which is younger than `since_s`."""
         if time.time() - since_s < 2 * _WINDOW_S:
@@ -124,13 +149,22 @@ class FarHouse:
         return (self.device.folder / "agent.log").read_text()
 
 
+@dataclass
+class FarHouse(Talk):
+    """`page_home` and `device_home` are their networks."""
+
+    house: House
+    page_home: Home
+    device_home: Home
+
+
 def _confirm(page: Page, device: Device) -> None:
     # On an address without HTTPS a notice pushes the fields under the bar at the bottom, where no pointer meets them.
-    for field in (
+    for choice in (
         page.get_by_role("radio", name="Kitchen"),
         page.get_by_role("switch", name="May answer calls"),
     ):
-        field.evaluate("field => field.checked || field.click()")
+        choice.evaluate("field => field.checked || field.click()")
     page.get_by_label("Name", exact=True).fill(device.name)
     page.get_by_role("button", name="Add to").click()
     page.get_by_role("link", name="Call it").wait_for()
@@ -161,7 +195,7 @@ def far_house_open(folder: Path) -> Iterator[FarHouse]:
             loops=True,
         )
         context = house.context()
-        context.add_init_script(f"({_LISTEN.replace('LOUD', str(_LOUD))})()")
+        context.add_init_script(LISTEN)
         page = context.new_page()
         house.set_up(page)
         device.start()
@@ -170,4 +204,4 @@ def far_house_open(folder: Path) -> Iterator[FarHouse]:
         page.goto(link)
         _confirm(page, device)
         path = page.url.removeprefix(house.url).removesuffix("joining/")
-        yield FarHouse(house, page, device, page_home, device_home, path)
+        yield FarHouse(page, device, path, house, page_home, device_home)

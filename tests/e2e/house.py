@@ -9,7 +9,7 @@ import re
 import subprocess
 import sys
 import wave
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -196,9 +196,10 @@ def house_open(
     chromium: str = CHROMIUM,
     address: str = "localhost",
     loops: bool = False,
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[House]:
     """Start the hub in `folder` and a Chromium whose microphone plays `microphone` once, or all the time."""
-    hub = HubProcess(folder / "hub", *arguments)
+    hub = HubProcess(folder / "hub", *arguments, environment=environment)
     flags = [
         "--use-fake-ui-for-media-stream",
         "--use-fake-device-for-media-stream",

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -33,7 +34,13 @@ def environment_for(data_dir: Path) -> dict[str, str]:
 class HubProcess:
     """A running `manage.py up`."""
 
-    def __init__(self, data_dir: Path, *words: str, port: int | None = None) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        *words: str,
+        port: int | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.data_dir = data_dir
         self.port = port or free_port()
         self.lines: list[str] = []
@@ -41,7 +48,7 @@ class HubProcess:
         self.process = subprocess.Popen(
             [sys.executable, "manage.py", "up", "--host", "127.0.0.1", "--port", str(self.port), *words],
             cwd=ROOT,
-            env=environment_for(data_dir),
+            env=environment_for(data_dir) | dict(environment or {}),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -1,0 +1,50 @@
+"""One call, with the real page, agent and hub, while parts of the hub fail. benchmarks.media measures it (R1, R5)."""
+
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.near import COPIES_MISSING, NearHouse, near_house_open
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+
+PARTS = """
+    select count(*), count(*) filter (where state = 'finished' and duration_s > 0.5) from calls_recording
+    where call_id = (select min(id) from calls_call)
+"""
+COPY = """
+    select copy.duration_s, extract(epoch from call.ended_at - call.connected_at) from calls_listeningcopy copy
+    join calls_call call on call.id = copy.call_id where call.id = (select min(id) from calls_call)
+"""
+
+
+@pytest.fixture(scope="module")
+def near(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NearHouse]:
+    with near_house_open(Path(tmp_path_factory.mktemp("near"))) as near:
+        yield near
+
+
+def test_a_killed_worker_costs_no_call_and_the_recording_has_both_parts(near: NearHouse) -> None:
+    near.page.wait_for_timeout(2000)
+    near.worker_with_call().send_signal(signal.SIGKILL)
+    near.page.wait_for_timeout(500)
+    near.heard_again(since_s=time.time(), within_s=8)
+    near.page.wait_for_timeout(2000)
+    assert near.rows("select state, count(*) from calls_call group by 1") == [("connected", 1)]
+    near.hang_up()
+    near.until_rows(COPIES_MISSING, [(0,)])
+    assert near.rows(PARTS) == [(4, 4)]
+    [(copy_s, call_s)] = near.rows(COPY)
+    assert float(copy_s) == pytest.approx(float(call_s), abs=0.3)
+    near.call()
+
+
+@pytest.mark.parametrize("is_killed", [False, True], ids=["hangs", "is killed and comes back empty"])
+def test_redis_that_is_away_is_not_heard_in_a_call(near: NearHouse, is_killed: bool) -> None:
+    away = near.redis_away(seconds=6, is_killed=is_killed)
+    assert (away.sockets_dropped, away.wrong_health) == (0, 0)
+    assert away.gap_s < 0.5
+    assert away.call_s < 20  # the bar is 10 s, on a machine that does nothing else
