@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 from calls.models import Call, CallParticipant, LegStatistics, Measurer, ParticipantRole
 from common.clock import now
 from common.push import group_household, push_on_commit
-from common.redis import redis_get
+from common.redis import redis_hasty
 from protocol.messages import CallQuality, EndQuality, Stats
 from protocol.quality import (
     SAMPLES_PER_S,
@@ -147,6 +147,14 @@ def quality_tell(*, leg: CallParticipant, measurer: Measurer, bars: Bars | None,
         push_on_commit(group_household(leg.call.household.public_id), changed)
 
 
+def quality_forget(call: Call) -> None:
+    """The call is over. Without Redis the bars go by themselves, in an hour."""
+    try:
+        redis_hasty().delete(_key(call))
+    except RedisError:
+        return
+
+
 def quality_get(call: Call) -> CallQuality | None:
     """The bars as they are now. None: nothing is known yet."""
     try:
@@ -158,7 +166,7 @@ def quality_get(call: Call) -> CallQuality | None:
 
 
 def _remember(leg: CallParticipant, measurer: Measurer, bars: Bars | None, lost: float) -> CallQuality | None:
-    redis, key = redis_get(), _key(leg.call)
+    redis, key = redis_hasty(), _key(leg.call)
     before = _message(leg.call, _known(leg.call))
     redis.hset(key, f"{leg.role} {measurer}", json.dumps([bars, round(lost, 4)]))
     redis.expire(key, QUALITY_KEPT_S)
@@ -167,7 +175,7 @@ def _remember(leg: CallParticipant, measurer: Measurer, bars: Bars | None, lost:
 
 
 def _known(call: Call) -> dict[str, str]:
-    return {str(name): str(value) for name, value in redis_get().hgetall(_key(call)).items()}
+    return {str(name): str(value) for name, value in redis_hasty().hgetall(_key(call)).items()}
 
 
 def _message(call: Call, known: dict[str, str]) -> CallQuality:
@@ -185,7 +193,7 @@ def _lost_by_others(leg: CallParticipant) -> float:
     """What the hub missed of the other end: in a forwarded call this end misses it too, and is not the cause."""
     other = ParticipantRole.CALLEE if leg.role == ParticipantRole.CALLER else ParticipantRole.CALLER
     try:
-        said = redis_get().hget(_key(leg.call), f"{other} {Measurer.HUB}")
+        said = redis_hasty().hget(_key(leg.call), f"{other} {Measurer.HUB}")
     except RedisError:
         return 0.0
     return float(json.loads(str(said))[1]) if said else 0.0

@@ -2,10 +2,12 @@
 
 from typing import Any
 
+from django.db import transaction
 from django.dispatch import receiver
 
-from calls.events import recording_finalized, worker_died
-from calls.models import Recording
+from calls.events import call_ended, recording_finalized, worker_died
+from calls.measurements import quality_forget
+from calls.models import Call, Recording
 from calls.services import call_end_of_device
 from calls.tasks import listening_copy_create_task, recordings_recover_task
 from calls.whip import whip_device_lock_out, whip_worker_died
@@ -27,6 +29,11 @@ def on_worker_died(worker_id: str, **_: Any) -> None:
 @receiver(worker_died)
 def on_worker_died_with_devices(worker_id: str, **_: Any) -> None:
     whip_worker_died(worker_id=worker_id)
+
+
+@receiver(call_ended)
+def on_call_ended(call: Call, **_: Any) -> None:
+    transaction.on_commit(lambda: quality_forget(call))
 
 
 @receiver(device_removed)

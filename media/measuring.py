@@ -33,6 +33,7 @@ class Measuring:
     def tick(self, *, unix_s: float) -> None:
         legs = self._legs()
         metrics.LEGS.set(len(legs))
+        metrics.TASKS.set(len(asyncio.all_tasks()))
         metrics.CALLS.set(len({leg.call_id for leg in legs if leg.call_id is not None}))
         for leg in legs:
             if leg.state is not None:

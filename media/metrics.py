@@ -13,6 +13,7 @@ from protocol.quality import StatsSample
 disable_created_metrics()  # type: ignore[no-untyped-call]
 LEGS = Gauge("hearthline_media_legs", "Connections that this worker holds.")
 CALLS = Gauge("hearthline_media_calls", "Calls whose audio this worker carries.")
+TASKS = Gauge("hearthline_media_tasks", "What runs at once in this worker's event loop.")
 PACKETS_RECEIVED = Counter("hearthline_media_packets_received", "RTP packets of microphones that came.")
 PACKETS_LOST = Counter("hearthline_media_packets_lost", "RTP packets of microphones that never came.")
 PACKETS_SENT = Counter("hearthline_media_packets_sent", "RTP packets that were sent to speakers.")

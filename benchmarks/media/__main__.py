@@ -7,6 +7,7 @@ from typing import Final
 
 from benchmarks.figures import Figure, Options, options_parse, report
 from benchmarks.media import (
+    away,
     echo,
     forward,
     links,
@@ -16,6 +17,7 @@ from benchmarks.media import (
     moves,
     nat,
     setup,
+    soak,
     strangers,
     third_party,
 )
@@ -32,6 +34,7 @@ class Part:
 PARTS: Final[tuple[Part, ...]] = (
     Part(figures=forward.FIGURES, measure=forward.measure),
     Part(figures=setup.FIGURES, measure=setup.measure),
+    Part(figures=away.FIGURES, measure=away.measure),
     Part(figures=moves.FIGURES, measure=moves.measure),
     Part(figures=echo.FIGURES, measure=echo.measure),
     Part(figures=links.FIGURES, measure=links.measure),
@@ -40,6 +43,7 @@ PARTS: Final[tuple[Part, ...]] = (
     Part(figures=nat.FIGURES, measure=nat.measure),
     Part(figures=strangers.FIGURES, measure=strangers.measure),
     Part(figures=third_party.FIGURES, measure=third_party.measure),
+    Part(figures=soak.FIGURES, measure=soak.measure),
     Part(figures=malformed.FIGURES, measure=malformed.measure),
 )
 
