@@ -27,7 +27,8 @@ def delay_now(task: "Task[..., Any]", *args: Any) -> bool:
     """Enqueue at once. False: the broker is away."""
     try:
         doubt.check()
-        task.delay(*args)
+        # Once: whoever asks is waited for, and the sweeps ask again.
+        task.apply_async(args, retry=False)
     except (OperationalError, RedisError, OSError):
         log.warning("a task was not enqueued: the broker is away", task=task.name)
         return False

@@ -214,7 +214,6 @@ SPECTACULAR_SETTINGS = {
 CELERY_BROKER_URL = celery_broker_url(REDIS_URL)
 # A worker's own question waits for work for a second, so it needs more time than others.
 CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_timeout": 3.0, "socket_connect_timeout": 1.0}
-CELERY_TASK_PUBLISH_RETRY = False  # whoever asks for a task is waited for; the sweeps ask again
 CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_ROUTES = {
     # A sweep must not wait behind the hour-long transcript that it looks after.
