@@ -17,6 +17,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from uuid import uuid4
 
 import psutil
 
@@ -245,8 +246,9 @@ class _Rig:
         ):
             await _say(page, "hello", token=self._token)
             await _hear(page, "hello_ack")
-            await _say(page, "call_invite", device_id=device_id, id="call")
-            call_id = (await _hear(page, "call_state", reply_to="call"))["call_id"]
+            invite_id = uuid4().hex  # the same one again would be the same call
+            await _say(page, "call_invite", device_id=device_id, id=invite_id)
+            call_id = (await _hear(page, "call_state", reply_to=invite_id))["call_id"]
             await _hear(device, "call_invite", call_id=call_id)
             await _say(device, "call_accept", call_id=call_id)
             await asyncio.gather(anna.connect(page, call_id), room.connect(device, call_id))
