@@ -35,6 +35,7 @@ def test_a_killed_worker_costs_no_call_and_the_recording_has_both_parts(near: Ne
     near.page.wait_for_timeout(2000)
     assert near.rows("select state, count(*) from calls_call group by 1") == [("connected", 1)]
     near.hang_up()
+    near.until_rows("select count(*) from calls_call where state <> 'ended'", [(0,)])
     near.until_rows(COPIES_MISSING, [(0,)])
     assert near.rows(PARTS) == [(4, 4)]
     [(copy_s, call_s)] = near.rows(COPY)
