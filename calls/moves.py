@@ -18,8 +18,9 @@ from common.errors import Unavailable
 from common.push import group_device, group_household, push_on_commit
 from protocol.messages import CallMoved, CallOutcome
 
-# A worker that its parent starts again is back within two seconds, a restarted container within some more.
-WAIT = timedelta(seconds=8)
+# A worker that its parent starts again is back within two seconds. The whole media program takes longer on a slow
+# computer, and both ends of a call go on trying for 45 s.
+WAIT = timedelta(seconds=25)
 REASON_NO_WORKER = "The part of the hub that carries the audio stopped."
 REASON_DRAINED = "The hub is being restarted."
 

@@ -34,7 +34,7 @@ class SettingsForm(HouseholdForm):
         required=False,
         label="Hide network addresses",
         help_text="All sound goes through the hub's relay. Browsers and devices then do not tell the hub the "
-        "addresses of their own networks. Calls begin a little later.",
+        "addresses of their own networks. Calls begin a little later. The hub needs a relay of its own for this.",
         widget=forms.CheckboxInput(attrs={"role": "switch"}),
     )
 
@@ -42,7 +42,8 @@ class SettingsForm(HouseholdForm):
         is_wanted = bool(self.cleaned_data["hides_addresses"])
         if is_wanted and not settings.TURN_URLS:
             raise forms.ValidationError(
-                "This hub has no relay yet. Whoever runs it can add one: see “Networks” in its manual."
+                "This was not saved: the hub has no relay yet, and without one no call would come about. Whoever runs "
+                "the hub can add one, see docs/subsystems/networks.md."
             )
         return is_wanted
 

@@ -64,3 +64,7 @@ def run(main: Coroutine[Any, Any, ResultT]) -> ResultT:
     compile_early()
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         return runner.run(main)
+
+
+if __name__ == "__main__":
+    compile_early()

@@ -136,7 +136,7 @@ def test_addresses_are_hidden_by_the_owner_where_the_hub_has_a_relay(
     settings.TURN_URLS = []
     refusal = client.post(url, fields)
     assert refusal.status_code == 400
-    assert "This hub has no relay yet." in refusal.content.decode()
+    assert "This was not saved: the hub has no relay yet" in refusal.content.decode()
     settings.TURN_URLS = ["turn:turn.example.org"]
     assert client.post(url, fields).status_code == 302
     cast.anna.household.refresh_from_db()
