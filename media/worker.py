@@ -42,6 +42,7 @@ from turn.choice import ServerChoice
 log = structlog.get_logger(__name__)
 
 CHECK_S: Final = 0.25
+CHECKED_AT_ONCE: Final = 4
 MAX_CAPTURE_S: Final = 300.0
 SERVERS_KNOWN_S: Final = 60.0
 CHIME_HZ: Final = 880
@@ -420,5 +421,7 @@ class MediaWorker:
         while True:
             await asyncio.sleep(CHECK_S)
             now_s = time.monotonic()
-            for leg in list(self._legs.values()):
+            for number, leg in enumerate(list(self._legs.values()), start=1):
                 leg.check(now_s)
+                if number % CHECKED_AT_ONCE == 0:
+                    await asyncio.sleep(0)  # packets that came meanwhile do not wait for all legs
