@@ -4,11 +4,13 @@ import asyncio
 import json
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
 import structlog
+from autobahn.exception import Disconnected
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.db import DatabaseError
@@ -40,6 +42,18 @@ class HubSocket(AsyncWebsocketConsumer, ABC):  # type: ignore[misc]  # channels 
         self._call_told = ""
         self._heard_at = time.monotonic()
         self._watch: asyncio.Task[None] | None = None
+
+    async def __call__(
+        self, scope: Any, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]
+    ) -> None:
+        async def send_while_open(event: Any) -> None:
+            with suppress(Disconnected):  # Daphne's way to say so; its `websocket.disconnect` is under way
+                await send(event)
+
+        try:
+            await super().__call__(scope, receive, send_while_open)
+        finally:
+            await self._part()  # whatever ended it: a socket that failed or was cancelled gets no `disconnect`
 
     @abstractmethod
     def parse(self, text: str) -> Message:
@@ -105,8 +119,14 @@ class HubSocket(AsyncWebsocketConsumer, ABC):  # type: ignore[misc]  # channels 
         self._watch = asyncio.create_task(self._watch_silence(), name="socket silence")
 
     async def disconnect(self, code: int) -> None:
-        if self._watch is not None:
-            self._watch.cancel()
+        await self._part()
+
+    async def _part(self) -> None:
+        """Once, however often it is called."""
+        watch, self._watch = self._watch, None
+        if watch is None:
+            return
+        watch.cancel()
         await pulse_get().leave(self)
         try:
             await self.left()

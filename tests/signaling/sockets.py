@@ -1,10 +1,12 @@
 """Sockets through the real ASGI application."""
 
+import asyncio
 import base64
 import json
 from typing import Any
 
 from asgiref.sync import sync_to_async
+from autobahn.exception import Disconnected
 from channels.testing import WebsocketCommunicator
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -23,7 +25,25 @@ class Socket:
     """One end of a socket; skips pushes that a test did not ask for."""
 
     def __init__(self, path: str, headers: list[tuple[bytes, bytes]]) -> None:
-        self._end = WebsocketCommunicator(application, path, headers=headers)
+        self._end = WebsocketCommunicator(self._application, path, headers=headers)
+        self._is_gone = False
+
+    async def _application(self, scope: Any, receive: Any, send: Any) -> None:
+        async def send_unless_gone(event: Any) -> None:
+            if self._is_gone:
+                raise Disconnected
+            await send(event)
+
+        await application(scope, receive, send_unless_gone)
+
+    def vanish(self) -> None:
+        """The connection is gone, which the hub's server knows and the hub does not yet."""
+        self._is_gone = True
+
+    async def kill(self) -> None:
+        """As Daphne ends an application that takes long to part."""
+        self._end.future.cancel()
+        await asyncio.wait({self._end.future})
 
     async def open(self) -> bool:
         is_open, _ = await self._end.connect(timeout=WAIT_S)

@@ -1,5 +1,7 @@
 """Who is let in at the two sockets."""
 
+import asyncio
+
 import pytest
 from asgiref.sync import sync_to_async
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -149,3 +151,24 @@ async def test_the_newer_socket_of_a_device_takes_its_presence_over(cast: Cast) 
     presence = await DevicePresence.objects.aget(device_id=cast.kitchen.pk)
     assert presence.is_online
     await new.close()
+
+
+async def is_online(cast: Cast) -> bool:
+    return (await DevicePresence.objects.aget(device_id=cast.kitchen.pk)).is_online
+
+
+async def test_a_device_that_vanished_while_the_hub_spoke_to_it_is_offline(cast: Cast) -> None:
+    socket = await device_socket(cast.kitchen, cast.keys[cast.kitchen.pk])
+    assert await is_online(cast)
+    socket.vanish()
+    await socket.say("ping")
+    await socket.close()
+    assert not await is_online(cast)
+
+
+async def test_a_device_whose_socket_was_ended_from_within_is_offline(cast: Cast) -> None:
+    socket = await device_socket(cast.kitchen, cast.keys[cast.kitchen.pk])
+    assert await is_online(cast)
+    await socket.kill()
+    assert not await is_online(cast)
+    assert not [task for task in asyncio.all_tasks() if task.get_name() in ("socket silence", "pulse")]
