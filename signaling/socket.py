@@ -53,7 +53,9 @@ class HubSocket(AsyncWebsocketConsumer, ABC):  # type: ignore[misc]  # channels 
         try:
             await super().__call__(scope, receive, send_while_open)
         finally:
-            await self._part()  # whatever ended it: a socket that failed or was cancelled gets no `disconnect`
+            await (
+                self._part()
+            )  # whatever ended it: a socket that failed or was cancelled gets no `disconnect`
 
     @abstractmethod
     def parse(self, text: str) -> Message:
