@@ -55,23 +55,30 @@ def soft_ms(samples: Samples, *, below_hz: float, level: float) -> int:
     return int((loudest[4:-4] < level).sum()) * 5
 
 
+async def moved_to_the_mix_and_back(worker: MediaWorker, ben: RealPeer) -> Samples:
+    """What he hears meanwhile."""
+    await ben.listen(0.5)
+    ben.forget()
+    await ben.wait_heard(1.0)
+    await worker.handle(ToneStart(leg_id=ben.leg_id, frequency_hz=5000, reply_channel="test"))
+    await ben.wait_heard(2.0)
+    await worker.handle(ToneStop(leg_id=ben.leg_id))
+    await ben.wait_heard(4.0)
+    return ben.heard()
+
+
 async def test_a_leg_moves_to_the_mix_and_back_without_an_audible_gap(
     worker: MediaWorker, door: FakeDoor
 ) -> None:
+    gaps_ms: list[int] = []
     async with call_of(worker, door, 440, 700) as (_, ben):
-        await ben.listen(0.5)
-        ben.forget()
-        await ben.wait_heard(1.0)
-        await worker.handle(ToneStart(leg_id=ben.leg_id, frequency_hz=5000, reply_channel="test"))
-        await ben.wait_heard(2.0)
-        await worker.handle(ToneStop(leg_id=ben.leg_id))
-        await ben.wait_heard(4.0)
-        heard = ben.heard()
-    assert level_db(heard[60_000:90_000], 5000) > -20
-    assert level_db(heard[-48_000:], 5000) < -60
-    assert (
-        soft_ms(heard, below_hz=3000, level=2000) <= 100
-    )  # on a busy machine; the benchmark mix holds it to 40
+        # A busy machine makes gaps too, but not each time; the benchmark of the mix holds all to 40 ms.
+        while not gaps_ms or (len(gaps_ms) < 4 and gaps_ms[-1] > 40):
+            heard = await moved_to_the_mix_and_back(worker, ben)
+            assert level_db(heard[60_000:90_000], 5000) > -20
+            assert level_db(heard[-48_000:], 5000) < -60
+            gaps_ms.append(soft_ms(heard, below_hz=3000, level=2000))
+    assert gaps_ms[-1] <= 40, gaps_ms
 
 
 async def test_a_leg_is_made_softer_for_the_others(worker: MediaWorker, door: FakeDoor) -> None:
