@@ -1,6 +1,6 @@
 """A home of its own behind a router of its own, in two network namespaces. Needs root, iproute2 and iptables.
 
-this machine 10.77.N.1 --- router 10.77.N.2, masquerading --- inside 10.78.N.2
+this machine 10.P.N.1 --- router 10.P.N.2, masquerading --- inside 10.Q.N.2; P and Q belong to this process of the tests
 """
 
 import itertools
@@ -11,19 +11,27 @@ from typing import Final, Self
 
 _numbers = itertools.count(1)
 _FIRST_HOST: Final = 2
+_FIRST_NETWORK: Final = 64  # of 10.0.0.0/8
+_PROCESS: Final = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+
+
+def networks_next() -> tuple[str, str]:
+    """The first three numbers of the addresses in two networks that nobody else uses here."""
+    number, first = next(_numbers), _FIRST_NETWORK + 2 * _PROCESS
+    return f"10.{first}.{number}", f"10.{first + 1}.{number}"
 
 
 class Home:
     """`with Home() as home`: programs run inside with `home.inside(command)`, and reach this machine at `home.hub`."""
 
     def __init__(self) -> None:
-        number = next(_numbers)
+        self._outer, self._inner = networks_next()
+        number = self._outer.rpartition(".")[2]
         self._router, self._room = f"hl-{os.getpid()}-{number}r", f"hl-{os.getpid()}-{number}i"
         self._cable, self._far_cable = (
             f"hl{os.getpid() % 100_000}-{number}",
             f"up{os.getpid() % 100_000}-{number}",
         )
-        self._outer, self._inner = f"10.77.{number}", f"10.78.{number}"
         self._host = _FIRST_HOST
 
     @property

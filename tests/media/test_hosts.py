@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.media_program import MediaProgram
+from tests.fakes.network import networks_next
 from tests.media.test_workers import call_now, talking
 from tests.plugin_cast import Cast
 
@@ -32,13 +33,14 @@ def namespaces() -> Iterator[list[str]]:
     try:
         for number in (1, 2):
             name, cable = f"hlw{os.getpid()}n{number}", f"hlw{os.getpid()}c{number}"
+            network, _ = networks_next()
             ip("netns", "add", name)
             made.append(name)
             ip("link", "add", cable, "type", "veth", "peer", "name", "eth0", "netns", name)
-            ip("addr", "add", f"10.77.{number}.1/30", "dev", cable)
+            ip("addr", "add", f"{network}.1/30", "dev", cable)
             ip("link", "set", cable, "up")
             for words in (
-                ("addr", "add", f"10.77.{number}.2/30", "dev", "eth0"),
+                ("addr", "add", f"{network}.2/30", "dev", "eth0"),
                 ("link", "set", "eth0", "up"),
                 ("link", "set", "lo", "up"),
             ):
