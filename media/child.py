@@ -120,7 +120,7 @@ async def _take_commands(link: "HubLink", worker: MediaWorker) -> None:
         try:
             async for command in link.commands():
                 await worker.handle(command)
-                link.report(leg_count=worker.leg_count, call_ids=worker.call_ids)
+                link.report(leg_count=worker.exchange.leg_count, call_ids=worker.exchange.call_ids)
         except Exception as error:
             # One unreadable command, or a broker that went away, must not end the calls that run.
             log_failure("commands_interrupted", error)
@@ -129,7 +129,7 @@ async def _take_commands(link: "HubLink", worker: MediaWorker) -> None:
 
 async def _report(link: "HubLink", worker: MediaWorker) -> None:
     while True:
-        link.report(leg_count=worker.leg_count, call_ids=worker.call_ids)
+        link.report(leg_count=worker.exchange.leg_count, call_ids=worker.exchange.call_ids)
         await asyncio.sleep(REPORT_S)
 
 
@@ -144,7 +144,7 @@ async def _end_strays(link: "HubLink", worker: MediaWorker) -> None:
     moved_s: dict[str, float] = {}
     while True:
         await asyncio.sleep(STRAYS_EVERY_S)
-        strays = await link.strays(worker.call_ids)
+        strays = await link.strays(worker.exchange.call_ids)
         moved_s = {
             call: moved_s.get(call, 0.0) + STRAYS_EVERY_S for call, ended in strays.items() if not ended
         }
@@ -156,21 +156,21 @@ async def _end_strays(link: "HubLink", worker: MediaWorker) -> None:
 async def _tell_heard(worker: MediaWorker) -> None:
     while True:
         await asyncio.sleep(HEARD_EVERY_S)
-        worker.tell_heard()
+        worker.exchange.tell_heard()
 
 
 async def _keep_standing(link: "HubLink", worker: MediaWorker) -> None:
     """The devices of standing legs are online, except those that the hub knows elsewhere."""
     while True:
         await asyncio.sleep(STANDING_EVERY_S)
-        for leg_id in await link.standing_strays(worker.standing_ids):
+        for leg_id in await link.standing_strays(worker.exchange.standing_ids):
             await worker.close_leg(leg_id)
 
 
 async def _drain(link: "HubLink", worker: MediaWorker, stop: asyncio.Event) -> None:
     """Commands are still taken meanwhile. A second signal ends it at once; nobody's call ends without notice."""
     await link.drain()
-    drain = asyncio.ensure_future(worker.drain(DRAIN_S))
+    drain = asyncio.ensure_future(worker.exchange.drain(DRAIN_S))
     impatient = asyncio.ensure_future(stop.wait())
     move = asyncio.ensure_future(_move_calls(link))
     await asyncio.wait({drain, impatient}, return_when=asyncio.FIRST_COMPLETED)

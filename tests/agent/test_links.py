@@ -126,7 +126,7 @@ async def test_a_rebound_nat_gets_a_new_connection_in_the_same_call(
         await line.relay.rebind()
         await line.both_ways(within_s=10)
         assert line.hub.all(CallEnd) == []
-        assert line.worker.leg_count == 2
+        assert line.worker.exchange.leg_count == 2
 
 
 async def test_a_link_that_stays_away_ends_the_call_with_the_reason(

@@ -63,7 +63,7 @@ async def listener(worker: MediaWorker, door: FakeDoor) -> AsyncIterator[RealPee
 async def test_an_offer_that_cannot_be_used_gets_words(
     worker: MediaWorker, door: FakeDoor, listener: RealPeer, sdp: str, words: str
 ) -> None:
-    leg_count = worker.leg_count
+    leg_count = worker.exchange.leg_count
     await worker.handle(
         LegOffer(
             leg_id=uuid4(), call_id=uuid4(), sdp=sdp, ice_servers=[], reply_channel="c", request_id="bad"
@@ -72,7 +72,7 @@ async def test_an_offer_that_cannot_be_used_gets_words(
     refusal = await door.wait_for("error", lambda told: told.request_id == "bad")
     assert refusal.code is ErrorCode.BAD_SDP
     assert words in refusal.message
-    assert worker.leg_count == leg_count
+    assert worker.exchange.leg_count == leg_count
     assert loudest_hz(await listener.listen(0.4)) == pytest.approx(440, abs=5)
 
 

@@ -147,7 +147,7 @@ async def test_chromium_and_a_device_hear_each_other(
         heard = await device.listen(1.0)
         assert loudest_hz(heard) == pytest.approx(600, abs=5)
         assert level_db(heard, 1000) < -40
-        stats = worker.stats()[leg_id]
+        stats = worker.exchange.stats()[leg_id]
         assert stats.packets_received > 40
         await worker.handle(CallClose(call_id=call_id))
         await door.wait_for("leg_state", lambda told: told.leg_id == leg_id and told.state is LegState.CLOSED)

@@ -112,7 +112,7 @@ async def test_a_call_that_is_closed_while_a_leg_joins_leaves_nothing(
         told = await door.wait_for("leg_state")
         assert told.state is LegState.CLOSED
         await asyncio.sleep(0.2)
-        assert worker.leg_count == 0
+        assert worker.exchange.leg_count == 0
         assert not door.all("answer")
 
 
@@ -147,4 +147,4 @@ async def test_the_recordings_begin_together_and_hold_each_voice_alone(
         assert level_db(samples[24_000:72_000], other_hz) < -55
         assert file.packets_lost == 0
     assert door.states(anna.leg_id) == [LegState.CONNECTED, LegState.CLOSED]
-    assert worker.leg_count == 0
+    assert worker.exchange.leg_count == 0

@@ -165,7 +165,7 @@ async def test_a_bad_offer_gets_words_and_leaves_nothing(
     told = await door.wait_for("error")
     assert (told.code, told.reply_channel, told.request_id) == (ErrorCode.BAD_SDP, "c", "9")
     assert told.message.endswith(".")
-    assert worker.leg_count == 0
+    assert worker.exchange.leg_count == 0
     assert not door.all("leg_state")
 
 
@@ -178,7 +178,7 @@ async def test_a_broken_offer_that_only_aiortc_understands_gets_words_too(
             LegOffer(leg_id=anna.leg_id, call_id=None, sdp=sdp, ice_servers=[], reply_channel="c")
         )
         assert (await door.wait_for("error")).code is ErrorCode.BAD_SDP
-        assert worker.leg_count == 0
+        assert worker.exchange.leg_count == 0
 
 
 async def test_odd_ice_servers_are_left_out(worker: MediaWorker, door: FakeDoor) -> None:
@@ -202,7 +202,7 @@ async def test_a_failure_inside_leaves_no_half_made_leg(
         LegOffer(leg_id=uuid4(), call_id=uuid4(), sdp="v=0", ice_servers=[], reply_channel="c")
     )
     assert (await door.wait_for("error")).code is ErrorCode.INTERNAL
-    assert worker.leg_count == 0
+    assert worker.exchange.leg_count == 0
 
 
 async def test_an_unknown_leg_has_no_connection(worker: MediaWorker, door: FakeDoor) -> None:
@@ -260,7 +260,7 @@ async def test_a_leg_whose_packets_stop_is_lost_comes_back_and_is_closed_in_the_
         monkeypatch.setattr(way, "_send_rtp", _send_nothing)
         closed = await door.wait_for("leg_state", lambda told: told.state is LegState.CLOSED)
         assert closed.reason == LOST_FOR_GOOD
-        assert worker.leg_count == 0
+        assert worker.exchange.leg_count == 0
 
 
 async def _send_nothing(data: bytes) -> None:
@@ -277,7 +277,7 @@ async def test_a_microphone_that_is_off_does_not_close_the_leg(worker: MediaWork
         assert door.states(anna.leg_id)[-1] is LegState.CONNECTED
         anna.microphone.resume()
         await asyncio.sleep(0.3)
-        assert worker.leg_count == 1
+        assert worker.exchange.leg_count == 1
 
 
 async def test_the_worker_says_again_and_again_whom_it_hears(worker: MediaWorker, door: FakeDoor) -> None:
@@ -286,14 +286,14 @@ async def test_the_worker_says_again_and_again_whom_it_hears(worker: MediaWorker
         for peer in (anna, ben):
             await peer.connect(call_id=call_id)
             await door.wait_for("leg_state", lambda told, leg_id=peer.leg_id: told.leg_id == leg_id)  # type: ignore[misc]
-        worker.tell_heard()
-        worker.tell_heard()  # left out, since the first one still waits
+        worker.exchange.tell_heard()
+        worker.exchange.tell_heard()  # left out, since the first one still waits
         told = await door.wait_for("legs_heard")
         assert told.heard == {anna.participant_id: True, ben.participant_id: True}
         ben.microphone.stop()
         await ben.connection.close()
         await door.wait_for("leg_state", lambda told: told.state is LegState.CLOSED)
-        worker.tell_heard()
+        worker.exchange.tell_heard()
         await door.wait_for("legs_heard", lambda told: told.heard == {anna.participant_id: True})
         assert len(door.all("legs_heard")) == 2
 
@@ -346,7 +346,7 @@ async def test_a_new_connection_takes_the_place_of_the_old_in_the_same_recording
         assert loudest_hz(heard) == pytest.approx(440, abs=3)
         await anna.close()
         await asyncio.sleep(0.3)
-        assert worker.leg_count == 2
+        assert worker.exchange.leg_count == 2
         assert door.states(anna.leg_id) == [LegState.CONNECTED]
         await worker.handle(CallClose(call_id=call_id))
         await door.wait_for("recording_finished", lambda told: told.recording.name == "ben.opus")
@@ -414,7 +414,7 @@ async def test_it_measures_what_w3c_names(worker: MediaWorker, door: FakeDoor) -
         await anna.connect(call_id=call_id)
         await ben.connect(call_id=call_id)
         await ben.listen(2.5)
-        stats = worker.stats()[anna.leg_id]
+        stats = worker.exchange.stats()[anna.leg_id]
     assert stats.packets_received > 90
     assert stats.packets_sent > 90
     assert stats.packets_lost == 0
@@ -432,13 +432,13 @@ async def test_a_draining_worker_takes_no_new_legs_and_ends_with_its_files_close
         await anna.connect(call_id=call_id, recording_name="anna.opus")
         await ben.connect(call_id=call_id, recording_name="ben.opus")
         await ben.listen(0.5)
-        await worker.drain(0.2)
+        await worker.exchange.drain(0.2)
         await worker.handle(LegOffer(leg_id=uuid4(), sdp="v=0", ice_servers=[], reply_channel="c"))
         assert (await door.wait_for("error")).code is ErrorCode.NO_WORKER
         await asyncio.gather(worker.aclose(), worker.aclose())
     assert len(door.all("recording_finished")) == 2
     assert sorted(path.name for path in recordings.iterdir()) == ["anna.opus", "ben.opus"]
-    assert worker.leg_count == 0
+    assert worker.exchange.leg_count == 0
 
 
 async def test_the_same_offer_again_gets_the_same_answer_and_no_second_connection(
@@ -476,7 +476,7 @@ async def test_a_connection_whose_consent_ran_out_waits_for_a_new_offer(
         monkeypatch.setattr(way, "_send_rtp", _send_nothing)
         monkeypatch.setattr(way.transport._connection, "request_received", lambda *_: None)
         await door.wait_for("leg_state", lambda told: told.state is LegState.LOST)
-        peer = worker._legs[anna.leg_id]._peer
+        peer = worker.exchange._legs[anna.leg_id]._peer
         async with asyncio.timeout(5):
             while peer is not None and peer.state not in ("failed", "closed"):
                 await asyncio.sleep(0.02)

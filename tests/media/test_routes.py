@@ -38,7 +38,7 @@ class TwoParties:
 
     async def run(self, command: WorkerCommand) -> None:
         await self.worker.handle(command)
-        await self.until(lambda: not self.worker._queues)
+        await self.until(lambda: self.worker.is_idle)
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Looked at with every sound that Ben hears."""
@@ -47,7 +47,7 @@ class TwoParties:
                 await self.ben.listen(0.04)
 
     def leg(self, peer: RealPeer) -> Leg:
-        return self.worker._legs[peer.leg_id]
+        return self.worker.exchange._legs[peer.leg_id]
 
     def routes(self) -> list[Any]:
         peers = [self.leg(peer)._peer for peer in (self.anna, self.ben)]

@@ -67,7 +67,7 @@ async def test_it_is_heard_in_its_calls_and_nowhere_else(
             assert loudest_hz(decoded(door.sound(recordings, file.recording.name))) == pytest.approx(
                 DOOR_HZ, abs=3
             )
-            assert worker.standing_ids == [bell.leg_id]
+            assert worker.exchange.standing_ids == [bell.leg_id]
             bell.forget()
             await asyncio.sleep(0.5)
             assert bell.heard().size < 24_000  # what was on its way, and nothing more
@@ -132,11 +132,11 @@ async def test_a_worker_that_drains_lets_those_go_that_wait_and_takes_no_new_one
 ) -> None:
     async with RealPeer(worker, door) as bell, RealPeer(worker, door) as late:
         await standing(bell, door)
-        await worker.drain(5.0)
+        await worker.exchange.drain(5.0)
         await door.wait_for("standing_state", lambda told: told.state is LegState.CLOSED)
         offer = LegOffer(
             leg_id=late.leg_id, sdp=await late.offer(), ice_servers=[], reply_channel="test", is_standing=True
         )
         await worker.handle(offer)
         assert (await door.wait_for("error")).code is ErrorCode.NO_WORKER
-    assert worker.standing_ids == []
+    assert worker.exchange.standing_ids == []
