@@ -7,7 +7,7 @@ from django.urls import reverse
 from playwright.sync_api import Page, expect
 
 from protocol.messages import Stats, parse_browser
-from tests.e2e.screens import look
+from tests.e2e.screens import look, picture
 from tests.fakes.browser_hub import FakeHub
 from tests.plugin_cast import Cast
 
@@ -94,6 +94,54 @@ def test_it_shows_how_good_both_connections_are(screen: Page, fake_hub: FakeHub)
     fake_hub.hang_far_end()
     expect(quality.locator('[data-end="caller"]')).to_have_text(re.compile(r"You\s+Lost"))
     assert look(screen, "call-quality-lost", full_page=False) == []
+
+
+def test_the_lines_of_quality_stay_where_they_are_when_a_word_changes(
+    screen: Page, fake_hub: FakeHub
+) -> None:
+    screen.set_viewport_size({"width": 390, "height": 844})
+    _call(screen, fake_hub)
+    fake_hub.say("call_state", call_id=CALL, state="connected", connected_at="2026-11-21T00:00:00Z")
+    places = []
+    for bars, quality, words in ((2, "weak", "Weak"), (4, "very_good", "Very good"), (0, "lost", "Lost")):
+        ends = [{"role": "caller", "bars": bars, "quality": quality}]
+        ends.append({"role": "callee", "bars": 3, "quality": "good"})
+        fake_hub.say("call_quality", call_id=CALL, ends=ends)
+        expect(screen.locator('[data-end="caller"]')).to_have_text(re.compile(words))
+        places.append(screen.evaluate(PLACES, "[data-end] .end, [data-end] .bars, [data-end] [data-word]"))
+    assert places[0] == places[1] == places[2]
+    assert len({x for x, _ in places[0]}) == 3  # name, bars and word stand below each other
+
+
+# Left and top of everything that fits the selector.
+PLACES = """(selector) => [...document.querySelectorAll(selector)]
+  .map((one) => one.getBoundingClientRect()).map(({ left, top }) => [Math.round(left), Math.round(top)])"""
+# Whether all of it is on the screen, without scrolling.
+ON_SCREEN = """(selector) => document.documentElement.scrollHeight <= innerHeight &&
+  [...document.querySelectorAll(selector)].map((one) => one.getBoundingClientRect())
+    .every(({ top, bottom, left, right }) => top >= 0 && bottom <= innerHeight && left >= 0 && right <= innerWidth)"""
+
+
+@pytest.mark.parametrize("height", [844, 640])
+def test_a_hub_that_is_away_pushes_nothing_off_a_phone(screen: Page, fake_hub: FakeHub, height: int) -> None:
+    screen.set_viewport_size({"width": 390, "height": height})
+    fake_hub.wait_for("hello")
+    fake_hub.leave()
+    expect(screen.locator(".stale-bar")).to_be_visible()
+    picture(screen, f"call-hub-away-before-{height}")
+    assert screen.evaluate(ON_SCREEN, "call-view button:not([hidden] *, [hidden]), .call-before p")
+    fake_hub.come_back()
+    expect(screen.locator(".stale-bar")).to_be_hidden(timeout=15_000)
+    _talk(screen, fake_hub)
+    ends = [{"role": role, "bars": 4, "quality": "very_good"} for role in ("caller", "callee")]
+    fake_hub.say("call_quality", call_id=CALL, ends=ends)
+    fake_hub.leave()
+    fake_hub.hang_far_end()
+    expect(screen.locator('[data-part="left"]')).to_be_visible(timeout=10_000)
+    screen.wait_for_timeout(2_000)  # the bar of the other pages comes after 1.5 s
+    picture(screen, f"call-hub-away-{height}")
+    assert screen.evaluate(ON_SCREEN, "call-view button:not([hidden]), call-view p, level-meter")
+    expect(screen.locator(".stale-bar")).to_be_hidden()
 
 
 TWO_PEERS = """async () => {
@@ -282,6 +330,30 @@ def test_a_lost_connection_is_made_anew_and_everything_else_stays(screen: Page, 
     assert screen.locator('[data-part="timer"]').inner_text() != "0:00"
     screen.wait_for_function(f"() => ({HEARD})() === 1")
     assert [m["type"] for m in fake_hub.sent].count("call_invite") == 1
+
+
+def test_a_hub_that_stops_in_a_call_is_said_at_once_and_so_is_what_will_happen(
+    screen: Page, fake_hub: FakeHub
+) -> None:
+    _talk(screen, fake_hub)
+    explanation, left = screen.locator('[data-part="explanation"]'), screen.locator('[data-part="left"]')
+    expect(explanation).to_be_empty()
+    fake_hub.leave()
+    expect(explanation).to_contain_text("The hub does not answer right now. You can go on", timeout=1_000)
+    expect(left).to_be_hidden()
+    fake_hub.hang_far_end()
+    expect(screen.locator('[data-part="status"]')).to_have_text("Reconnecting…", timeout=4_000)
+    expect(explanation).to_have_text(
+        "The hub does not answer. If it is not back within 45 seconds, the call ends. "
+        "What was said so far is kept."
+    )
+    expect(left).to_have_text(re.compile(r"0:4\d left"))
+    assert look(screen, "call-hub-away", full_page=False) == []
+    fake_hub.come_back()
+    fake_hub.connect(count=2)
+    expect(explanation).to_be_empty(timeout=10_000)
+    expect(left).to_be_hidden()
+    expect(screen.locator("call-view")).to_have_attribute("data-state", "connected")
 
 
 def test_it_looks_well_while_it_connects_anew(screen: Page, fake_hub: FakeHub) -> None:

@@ -359,11 +359,10 @@ def test_who_is_in_a_call_changes_while_somebody_looks(page: Page, fake_hub: Fak
 def test_a_broken_connection_is_shown_and_mended(page: Page, fake_hub: FakeHub, cast: Cast) -> None:
     page.goto("/")
     fake_hub.wait_for("hello")
-    page.route_web_socket("**/ws/hub/", lambda socket: socket.close(code=1012))
-    fake_hub.drop()
+    fake_hub.leave()
     expect(page.get_by_text("Reconnecting…")).to_be_visible()
     picture(page, "reconnecting")
-    page.route_web_socket("**/ws/hub/", fake_hub._opened)
+    fake_hub.come_back()
     expect(page.get_by_text("Reconnecting…")).to_be_hidden(timeout=15_000)
 
 

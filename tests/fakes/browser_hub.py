@@ -46,6 +46,14 @@ class FakeHub:
             raise AssertionError("the page has not connected")
         self._socket.close(code=1012)
 
+    def leave(self) -> None:
+        """The connection breaks, and the next ones too, until `come_back`."""
+        self.page.route_web_socket("**/ws/hub/", lambda socket: socket.close(code=1012))
+        self.drop()
+
+    def come_back(self) -> None:
+        self.page.route_web_socket("**/ws/hub/", self._opened)
+
     def connect(self, *, count: int = 1) -> None:
         """Answer the page's `count`-th offer with a real connection, on which it hears a tone."""
         offer = self.wait_for("webrtc_offer", count=count)

@@ -2,7 +2,7 @@
 
 import { hub } from "./socket.js";
 
-const WORDS = { very_good: "Very good", good: "Good", weak: "Weak", lost: "Lost" };
+const WORDS = { very_good: "Very good", good: "Good", weak: "Weak", lost: "Lost", unknown: "Unknown" };
 
 class CallQuality extends HTMLElement {
   #stops = new AbortController();
@@ -36,10 +36,17 @@ class CallQuality extends HTMLElement {
     this.#draw();
   }
 
+  // What the hub said last of the other end is old news while this one hears nothing.
+  #end(role) {
+    const end = this.#ends.get(role);
+    if (!this.#isAway) return end;
+    if (role === "caller") return { bars: 0, quality: "lost" };
+    return end && { bars: "", quality: "unknown" };
+  }
+
   #draw() {
     for (const place of this.querySelectorAll("[data-end]")) {
-      const isOwn = place.dataset.end === "caller";
-      const end = this.#isAway && isOwn ? { bars: 0, quality: "lost" } : this.#ends.get(place.dataset.end);
+      const end = this.#end(place.dataset.end);
       place.hidden = !end;
       if (!end) continue;
       place.dataset.bars = String(end.bars);

@@ -14,7 +14,7 @@ const OWN_ROLE = "caller"; // pages call, devices are called
 const PASSING = ["timeout", "no_worker", "internal", "too_many"];
 
 /**
- * Events: "state" (detail: {state, connectedAt}), "incoming", "remote" and "gone" (detail: MediaStream; of a connection
+ * Events: "state" (detail: {state, isHubAway}), "incoming", "remote" and "gone" (detail: MediaStream; of a connection
  * that may take over, that has taken over, that came to nothing), "ended" (detail: {outcome, reason, durationS}).
  * States: calling, ringing, connecting, connected, reconnecting, waiting (for the other end to come back), ended.
  */
@@ -35,6 +35,7 @@ export class CallSession extends EventTarget {
   #report;
   callId = null;
   state = "idle";
+  isHubAway = false;
   connectedAt = null;
   microphone = null;
   isMuted = false;
@@ -68,6 +69,11 @@ export class CallSession extends EventTarget {
     await this.#tend();
   }
 
+  /** Seconds until this end gives the call up; null while its connection works. */
+  get left_s() {
+    return this.#renewal?.left_s(now_s()) ?? null;
+  }
+
   setMuted(isMuted) {
     this.isMuted = isMuted;
     for (const track of this.microphone?.getAudioTracks() ?? []) track.enabled = !isMuted;
@@ -91,6 +97,7 @@ export class CallSession extends EventTarget {
     for (const type of ["call_state", "call_end", "call_moved", "ice_candidate"]) {
       this.#hub.addEventListener(type, ({ detail }) => this.#hear(detail), { signal });
     }
+    for (const type of ["stale", "ready"]) this.#hub.addEventListener(type, () => this.#show(), { signal });
     addEventListener("online", () => this.#tend(), { signal });
     document.addEventListener("visibilitychange", () => this.#tend(), { signal });
     let type = navigator.connection?.type;
@@ -280,9 +287,12 @@ export class CallSession extends EventTarget {
   }
 
   #setState(state) {
-    if (state === this.state || this.state === "ended") return;
+    const isHubAway = this.callId !== null && !this.#hub.isReady;
+    const isKnown = state === this.state && isHubAway === this.isHubAway;
+    if (isKnown || this.state === "ended") return;
     this.state = state;
-    this.#emit("state", { state, connectedAt: this.connectedAt });
+    this.isHubAway = isHubAway;
+    this.#emit("state", { state, isHubAway });
   }
 
   #emit(name, detail) {

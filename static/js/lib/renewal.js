@@ -41,6 +41,11 @@ export class Renewal {
     return this.#lostSince !== null;
   }
 
+  /** Seconds until it is given up; null while it is not lost. */
+  left_s(now_s) {
+    return this.isLost ? Math.max(0, this.#lostSince + this.#limits.give_up_s - now_s) : null;
+  }
+
   /** A new connection is needed although this one may work: the call moved, or the network changed. */
   ask() {
     this.#isAsked = this.#isStale = true;

@@ -2,6 +2,7 @@
 
 import "../../lib/call-quality.js";
 import { CallSound } from "../../lib/call-sound.js";
+import { OUTCOMES, STATES, WITHOUT_ANSWER, explanation } from "../../lib/call-words.js";
 import { CallSession } from "../../lib/call.js";
 import { setIcon } from "../../lib/icon.js";
 import "../../lib/level-meter.js";
@@ -9,26 +10,6 @@ import { microphoneOpen, microphoneProblem } from "../../lib/microphone.js";
 import { hub } from "../../lib/socket.js";
 import { clock } from "../../lib/time.js";
 import { RingbackTone } from "../../lib/tone.js";
-
-const WORDS = {
-  opening: "Opening the microphone…",
-  calling: "Calling…",
-  ringing: "Ringing…",
-  connecting: "Connecting…",
-  connected: "Connected",
-  reconnecting: "Reconnecting…",
-  waiting: "The other end lost its connection. Waiting for it…",
-};
-const OUTCOMES = {
-  answered: "Call ended",
-  no_answer: "No answer",
-  declined: "The call was declined",
-  cancelled: "Call cancelled",
-  busy: "Busy with another call",
-  offline: "The device is offline",
-  failed: "The call could not be made",
-};
-const WITHOUT_ANSWER = ["no_answer", "declined", "busy", "offline"];
 
 class CallView extends HTMLElement {
   #call = null;
@@ -91,7 +72,7 @@ class CallView extends HTMLElement {
   }
 
   #listen(call) {
-    call.addEventListener("state", ({ detail }) => this.#show(detail.state));
+    call.addEventListener("state", ({ detail }) => this.#show(detail.state, detail.isHubAway));
     call.addEventListener("incoming", ({ detail }) => this.#sound.prepare(detail));
     call.addEventListener("remote", ({ detail }) => this.#hear(detail));
     call.addEventListener("gone", ({ detail }) => this.#sound.drop(detail));
@@ -112,10 +93,11 @@ class CallView extends HTMLElement {
     this.#offerOutputs();
   }
 
-  #show(state) {
+  #show(state, isHubAway = false) {
     if (state === "ended") return;
     this.dataset.state = state;
-    this.#part("status").textContent = WORDS[state];
+    this.#part("status").textContent = STATES[state];
+    this.#part("explanation").textContent = explanation(state, isHubAway);
     this.#part("before").hidden = true;
     this.#part("after").hidden = true;
     this.#part("controls").hidden = state === "opening";
@@ -132,7 +114,12 @@ class CallView extends HTMLElement {
 
   #tick() {
     clearInterval(this.#timer);
-    const draw = () => (this.#part("timer").textContent = clock((Date.now() - this.#call.connectedAt) / 1000));
+    const draw = () => {
+      const { connectedAt, left_s, state } = this.#call;
+      this.#part("timer").textContent = clock((Date.now() - connectedAt) / 1000);
+      this.#part("left").hidden = state !== "reconnecting" || left_s === null;
+      this.#part("left").textContent = `${clock(left_s)} left`;
+    };
     draw();
     this.#timer = setInterval(draw, 500);
   }
@@ -151,7 +138,8 @@ class CallView extends HTMLElement {
     const status = this.#part("status");
     status.classList.remove("visually-hidden");
     status.textContent = !answered && reason ? reason : words;
-    for (const name of ["timer", "meters", "recording", "controls", "before"]) this.#part(name).hidden = true;
+    this.#part("explanation").textContent = "";
+    for (const name of ["timer", "left", "meters", "recording", "controls", "before"]) this.#part(name).hidden = true;
     this.#part("leave").hidden = false;
     this.#part("after").hidden = false;
     this.#part("why").textContent = (answered && reason) || "";

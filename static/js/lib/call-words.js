@@ -1,0 +1,36 @@
+// What the call screen says: how the call stands, how it ended, and what becomes of it while something is away.
+
+import { LIMITS } from "./renewal.js";
+
+export const STATES = {
+  opening: "Opening the microphone…",
+  calling: "Calling…",
+  ringing: "Ringing…",
+  connecting: "Connecting…",
+  connected: "Connected",
+  reconnecting: "Reconnecting…",
+  waiting: "The other end lost its connection. Waiting for it…",
+};
+export const OUTCOMES = {
+  answered: "Call ended",
+  no_answer: "No answer",
+  declined: "The call was declined",
+  cancelled: "Call cancelled",
+  busy: "Busy with another call",
+  offline: "The device is offline",
+  failed: "The call could not be made",
+};
+export const WITHOUT_ANSWER = ["no_answer", "declined", "busy", "offline"];
+
+const AFTERWARDS = `If it is not back within ${LIMITS.give_up_s} seconds, the call ends. What was said so far is kept.`;
+
+/** What is going on, and what will happen; "" where there is nothing to explain. */
+export function explanation(state, isHubAway) {
+  if (state === "reconnecting") {
+    return `${isHubAway ? "The hub does not answer." : "The sound broke off."} ${AFTERWARDS}`;
+  }
+  if (state === "waiting") return AFTERWARDS;
+  if (!isHubAway) return "";
+  if (state === "connected") return "The hub does not answer right now. You can go on talking while you hear each other.";
+  return "The hub does not answer right now. This page keeps trying.";
+}
