@@ -13,6 +13,7 @@ from protocol.quality import JITTER_HELD, Bars, bars_for, rating
 WINDOW_S = 2.0
 WINDOWS_MOST = 120
 OFTEN = 0.3  # of the call
+SHORT_S = 100  # up to here people count seconds
 _GOOD = Bars.GOOD
 
 
@@ -236,10 +237,14 @@ def _mean(values: Iterable[float | None]) -> float | None:
 
 
 def _share(good: float, duration_s: float) -> str:
-    unit_s, unit = (60.0, "minutes") if duration_s >= 120 else (1.0, "seconds")
-    total = max(1, round(duration_s / unit_s))
-    part = min(total - 1, round(good * total))
-    return f"Good for {part} of {total} {unit}" if part else "Weak the whole time"
+    """To the second: a call of 2:58 with four bad ones is not good for two of three minutes."""
+    total_s = max(1, round(duration_s))
+    part_s = min(total_s - 1, round(good * total_s))
+    if not part_s:
+        return "Weak the whole time"
+    if total_s < SHORT_S:
+        return f"Good for {part_s} of {total_s} seconds"
+    return f"Good for {_clock(part_s)} of {_clock(total_s)} minutes"
 
 
 def _clock(seconds: float) -> str:

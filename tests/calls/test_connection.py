@@ -90,9 +90,15 @@ def test_the_sentence_names_the_end_the_trouble_and_the_time(cast: Cast) -> None
     measure(kitchen, Measurer.HUB)
     measure(kitchen, Measurer.END, during=range(240, 280), other=loss)  # a forwarded gap is heard there
     found = connection_of(call)
-    assert found.sentence == "Good for 9 of 10 minutes; Anna's connection lost packets around 4:00."
+    assert found.sentence == "Good for 9:20 of 10:00 minutes; Anna's connection lost packets around 4:00."
     by_name = {end.name: end for end in found.ends}
     assert max(window.lost_percent or 0 for window in by_name["Kitchen speaker"].windows) == 0
+
+
+def test_a_few_bad_seconds_do_not_sound_like_a_bad_minute(cast: Cast) -> None:
+    call, anna, _ = call_make(cast, minutes=178 / 60)
+    measure(anna, Measurer.HUB, 178, during=range(60, 64), other={"packets_lost": 20})
+    assert connection_of(call).sentence.startswith("Good for 2:54 of 2:58 minutes; ")
 
 
 @pytest.mark.parametrize(
