@@ -1,6 +1,5 @@
 """What the console says once the hub is ready."""
 
-import socket
 from collections.abc import Iterable
 
 RULE = "=" * 78
@@ -31,14 +30,3 @@ def speech_note(demo_models: Iterable[str], suggested: Iterable[str]) -> str | N
     lines = [f"Speech is in demo quality ({', '.join(in_use)}). For real use, download better models:"]
     lines += [f"  .venv/bin/python manage.py speech_models download {model_id}" for model_id in suggested]
     return "\n".join(lines)
-
-
-def lan_address() -> str | None:
-    """The address of this machine in its own network; None without one. Sends nothing."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))  # TEST-NET-1, RFC 5737: connect(2) on UDP only chooses a route
-        except OSError:
-            return None
-        address: str = probe.getsockname()[0]
-    return None if address.startswith("127.") else address

@@ -12,7 +12,8 @@ from django.conf import settings
 from django.core.management import call_command
 from django.db import OperationalError, connections
 
-from config.banner import banner, lan_address, speech_note
+from common.network import LOOPBACK_HOSTS, lan_address
+from config.banner import banner, speech_note
 from config.embedded import EmbeddedServers, data_dir_lock, embedded_start, given
 from config.errors import StartError
 from config.log_lines import LogLines
@@ -106,8 +107,7 @@ def programs_of(options: HubOptions) -> list[Program]:
 
 def lan_url(options: HubOptions) -> str | None:
     """Where phones and devices of this network reach the hub; None where HUB_URL says it, or they do not."""
-    is_open = options.host not in ("127.0.0.1", "::1", "localhost")
-    lan = lan_address() if is_open and not given("HUB_URL") else None
+    lan = lan_address() if options.host not in LOOPBACK_HOSTS and not given("HUB_URL") else None
     return f"http://{lan}:{options.port}" if lan else None
 
 

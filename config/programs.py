@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from common.network import LOOPBACK_HOSTS
 from config.env import BASE_DIR
 
 # What only the hub's own processes may see.
 ROOT_WARNING = "You're running the worker with superuser privileges"
-LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
 HUB_ONLY_PREFIXES = ("HUB_", "DATABASE_URL", "REDIS_URL", "DJANGO_")
 
 
@@ -57,6 +57,7 @@ def web(host: str, port: int) -> Program:
         name="web",
         is_first=True,
         command=_python("-m", "daphne", "-b", host, "-p", str(port), "-v", "0", "config.asgi:application"),
+        environment={"HUB_LOCAL_ONLY": "1"} if host in LOOPBACK_HOSTS else {},
     )
 
 

@@ -4,13 +4,11 @@ from uuid import UUID
 
 from csp.constants import WASM_UNSAFE_EVAL
 from csp.decorators import csp_update
-from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
-from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from common.errors import DomainError, Invalid
@@ -19,6 +17,7 @@ from devices.authorization import authorization_confirm, authorization_find
 from devices.foreign import device_token_renew, foreign_device_create
 from devices.forms import ClaimForm, CodeForm, DeviceForm, DeviceSettingsForm
 from devices.models import Device, DeviceAuthorization
+from devices.reach import whip_address
 from devices.selectors import (
     certificate_current,
     device_joining,
@@ -165,17 +164,10 @@ def call(request: HttpRequest, public_id: UUID) -> HttpResponse:
 
 
 def _connection(request: HttpRequest, device: Device) -> dict[str, object]:
-    """Where and how a foreign device connects. The address is the one under which this page was reached."""
+    """Where and how a foreign device connects."""
     if not device.is_foreign:
         return {}
-    path = reverse("whip")
-    return {
-        "whip_url": f"{settings.HUB_URL}{path}"
-        if settings.IS_HUB_URL_SET
-        else request.build_absolute_uri(path),
-        "is_here_only": request.get_host().partition(":")[0] in ("localhost", "127.0.0.1"),
-        "token": device_token_get(device),
-    }
+    return {"whip": whip_address(request), "token": device_token_get(device)}
 
 
 def _find(membership: Membership, form: CodeForm | ClaimForm) -> DeviceAuthorization:

@@ -1,13 +1,16 @@
 """Small words and pictures for templates."""
 
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django import template
 from django.templatetags.static import static
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.timesince import timesince
 from django.utils.translation import get_language_info
 
+from common.clock import now
 from common.speech_models.catalogue import MANY_LANGUAGES
 
 register = template.Library()
@@ -60,6 +63,14 @@ def clock(seconds: float | None) -> str:
     hours, rest = divmod(total, 3600)
     minutes, seconds_left = divmod(rest, 60)
     return f"{hours}:{minutes:02}:{seconds_left:02}" if hours else f"{minutes}:{seconds_left:02}"
+
+
+@register.filter
+def ago(moment: datetime) -> str:
+    """How long ago, in one unit, as static/js/lib/time.js says it: "just now", "3 hours ago"."""
+    if now() - moment < timedelta(minutes=1):
+        return "just now"
+    return f"{timesince(moment, now(), depth=1)} ago"
 
 
 @register.filter

@@ -251,7 +251,8 @@ STUN_URLS = env.list("HUB_STUN_URLS", default=[])
 SERVICE_NETWORKS = env.list("HUB_SERVICE_NETWORKS", default=[])
 # Browsers may hide their addresses behind mDNS names: resolving one asks the local network.
 LAN_MODE = env.bool("HUB_LAN_MODE", default=False)
-# `manage.py up` says so where the hub serves its own machine only.
+# `manage.py up` says both where the hub serves its own machine only: one to the web, one to the media workers.
+IS_LOCAL_ONLY = env.bool("HUB_LOCAL_ONLY", default=False)
 MEDIA_MAY_LOOPBACK = env.bool("HUB_MEDIA_MAY_LOOPBACK", default=False)
 # The UDP port of all calls of a media worker; the next ones for more workers on the same host. 0: any.
 MEDIA_PORT = env.int("HUB_MEDIA_PORT", default=0)

@@ -1,8 +1,11 @@
 """The small words of templates."""
 
+from datetime import timedelta
+
 import pytest
 
-from common.templatetags.ui import clock, hex_groups, icon, room_icon, user_code
+from common.clock import now
+from common.templatetags.ui import ago, clock, hex_groups, icon, room_icon, user_code
 
 pytestmark = pytest.mark.unit
 
@@ -12,6 +15,21 @@ pytestmark = pytest.mark.unit
 )
 def test_a_length_is_written_as_people_read_it(seconds: float | None, words: str) -> None:
     assert clock(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (-5, "just now"),  # of a clock that is a little ahead
+        (0, "just now"),
+        (59, "just now"),
+        (61, "1 minute ago"),
+        (3700, "1 hour ago"),
+        (180_000, "2 days ago"),
+    ],
+)
+def test_a_time_is_said_in_one_unit_and_never_as_none_of_it(seconds: float, words: str) -> None:
+    assert ago(now() - timedelta(seconds=seconds)).replace("\xa0", " ") == words
 
 
 def test_a_fingerprint_is_grouped_for_comparing() -> None:
