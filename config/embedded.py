@@ -4,23 +4,28 @@ Both come from wheels, listen on unix sockets only and end with the process that
 engines run in the tests and in production. This module imports nothing of Django: settings read its URLs.
 """
 
+import contextlib
 import fcntl
 import hashlib
 import os
 import re
 import stat
 import tempfile
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 from urllib.parse import urlsplit
 
 from config.errors import EmbeddedError
+from config.postgresql import SOCKET_NAMES as POSTGRES_NAMES
 from config.postgresql import PostgresServer, database_url
-from config.valkey import ValkeyServer, redis_url
+from config.valkey import SOCKET_NAME, ValkeyServer, redis_url
 
-# sun_path holds 108 bytes with the closing zero (unix(7)); the longest name is `.s.PGSQL.5432.lock`.
-SOCKET_DIR_BYTES_MAX = 107 - len("/.s.PGSQL.5432.lock")
+SOCKET_NAMES = (*POSTGRES_NAMES, SOCKET_NAME)
+# sun_path holds 108 bytes with the closing zero (unix(7)).
+SOCKET_DIR_BYTES_MAX = 107 - len("/") - max(map(len, SOCKET_NAMES))
+STALE_AFTER_S = 60.0
 # Characters that need no quoting in any of the URLs and option lists that the path goes through.
 SOCKET_DIR_PLAIN = re.compile(r"[A-Za-z0-9/._-]+")
 
@@ -33,13 +38,17 @@ class EmbeddedServers:
     redis_url: str
     postgres: PostgresServer | None = None
     valkey: ValkeyServer | None = None
+    sockets: Path | None = None  # the folder of their sockets, where it is outside of the data folder
     lock: IO[str] | None = field(default=None, repr=False)
 
     def stop(self) -> None:
-        """Stop both cleanly, at most 3 s each; free the data folder. May be called twice."""
+        """Stop both cleanly, at most 3 s each; free the data folder, leave no other. May be called twice."""
         for server in (self.valkey, self.postgres):
             if server is not None:
                 server.stop()
+        if self.sockets is not None:
+            socket_dir_remove(self.sockets)
+            self.sockets = None  # the next hub may have it as soon as the data folder is free
         if self.lock is not None:
             self.lock.close()
             self.lock = None
@@ -66,6 +75,9 @@ def embedded_start(
     )
     servers.lock = lock or data_dir_lock(data_dir)
     sockets = socket_dir(data_dir)
+    if not sockets.is_relative_to(data_dir.resolve()):
+        servers.sockets = sockets
+    socket_dirs_tidy(keep=sockets)
     try:
         if not servers.redis_url:
             servers.valkey = ValkeyServer(
@@ -141,7 +153,7 @@ def socket_dir(data_dir: Path) -> Path:
     if len(os.fsencode(inside)) <= SOCKET_DIR_BYTES_MAX and SOCKET_DIR_PLAIN.fullmatch(str(inside)):
         return inside
     digest = hashlib.sha256(os.fsencode(inside)).hexdigest()[:12]
-    outside = Path(tempfile.gettempdir()) / f"hearthline-{os.geteuid()}-{digest}"
+    outside = Path(tempfile.gettempdir()) / f"{_outside_prefix()}{digest}"
     if outside.exists():
         refuse_foreign(outside)
     return outside
@@ -158,3 +170,26 @@ def refuse_foreign(path: Path) -> None:
         raise EmbeddedError(
             f"{path} belongs to somebody else or is open to others. Remove it and start again."
         )
+
+
+def socket_dir_remove(path: Path) -> None:
+    """After both servers have ended. What a killed one left in it goes too; anything else stays, with the folder."""
+    for name in SOCKET_NAMES:
+        (path / name).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        path.rmdir()
+
+
+def socket_dirs_tidy(*, keep: Path) -> None:
+    """Remove what hubs of this user on other data folders left behind: empty folders, and no new ones.
+
+    A folder is empty for a moment while its hub starts.
+    """
+    for path in Path(tempfile.gettempdir()).glob(f"{_outside_prefix()}*"):
+        with contextlib.suppress(OSError):
+            if path != keep and time.time() - path.lstat().st_mtime > STALE_AFTER_S:
+                path.rmdir()  # not one with anything in it, nor a link
+
+
+def _outside_prefix() -> str:
+    return f"hearthline-{os.geteuid()}-"

@@ -20,6 +20,7 @@ START_WITHIN_S = 60.0
 STOP_WITHIN_S = 3.0
 VERSION = 18  # of the cluster on disk; another one needs pg_upgrade
 SUPERUSER = "postgres"
+SOCKET_NAMES = (".s.PGSQL.5432", ".s.PGSQL.5432.lock")  # in its socket folder
 PID_FILE_READY = "ready   "  # the eighth line of postmaster.pid (PM_STATUS_READY in pidfile.h)
 # Not a superuser: those pass row-level security unseen. It may create databases, for the tests.
 ROLE = "hearthline"

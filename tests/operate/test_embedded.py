@@ -2,6 +2,8 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from kombu import Connection
 
 from config.embedded import (
     SOCKET_DIR_BYTES_MAX,
+    STALE_AFTER_S,
     EmbeddedServers,
     celery_broker_url,
     embedded_start,
@@ -39,6 +42,17 @@ def own_servers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Emb
     started = embedded_start(tmp_path / "data", durable=False)
     yield started
     started.stop()
+
+
+@pytest.fixture
+def own_temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A temporary folder of this test's own, with a short path, and no servers given from outside."""
+    for name in ("DATABASE_URL", "REDIS_URL"):
+        monkeypatch.delenv(name, raising=False)
+    with tempfile.TemporaryDirectory(prefix="hl-") as name:
+        Path(name).chmod(0o755)
+        monkeypatch.setattr(tempfile, "tempdir", name)
+        yield Path(name)
 
 
 def test_both_servers_answer_at_their_urls(own_servers: EmbeddedServers) -> None:
@@ -124,14 +138,53 @@ def test_a_long_or_odd_path_gets_its_sockets_in_a_short_folder(tmp_path: Path) -
         assert " " not in str(socket_dir(odd))
 
 
-def test_servers_start_in_a_path_with_spaces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("DATABASE_URL", "REDIS_URL"):
-        monkeypatch.delenv(name, raising=False)
-    started = embedded_start(tmp_path / "our house ö", durable=False)
+def test_servers_start_in_a_path_with_spaces_and_leave_no_folder_elsewhere(
+    tmp_path: Path, own_temporary: Path
+) -> None:
+    data_dir = tmp_path / "our house ö"
+    started = embedded_start(data_dir, durable=False)
     try:
         psycopg.connect(started.database_url).close()
+        assert list(own_temporary.iterdir()) == [socket_dir(data_dir)]
     finally:
         started.stop()
+    assert list(own_temporary.iterdir()) == []
+
+
+def test_what_a_killed_hub_left_in_its_folder_is_used_again_and_then_removed(
+    tmp_path: Path, own_temporary: Path
+) -> None:
+    data_dir = tmp_path / "our house ö"
+    first = embedded_start(data_dir, durable=False)
+    for server in (first.postgres, first.valkey):
+        assert server
+        assert server.process
+        server.process.kill()
+        server.process.wait()
+    assert {path.name for path in socket_dir(data_dir).iterdir()} >= {".s.PGSQL.5432", "valkey.sock"}
+    first.sockets = None  # nobody was there any more to tidy
+    first.stop()
+    second = embedded_start(data_dir, durable=False)
+    second.stop()
+    assert list(own_temporary.iterdir()) == []
+
+
+def test_a_start_removes_empty_folders_of_hubs_that_are_gone_and_no_others(
+    tmp_path: Path, own_temporary: Path
+) -> None:
+    begun = f"hearthline-{os.geteuid()}"
+    names = {"old": f"{begun}-0a", "new": f"{begun}-0b", "used": f"{begun}-0c", "other": "hearthline-9-0d"}
+    folders = {name: own_temporary / folder for name, folder in names.items()}
+    for name, folder in folders.items():
+        folder.mkdir(mode=0o700)
+        if name == "used":
+            (folder / "valkey.sock").touch()
+        if name != "new":
+            long_ago_s = time.time() - STALE_AFTER_S - 5
+            os.utime(folder, (long_ago_s, long_ago_s))
+    started = embedded_start(tmp_path, database_given="postgresql://a@b/c", redis_given="redis://d")
+    started.stop()
+    assert {name for name, folder in folders.items() if folder.exists()} == {"new", "used", "other"}
 
 
 def test_given_urls_start_no_server(tmp_path: Path) -> None:
