@@ -87,7 +87,8 @@ def worker_choose(*, besides: str = "") -> str:
         workers = []
     if not workers:
         raise Unavailable(
-            "The hub cannot carry audio right now: its media worker is not running.", code=ErrorCode.NO_WORKER
+            "The part of the hub that carries the audio is not running. Wait a moment, then try again.",
+            code=ErrorCode.NO_WORKER,
         )
     shares = _shares(workers)
     free = [worker.worker_id for worker in workers if shares[worker.worker_id] < 1]

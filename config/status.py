@@ -43,6 +43,9 @@ BYTES_PER_CALL_HOUR = 75_000_000
 LITTLE_BYTES = 1_000_000_000
 STARTING = "Still starting."
 STARTS_WITHIN_S = 90.0
+MAKE_ROOM = "Make room on this disk: when it is full, nothing more is recorded."
+RESTART = "It starts again by itself. If this stays for some minutes, stop the hub and start it again."
+NO_CALLS = f"The part that carries the audio is not running, so no call can be made. {RESTART}"
 _BEGAN_S = time.monotonic()  # the web process is the first of the hub to start
 
 
@@ -154,7 +157,7 @@ def _media() -> Part:
     if not workers and _is_starting():
         return Part("Calls", "audio-lines", False, STARTING, is_starting=True)
     if not workers:
-        return Part("Calls", "audio-lines", False, "Not running, so no call can be made.")
+        return Part("Calls", "audio-lines", False, NO_CALLS)
     legs = sum(worker.leg_count for worker in workers)
     count = "1 part carries" if len(workers) == 1 else f"{len(workers)} parts carry"
     return Part("Calls", "audio-lines", True, f"{count} the audio, {legs} live connections.")
@@ -168,7 +171,7 @@ def _tasks() -> Part:
     if not answers and _is_starting():
         return Part(HELPERS, "server", False, STARTING, is_starting=True)
     if not answers:
-        words = "None answered just now. One that is writing a long transcript may be slow to answer."
+        words = f"None answered just now. One that writes a long transcript is slow to answer. {RESTART}"
         return Part(HELPERS, "server", False, words)
     count = "1 answers." if len(answers) == 1 else f"{len(answers)} answer."
     return Part(HELPERS, "server", True, count)
@@ -179,7 +182,7 @@ def _queues() -> list[Part]:
         lengths = {queue: int(redis_get().llen(queue)) for queue in QUEUES}
     except RedisError:
         return [
-            Part("Waiting work", "database", False, "The part that keeps the work in line does not answer.")
+            Part("Waiting work", "database", False, f"What keeps the work in line does not answer. {RESTART}")
         ]
     waiting = ", ".join(f"{lengths[queue]} {words}" for queue, words in QUEUES.items() if lengths[queue])
     return [Part("Waiting work", "database", True, f"{waiting}." if waiting else "Nothing waits.")]
@@ -190,4 +193,5 @@ def _disk() -> Part:
     free = shutil.disk_usage(folder if folder.exists() else folder.parent).free
     hours = free // BYTES_PER_CALL_HOUR
     words = f"{free / 1e9:.1f} GB left, about {hours} hours of recorded calls."
-    return Part("Disk", "hard-drive", free > LITTLE_BYTES, words)
+    is_enough = free > LITTLE_BYTES
+    return Part("Disk", "hard-drive", is_enough, words if is_enough else f"{words} {MAKE_ROOM}")

@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 CHECK_S: Final = 0.25
 CHECKED_AT_ONCE: Final = 4
 
-_STOPS: Final = "the media worker stops"
+_STOPS: Final = "the part of the hub that carries the audio stops"
 
 
 class Exchange:

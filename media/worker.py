@@ -113,9 +113,7 @@ class MediaWorker:
         except Exception as error:
             log_failure("command_failed", error, command=command.type, key=str(key))
             if isinstance(command, Request):
-                self._outbox.refuse(
-                    command, ErrorCode.INTERNAL, "The media worker could not do this. Try again."
-                )
+                self._outbox.refuse(command, ErrorCode.INTERNAL, "The hub could not do this. Try again.")
 
     async def _run(self, command: WorkerCommand) -> None:
         match command:
@@ -156,7 +154,9 @@ class MediaWorker:
 
     async def _offer(self, command: LegOffer) -> None:
         if self.exchange.is_draining and self.exchange.session(command.call_id) is None:
-            self._outbox.refuse(command, ErrorCode.NO_WORKER, "The media worker is stopping. Connect again.")
+            self._outbox.refuse(
+                command, ErrorCode.NO_WORKER, "This part of the hub is stopping. Connect again."
+            )
             return
         leg = self.exchange.leg(command.leg_id)
         if leg is not None and leg.call_id != command.call_id and not leg.is_standing:

@@ -35,7 +35,7 @@ async def leg_offer(
     if leg is not None and not leg.call.is_live:
         raise Conflict("This call is over.", code=ErrorCode.CALL_ENDED)
     if leg is not None and not await _is_tended(worker_id):
-        raise Unavailable("The hub looks for another worker for this call.", code=ErrorCode.NO_WORKER)
+        raise Unavailable("The hub is moving this call to another of its parts.", code=ErrorCode.NO_WORKER)
     offer = LegOffer(
         leg_id=leg_id,
         call_id=leg.call.public_id if leg else None,

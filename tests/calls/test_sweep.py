@@ -126,7 +126,7 @@ def test_a_device_is_in_one_call_at_a_time_and_the_second_try_stands_in_the_hist
 
 
 def test_without_a_media_worker_a_call_says_so_and_leaves_nothing(cast: Cast) -> None:
-    with pytest.raises(Unavailable, match="media worker"):
+    with pytest.raises(Unavailable, match="carries the audio is not running"):
         call_start(membership=cast.anna, device=cast.kitchen)
     assert Call.objects.count() == 0
 

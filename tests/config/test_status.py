@@ -22,15 +22,17 @@ def test_right_after_the_start_it_says_that_parts_are_starting(
     client.force_login(cast.anna.user)
     page = client.get(reverse("status")).content.decode()
     assert page.count("Still starting.") == 2
-    assert "Look here" not in page
+    assert "Not well" not in page
 
 
 def test_it_says_what_does_not_run(client: Client, cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("config.status.STARTS_WITHIN_S", 0.0)
     client.force_login(cast.anna.user)
     page = client.get(reverse("status")).content.decode()
-    assert "Not running, so no call can be made." in page
+    assert "The part that carries the audio is not running, so no call can be made." in page
     assert "None answered just now." in page
+    assert page.count("stop the hub and start it again") == 2
+    assert page.count("Not well") == 2
     assert "GB left" in page
     assert page.count("Demo quality") == 2
 

@@ -10,6 +10,7 @@ from django_scopes import scope
 from announcements.forms import AnnounceForm
 from announcements.services import announcement_send
 from calls.models import Call
+from common.clock import now
 from common.errors import Invalid, NotSignedIn
 from devices.foreign import device_for_token
 from devices.models import Device, DeviceAuthorization, DeviceKind, DevicePresence, DeviceToken, Room
@@ -231,10 +232,39 @@ def test_only_who_manages_devices_chooses_about_echo(client: Client, cast: Cast)
 
 def test_the_page_says_how_much_echo_was_removed(anna: Client, cast: Cast) -> None:
     url = reverse("devices:detail", args=[cast.kitchen.public_id])
-    assert "Echo removed" not in anna.get(url).content.decode()
     with scope(household=cast.anna.household):
         DevicePresence.objects.filter(device=cast.kitchen).update(echo_return_loss_enhancement=31.4)
-    assert "31 dB in the last call" in anna.get(url).content.decode()
+    page = anna.get(url).content.decode()
+    assert "31 dB in the last call in which there was an echo" in page
+    assert "Nothing to measure" not in page
+
+
+def test_without_an_echo_the_page_says_why_there_is_no_number(anna: Client, cast: Cast) -> None:
+    url = reverse("devices:detail", args=[cast.kitchen.public_id])
+    page = anna.get(url).content.decode()
+    assert "Nothing to measure so far" in page
+    assert "nor does the demo speaker" in page
+    with scope(household=cast.anna.household):
+        Device.objects.filter(pk=cast.kitchen.pk).update(echo_removal="off")
+    page = anna.get(url).content.decode()
+    assert "Taking echo out is switched off for this device." in page
+    assert "Nothing to measure" not in page
+
+
+def test_a_device_of_another_maker_that_removes_echo_itself_tells_no_number(
+    anna: Client, front_door: Device
+) -> None:
+    page = anna.get(reverse("devices:detail", args=[front_door.public_id])).content.decode()
+    assert "The device takes it out by itself and does not tell how much." in page
+
+
+def test_a_device_that_was_there_a_moment_ago_was_seen_just_now(anna: Client, cast: Cast) -> None:
+    with scope(household=cast.anna.household):
+        DevicePresence.objects.filter(device=cast.kitchen).update(last_seen_at=now())
+    for url in ("/", reverse("devices:detail", args=[cast.kitchen.public_id])):
+        page = anna.get(url).content.decode()
+        assert "Offline, seen just now" in page
+        assert "minutes ago" not in page
 
 
 # Devices of other makers

@@ -319,7 +319,7 @@ async def test_without_a_worker_that_answers_the_device_is_told_to_come_again(
     async with FakeWorker() as worker:
         assert problem(await door.ask("POST", body=OFFER))[0] == 503  # it says nothing
         await next_of(worker, LegOffer)
-        drains = Error(code=ErrorCode.NO_WORKER, message="The media worker is stopping. Connect again.")
+        drains = Error(code=ErrorCode.NO_WORKER, message="This part of the hub is stopping. Connect again.")
         monkeypatch.setattr(ask, "WITHIN_S", 5.0)
         _, answer = await answered(worker, door.ask("POST", body=OFFER), drains)
         assert problem(answer) == (503, drains.message)
