@@ -19,7 +19,7 @@ FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 _PLATFORMS: Final = (
     "x86_64",
     "aarch64",
-)  # 64-bit Linux, whose structures `media.connection.direct` writes down
+)  # 64-bit Linux, whose structures `media.connection.tables` and `datagrams` write down
 
 
 def _numba() -> Any:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 from functools import cache
 from typing import Any, Final, TypeVar
 
-from media.connection import compiled, direct
+from media.connection import compiled, direct, tables
 from media.connection.routes import Routes
 
 ResultT = TypeVar("ResultT")
@@ -54,7 +54,7 @@ def compile_early() -> None:
     """
     if compiled.IS_AVAILABLE:
         direct.wait()
-        direct.index_routes()
+        tables.index_routes()
         gc.collect()
         gc.freeze()
 

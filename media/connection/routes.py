@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from pylibsrtp._binding import ffi
 
-from media.connection import direct
+from media.connection import tables
 from media.connection.datagrams import LIBC, BatchedDatagrams, Block, Datagrams, Key, Slots, datagrams
 from media.connection.guard import counters
 from media.packets import MicPacket
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from media.connection.rtp import PacketReceiver, PacketSender
 
 _RECORDED, _REFUSED, _IS_SETTLED = (
-    direct.ROUTE_NAMES.index(name) for name in ("recorded_bytes", "refused", "is_settled")
+    tables.ROUTE_NAMES.index(name) for name in ("recorded_bytes", "refused", "is_settled")
 )
-_RECORD: Final = struct.Struct("=dIHH")  # direct.RECORD
+_RECORD: Final = struct.Struct("=dIHH")  # tables.RECORD
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,13 +79,13 @@ class Route:
         self._row, self._records = routes.tables.routes[number], routes.tables.records[number]
         self._receiver, self._sender, self._source = receiver, way.sender, (id(receiver), ssrc)
         self._owners: tuple[tuple[str, tuple[str, ...], Any], ...] = (
-            ("stream", direct.STREAM, receiver.streams[ssrc]),
-            ("receiver", direct.RECEIVER, receiver),
-            ("line", direct.LINE, way.sender.line),
-            ("sender", direct.SENDER, way.sender),
+            ("stream", tables.STREAM, receiver.streams[ssrc]),
+            ("receiver", tables.RECEIVER, receiver),
+            ("line", tables.LINE, way.sender.line),
+            ("sender", tables.SENDER, way.sender),
         )
         self._fields = [
-            (direct.ROUTE_NAMES.index(direct.field(kind, name)), owner, name)
+            (tables.ROUTE_NAMES.index(tables.field(kind, name)), owner, name)
             for kind, names, owner in self._owners
             for name in names
         ]
@@ -103,7 +103,7 @@ class Route:
             row[place] = getattr(owner, name)
         row["line_number_offset"] &= 0xFFFF
         row["line_timestamp_offset"] &= 0xFFFF_FFFF
-        row["state"] = direct.OPEN
+        row["state"] = tables.OPEN
 
     def settle(self) -> None:
         """Write back what was counted, and hand over what was kept."""
@@ -133,10 +133,10 @@ class Routes:
     """All routes of one event loop."""
 
     def __init__(self) -> None:
-        self.tables = direct.tables()
-        self._addresses = direct.addresses(self.tables)
+        self.tables = tables.tables()
+        self._addresses = tables.addresses(self.tables)
         self.at = int(self._addresses.ctypes.data)  # for the compiled functions
-        self._index = direct.index_routes()
+        self._index = tables.index_routes()
         self._open: dict[int, Route] = {}
 
     def datagrams(self, sock: socket.socket) -> Datagrams:
@@ -153,7 +153,7 @@ class Routes:
 
     def open(self, receiver: "PacketReceiver", way: Way, *, ssrc: int, payload_type: int) -> None:
         """Nothing where there is no room, or where a part of the way is not as it has to be."""
-        number = next((n for n in range(direct.ROUTES) if n not in self._open), None)
+        number = next((n for n in range(tables.ROUTES) if n not in self._open), None)
         if number is None or not _is_direct(receiver, way.sender, ssrc) or self._is_known(ssrc):
             return
         if way.sender.route is not None:
@@ -170,7 +170,7 @@ class Routes:
 
     def free(self, number: int) -> None:
         del self._open[number]
-        self.tables.routes[number]["state"] = direct.FREE
+        self.tables.routes[number]["state"] = tables.FREE
         self._index(self.at)
 
     def _is_known(self, ssrc: int) -> bool:

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pylibsrtp import Error, Policy, Session
 
-from media.connection import direct, rtp
+from media.connection import direct, rtp, tables
 from media.connection.datagrams import Datagrams, datagrams, key_of
 from media.connection.guard import counters
 from media.connection.line import RtpLine
@@ -133,8 +133,8 @@ class World:
         return {
             "line": line,
             "streams": {ssrc: dict(stream.__dict__) for ssrc, stream in receiver.streams.items()},
-            "receiver": {name: getattr(receiver, name) for name in (*direct.RECEIVER, "credit_until_s")},
-            "sender": {name: getattr(sender, name) for name in direct.SENDER},
+            "receiver": {name: getattr(receiver, name) for name in (*tables.RECEIVER, "credit_until_s")},
+            "sender": {name: getattr(sender, name) for name in tables.SENDER},
             "recorded": [(packet.source[1], *packet[1:]) for packet in self.recorded],
         }
 
@@ -302,7 +302,7 @@ def test_records_that_are_never_fetched_end_the_route_in_time() -> None:
 
 
 def test_where_the_table_is_full_the_general_way_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(direct, "ROUTES", 0)
+    monkeypatch.setattr(tables, "ROUTES", 0)
     speaker = Speaker()
     with worlds() as (_, routed):
         for _ in range(3):
@@ -315,10 +315,10 @@ def test_a_port_more_than_the_table_holds_has_no_direct_routes() -> None:
     routes = Routes()
     with ExitStack() as stack:
         made = []
-        for _ in range(direct.PORTS + 1):
+        for _ in range(tables.PORTS + 1):
             sock = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
             made.append(routes.datagrams(sock))
-        assert [isinstance(io, RoutedDatagrams) for io in made] == [True] * direct.PORTS + [False]
+        assert [isinstance(io, RoutedDatagrams) for io in made] == [True] * tables.PORTS + [False]
         made[3].close()
         assert isinstance(
             routes.datagrams(stack.enter_context(socket.socket(type=socket.SOCK_DGRAM))), RoutedDatagrams
