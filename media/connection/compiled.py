@@ -7,13 +7,11 @@ what is written in these functions is not used: packets take the general way, wh
 import platform
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any, Final, TypeVar
 
-import structlog
 from pylibsrtp._binding import ffi, lib
 
-log = structlog.get_logger(__name__)
+from media.connection import cache
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 _PLATFORMS: Final = (
@@ -36,33 +34,8 @@ _NUMBA: Final = _numba()
 IS_AVAILABLE: Final = _NUMBA is not None
 
 
-def _make_forgiving() -> None:
-    """A cache that was cut short by a power failure, or finds no room, costs the time to compile and no start."""
-    from numba.core import caching
-
-    kept: Any = caching.Cache
-    load, save = kept.load_overload, kept.save_overload
-
-    def load_overload(cache: Any, *key: Any) -> Any:
-        try:
-            return load(cache, *key)
-        except Exception as error:
-            log.warning("compiled_code_not_read", reason=type(error).__name__)
-            with suppress(OSError):
-                cache.flush()
-            return None
-
-    def save_overload(cache: Any, *made: Any) -> None:
-        try:
-            save(cache, *made)
-        except Exception as error:
-            log.warning("compiled_code_not_kept", reason=type(error).__name__)
-
-    kept.load_overload, kept.save_overload = load_overload, save_overload
-
-
 if IS_AVAILABLE:
-    _make_forgiving()
+    cache.prepare()
 
 
 def compiled(function: FunctionT) -> FunctionT:
