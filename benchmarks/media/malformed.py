@@ -19,8 +19,8 @@ from aiortc import RTCConfiguration, RTCSessionDescription
 from pylibsrtp import Error as SrtpError
 
 from benchmarks.figures import Figure, Options, figure
-from media.connection.peer import PeerConnection
 from protocol.worker import LegClose, LegOffer
+from tests.fakes.connection import PeerConnection
 from tests.fakes.peer import ToneTrack
 from tests.network.calls import End, end_open
 from turn import messages as stun

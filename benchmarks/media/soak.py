@@ -295,7 +295,7 @@ class _Peer:
     def __init__(self, hz: float) -> None:
         from aiortc import RTCConfiguration
 
-        from media.connection.peer import PeerConnection
+        from tests.fakes.connection import PeerConnection
         from tests.fakes.peer import ToneTrack
 
         self._connection = PeerConnection(RTCConfiguration(iceServers=[]))

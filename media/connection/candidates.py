@@ -10,8 +10,10 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from typing import Final
 
 from aioice.ice import get_or_create_mdns_protocol, unref_mdns_protocol
-from aiortc import RTCIceCandidate, RTCPeerConnection
+from aiortc import RTCIceCandidate
+from aiortc.rtcicetransport import candidate_to_aioice
 
+from media.connection.ice import SharedConnection
 from media.connection.sdp import MAX_CANDIDATES, BadSdpError
 from media.supervise import Supervisor
 from protocol.worker import CandidateScope
@@ -87,9 +89,9 @@ class AddressPolicy:
 
 
 class RemoteCandidates:
-    """The other end's candidates of one connection: counted, judged, and handed to aiortc."""
+    """The other end's candidates of one connection: counted, judged, and handed to ICE."""
 
-    def __init__(self, connection: RTCPeerConnection, *, policy: AddressPolicy, tasks: Supervisor) -> None:
+    def __init__(self, connection: SharedConnection, *, policy: AddressPolicy, tasks: Supervisor) -> None:
         self._connection, self._policy, self._tasks = connection, policy, tasks
         self._offered = self.kept = 0
         self._resolving = 0
@@ -112,11 +114,11 @@ class RemoteCandidates:
         """No more will come. Where none was kept, aioice is not told: it would not wait for the peer's checks."""
         self._has_ended = True
         if self.kept and not self._resolving:
-            self._tasks.spawn(self._connection.addIceCandidate(None), name="ice_candidates_end")
+            self._connection.end_candidates()
 
     def _keep(self, candidate: RTCIceCandidate) -> None:
         self.kept += 1
-        self._tasks.spawn(self._connection.addIceCandidate(candidate), name="ice_candidate")
+        self._connection.take_candidate(candidate_to_aioice(candidate))
 
     async def _resolve(self, candidate: RTCIceCandidate) -> None:
         """aioice would resolve the name too, and then send to whatever address was answered."""

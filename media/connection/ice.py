@@ -18,8 +18,14 @@ from media.connection.ports import Lane, PacketHandler, ports
 
 log = structlog.get_logger(__name__)
 
-_USERNAME_BYTES: Final = 6  # 8 letters: no two of a worker are alike, nobody guesses one
+_USERNAME_BYTES: Final = 6  # 12 letters: no two of a worker are alike, nobody guesses one
+_PASSWORD_BYTES: Final = 16  # 128 bits, as RFC 8445 section 5.3 asks for
 _LOOK_AGAIN_S: Final = 0.25
+
+
+def credentials() -> tuple[str, str]:
+    """A user name and a password, of letters and digits only (RFC 8839 section 5.4)."""
+    return secrets.token_hex(_USERNAME_BYTES), secrets.token_hex(_PASSWORD_BYTES)
 
 
 def _nothing() -> None:
@@ -43,6 +49,17 @@ class _Nominated(dict[int, CandidatePair]):
         super().clear()
 
 
+class _HostCandidate(Candidate):
+    """Of a lane, whose address is known to be one."""
+
+    def can_pair_with(self, other: Candidate) -> bool:
+        return (
+            self.component == other.component
+            and other.transport.lower() == "udp"
+            and (":" in self.host) == (":" in other._network_host)
+        )
+
+
 class SharedConnection(Connection):
     """Its host candidates are lanes of the worker's ports. Relayed ones keep sockets of their own."""
 
@@ -56,14 +73,30 @@ class SharedConnection(Connection):
     def take_over(cls, connection: Any) -> "SharedConnection":
         """Turn a fresh connection into one of these: aiortc has no hook to make it so."""
         connection.__class__ = cls
-        # Letters and digits only (RFC 8839 section 5.4).
-        connection._local_username = secrets.token_hex(_USERNAME_BYTES)
         connection.on_rtp, connection.on_rtcp = None, None
         connection.lanes, connection._looked_at_s = [], 0.0
         connection.detour = _nothing
         connection._nominated = _Nominated(connection)
         shared: SharedConnection = connection
         return shared
+
+    async def gather_candidates(self) -> None:
+        """Once."""
+        if not self._local_candidates_start:
+            self._local_candidates_start = True
+            self._local_candidates += await self.get_component_candidates(1, ports().addresses())
+            self._local_candidates_end = True
+
+    def take_candidate(self, candidate: Candidate) -> None:
+        """One of the other end, with an address, judged. Ignored after the last one."""
+        if not self._closing and not self._remote_candidates_end:
+            self._add_remote_candidate(candidate, candidate.host)
+
+    def end_candidates(self) -> None:
+        """No more of the other end will come."""
+        if not self._closing and not self._remote_candidates_end:
+            self._remote_candidates_end = True
+            self._end_remote_candidates()
 
     async def get_component_candidates(
         self,
@@ -73,11 +106,14 @@ class SharedConnection(Connection):
     ) -> list[Candidate]:
         protocols = [protocol for address in addresses if (protocol := self._enter(component, address))]
         self._protocols += protocols
+        hosts = [protocol.local_candidate for protocol in protocols]
+        if self.stun_server is None and self.turn_server is None:
+            return hosts
         relayed, reflexive = await asyncio.gather(
             super().get_component_candidates(component, [], timeout),
             self._reflexive(protocols, wait_s=timeout),
         )
-        return [protocol.local_candidate for protocol in protocols] + reflexive + relayed
+        return hosts + reflexive + relayed
 
     def _enter(self, component: int, address: str) -> StunProtocol | None:
         protocol = StunProtocol(self)
@@ -89,7 +125,7 @@ class SharedConnection(Connection):
         self.lanes.append(lane)
         lane.rtp, lane.rtcp, lane.detour = self.on_rtp, self.on_rtcp, self.detour
         host, port = lane.port.address
-        protocol.local_candidate = Candidate(
+        protocol.local_candidate = _HostCandidate(
             foundation=candidate_foundation("host", "udp", host),
             component=component,
             transport="udp",

@@ -3,9 +3,9 @@
 from typing import Any
 
 
-def selected_path(ice_transport: Any) -> str:
+def selected_path(connection: Any) -> str:
     """ "host srflx udp": own candidate type, the other side's, and the protocol; "" before a pair is selected."""
-    pair = ice_transport._connection._nominated.get(1)
+    pair = connection._nominated.get(1)
     if pair is None:
         return ""
     local, remote = pair.local_candidate, pair.remote_candidate

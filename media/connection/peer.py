@@ -1,102 +1,29 @@
 """One peer connection: answers one offer, hands over microphone packets, sends what it is given."""
 
-import asyncio
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any, Final
-
-import structlog
-from aiortc import (
-    RTCCertificate,
-    RTCConfiguration,
-    RTCIceServer,
-    RTCPeerConnection,
-    RTCRtpReceiver,
-    RTCSessionDescription,
-)
+from typing import Any
 
 from media.connection import guard
+from media.connection.answering import AnsweringConnection
 from media.connection.candidates import AddressPolicy, RemoteCandidates
-from media.connection.ice import SharedConnection
 from media.connection.path import selected_path
 from media.connection.ports import ports
 from media.connection.routes import Way
-from media.connection.rtp import PacketReceiver, PacketSender, take_over
-from media.connection.sdp import (
-    AudioOffer,
-    BadSdpError,
-    read_candidate,
-    read_offer,
-    write_answer,
-)
+from media.connection.rtp import PacketSender
+from media.connection.sdp import AudioOffer, read_candidate, read_offer
 from media.packets import MicPacket
 from media.stats import LegStats, leg_stats
-from media.supervise import Supervisor, log_failure
+from media.supervise import Supervisor
 from protocol.messages import IceServer
-
-log = structlog.get_logger(__name__)
-
-_CONNECTING_ENDS_S: Final = 1.0  # one turn of the ICE checks takes 20 ms
-_RENEW_BEFORE: Final = timedelta(days=7)
-_CAPABILITIES: Final = RTCRtpReceiver.getCapabilities("audio")
-_OPUS: Final = (
-    [codec for codec in _CAPABILITIES.codecs if codec.mimeType == "audio/opus"] if _CAPABILITIES else []
-)
-
-
-class _SharedCertificate:
-    """One certificate for all connections of the process; each answer still has its own ICE password."""
-
-    def __init__(self) -> None:
-        self._certificate: RTCCertificate | None = None
-
-    def get(self) -> RTCCertificate:
-        certificate = self._certificate
-        if certificate is None or certificate.expires - datetime.now(tz=UTC) < _RENEW_BEFORE:
-            certificate = self._certificate = RTCCertificate.generateCertificate()
-        return certificate
-
-
-_CERTIFICATE = _SharedCertificate()
-
-
-class PeerConnection(RTCPeerConnection):
-    """aiortc's, with the certificate of the process, and without tasks that outlive `close`.
-
-    aiortc has no parameter for the first, and does not keep the tasks in which it connects.
-    """
-
-    def __init__(self, configuration: RTCConfiguration) -> None:
-        super().__init__(configuration)
-        self._RTCPeerConnection__certificates = [_CERTIFICATE.get()]
-        self._connecting: set[asyncio.Task[None]] = set()
-
-    async def close(self) -> None:
-        await super().close()
-        if self._connecting:
-            await asyncio.wait(set(self._connecting), timeout=_CONNECTING_ENDS_S)
-        for transceiver in self.getTransceivers():
-            await guard.end_consent(transceiver.receiver.transport.transport)
-
-    async def _RTCPeerConnection__connect(self) -> None:  # noqa: N802
-        task = asyncio.current_task()
-        if task is not None:
-            self._connecting.add(task)
-            task.add_done_callback(self._connecting.discard)
-        connect: Any = super()
-        try:
-            await connect._RTCPeerConnection__connect()
-        except Exception as error:
-            log_failure("connecting_failed", error)
 
 
 class Peer:
     """Answers an offer once. `on_packet` gets every Opus packet of its microphone, from the loop's thread.
 
     `is_dtls_server`: aiortc's DTLS client knows no RSA certificates, such as GStreamer's; its server takes them.
-    `on_state` is called with aiortc's connection state: connecting, connected, failed, closed. `way` says now and
+    `on_state` is called with the state of the connection: connecting, connected, failed, closed. `way` says now and
     then whether those packets do nothing but pass; while they do, `on_packet` may not hear of them.
     """
 
@@ -113,20 +40,12 @@ class Peer:
     ) -> None:
         guard.install()
         self._on_state = on_state
-        servers = [
-            RTCIceServer(urls=server.urls, username=server.username, credential=server.credential)
-            for server in ice_servers
-        ]
-        self._connection = PeerConnection(RTCConfiguration(iceServers=servers))
-        self._candidates = RemoteCandidates(self._connection, policy=addresses, tasks=tasks)
-        self._connection.on("connectionstatechange", self._state_changed)
-        transceiver = self._connection.addTransceiver("audio", direction="sendrecv")
-        transceiver.setCodecPreferences(_OPUS)
-        self._receiver: PacketReceiver
-        self._sender: PacketSender
-        self._transport: Any = transceiver.receiver.transport
-        self._ice = SharedConnection.take_over(self._transport.transport._connection)
-        self._receiver, self._sender = take_over(transceiver, partial(on_packet, self))
+        self._connection = AnsweringConnection(
+            ice_servers=ice_servers, on_packet=partial(on_packet, self), on_state=self._state_changed
+        )
+        self._ice, self._transport = self._connection.ice, self._connection.dtls
+        self._candidates = RemoteCandidates(self._ice, policy=addresses, tasks=tasks)
+        self._receiver, self._sender = self._connection.receiver, self._connection.sender
         self._receiver.way, self._receiver.routes = partial(way, self), ports().routes
         self._ice.on_detour(self.detour)
         self._transport.on("statechange", self._transport_changed)
@@ -137,7 +56,7 @@ class Peer:
 
     @property
     def state(self) -> str:
-        return str(self._connection.connectionState)
+        return self._connection.state
 
     @property
     def last_rtp_at_s(self) -> float | None:
@@ -146,12 +65,13 @@ class Peer:
     @property
     def has_microphone(self) -> bool:
         """False where the other side only listens."""
-        return self._offer is None or not {"a=recvonly", "a=inactive"} & set(self._offer.sdp.splitlines())
+        return self._offer is None or self._offer.is_heard
 
     @property
     def packets_received(self) -> int:
         """All that came over the secured connection, RTCP too."""
-        return int(self._transport._RTCDtlsTransport__rx_packets) + self._receiver.packets_received
+        transport: Any = self._transport
+        return int(transport._RTCDtlsTransport__rx_packets) + self._receiver.packets_received
 
     async def answer(self, sdp: str) -> str:
         """The answer to a complete or a trickling offer. Raises BadSdpError.
@@ -159,19 +79,13 @@ class Peer:
         May take seconds where a STUN or TURN server does not reply.
         """
         offer = read_offer(sdp, wants_client=self._is_dtls_server)
-        try:
-            await self._connection.setRemoteDescription(RTCSessionDescription(sdp=offer.sdp, type="offer"))
-            await self._connection.setLocalDescription(await self._connection.createAnswer())
-        except Exception as error:
-            # aiortc's parser ends in exceptions of any kind; their texts may quote the description.
-            log.warning("offer_refused", error=type(error).__name__)
-            raise BadSdpError("The session description cannot be used.") from None
+        answer = await self._connection.answer(offer)
         self._offer = offer
         for candidate in offer.candidates:
             self.add_candidate(candidate, mid=offer.mid, index=None)
         if offer.candidates_complete:
             self.add_candidate(None, mid=None, index=None)
-        return write_answer(offer, self._connection.localDescription.sdp)
+        return answer
 
     def add_candidate(self, text: str | None, *, mid: str | None, index: int | None) -> None:
         """A trickled candidate; None ends them. Raises BadSdpError. Those of refused sections are ignored."""
@@ -182,9 +96,7 @@ class Peer:
             if mid is None or mid in offer.mids:
                 self._candidates.end()
         elif _is_for_audio(offer, mid, index):
-            candidate = read_candidate(text)
-            candidate.sdpMid, candidate.sdpMLineIndex = offer.mid, None
-            self._candidates.take(candidate)
+            self._candidates.take(read_candidate(text))
 
     @property
     def sender(self) -> PacketSender | None:
@@ -211,7 +123,7 @@ class Peer:
 
     def stats(self) -> LegStats:
         self.settle()
-        path = selected_path(self._transport.transport)
+        path = selected_path(self._ice)
         return leg_stats(self._receiver, self._sender, path=path)
 
     async def aclose(self) -> None:

@@ -18,6 +18,7 @@ import structlog
 from aioice import stun
 from aioice.ice import StunProtocol
 
+from media.connection.addresses import HostAddresses
 from media.connection.datagrams import (
     SLOT_BYTES,
     SLOTS,
@@ -281,6 +282,7 @@ class Ports:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self.routes = routes_of(loop)
+        self._hosts = HostAddresses()
         self._ports: dict[str, Port] = {}
         self._filled: list[Port] = []
         self._collecting = False
@@ -289,11 +291,20 @@ class Ports:
         """Raises OSError where nothing can be bound at this address."""
         port = self._ports.get(host)
         if port is None:
-            port = self._ports[host] = Port(host, self)
+            port = Port(host, self)
+            if not self._ports:
+                self._hosts.watch()
+            self._ports[host] = port
         return port
+
+    def addresses(self) -> list[str]:
+        """Those of this host at which connections can be."""
+        return self._hosts.get()
 
     def forget(self, host: str) -> None:
         del self._ports[host]
+        if not self._ports:
+            self._hosts.close()
 
     def flush_soon(self, port: Port) -> None:
         if not self._filled and not self._collecting:

@@ -95,8 +95,8 @@ class Reports:
             if kind == _SR and blocks + _SENDER.size <= end:
                 ntp, _, _, _ = _SENDER.unpack_from(packet, blocks)
                 if ssrc in self._receiver.streams:
-                    self._receiver._RTCRtpReceiver__lsr[ssrc] = (ntp >> 16) & 0xFFFF_FFFF
-                    self._receiver._RTCRtpReceiver__lsr_time[ssrc] = now_s
+                    self._receiver.lsr[ssrc] = (ntp >> 16) & 0xFFFF_FFFF
+                    self._receiver.lsr_at_s[ssrc] = now_s
                 blocks += _SENDER.size
             if kind in (_SR, _RR):
                 for block in range(blocks, min(end, blocks + (first & 0x1F) * _BLOCK.size), _BLOCK.size):
@@ -111,24 +111,23 @@ class Reports:
         if ssrc != sender._ssrc:
             return
         sender.reported_loss = (lost >> 24) / 256
-        sent_at_s = sender._RTCRtpSender__lsr_time
-        if not dlsr or sent_at_s is None or lsr != sender._RTCRtpSender__lsr:
+        sent_at_s = sender.lsr_at_s
+        if not dlsr or sent_at_s is None or lsr != sender.lsr:
             return
         measured_s = max(0.0, now_s - sent_at_s - dlsr / 65536)
-        before_s = sender._RTCRtpSender__rtt
-        sender._RTCRtpSender__rtt = (
+        before_s = sender.rtt_s
+        sender.rtt_s = (
             measured_s if before_s is None else _RTT_ALPHA * before_s + (1 - _RTT_ALPHA) * measured_s
         )
 
-    async def run(self) -> None:
-        """Report until cancelled, then say goodbye."""
-        reporter = _reporter()
-        reporter.add(self)
-        try:
-            await asyncio.Event().wait()
-        finally:
-            reporter.discard(self)
-            self._sender.send_rtcp(_HEADER.pack(0x81, _BYE, 1, self._sender._ssrc))
+    def start(self) -> None:
+        """Report until `stop`."""
+        _reporter().add(self)
+
+    def stop(self) -> None:
+        """Say goodbye."""
+        _reporter().discard(self)
+        self._sender.send_rtcp(_HEADER.pack(0x81, _BYE, 1, self._sender._ssrc))
 
     def report(self, now_s: float) -> None:
         for end in (self._receiver, self._sender):
@@ -141,24 +140,24 @@ class Reports:
         sender = self._sender
         blocks = [self._block(ssrc, stream, now_s) for ssrc, stream in self._receiver.streams.items()]
         head, body = _RR, b"".join(blocks)
-        if sender._RTCRtpSender__packet_count:
+        if sender.packet_count:
             ntp = ntp_time(time.time() - (now_s - sender.sent_at_s))
-            sender._RTCRtpSender__lsr, sender._RTCRtpSender__lsr_time = (ntp >> 16) & 0xFFFF_FFFF, now_s
-            counts = sender._RTCRtpSender__packet_count, sender._RTCRtpSender__octet_count
-            numbers = [value & 0xFFFF_FFFF for value in (sender._RTCRtpSender__rtp_timestamp, *counts)]
+            sender.lsr, sender.lsr_at_s = (ntp >> 16) & 0xFFFF_FFFF, now_s
+            counts = sender.packet_count, sender.octet_count
+            numbers = [value & 0xFFFF_FFFF for value in (sender.rtp_timestamp, *counts)]
             head, body = _SR, _SENDER.pack(ntp, *numbers) + body
         report = _HEADER.pack(0x80 | len(blocks), head, 1 + len(body) // 4, sender._ssrc) + body
         return report + self._source()
 
     def _source(self) -> bytes:
-        name = (self._sender._RTCRtpSender__cname or "").encode()[:255]
+        name = self._sender.cname.encode()
         item = bytes([_CNAME, len(name)]) + name
         item += bytes(4 - len(item) % 4)  # at least one zero ends the list (RFC 3550 section 6.5)
         return _HEADER.pack(0x81, _SDES, 1 + len(item) // 4, self._sender._ssrc) + item
 
     def _block(self, ssrc: int, stream: InboundStream, now_s: float) -> bytes:
-        lsr = self._receiver._RTCRtpReceiver__lsr.get(ssrc, 0)
-        waited_s = now_s - self._receiver._RTCRtpReceiver__lsr_time.get(ssrc, now_s)
+        lsr = self._receiver.lsr.get(ssrc, 0)
+        waited_s = now_s - self._receiver.lsr_at_s.get(ssrc, now_s)
         lost = (stream.fraction_lost << 24) | (stream.packets_lost & 0xFF_FFFF)
         highest = (stream.cycles + (stream.max_seq or 0)) & 0xFFFF_FFFF
         dlsr = min(0xFFFF_FFFF, int(waited_s * 65536))

@@ -1,23 +1,21 @@
-"""aiortc's receiver and sender for Opus packets that are passed on as they are.
+"""Receiver and sender of Opus packets that are passed on as they are, in the place of aiortc's.
 
-aiortc decodes in a thread behind a jitter buffer of 80 ms and more, and encodes 96 kb/s stereo. Here a
+Those decode in a thread behind a jitter buffer of 80 ms and more, and encodes 96 kb/s stereo. Here a
 packet leaves in the same callback in which it came: no thread, no buffer, no decoding, and on the worker's own
 port (`media.connection.ports`) not even a copy: it is decrypted in the slot in which it arrived, and encrypted in
 the one from which it leaves. Over a relay it takes aiortc's way. The private names used below are those of
 aiortc 1.16; `tests/media/test_guard.py` fails when they change.
 """
 
-import asyncio
 import secrets
 import struct
 import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from aiortc import RTCRtpTransceiver
+from aiortc import RTCDtlsTransport
 from aiortc.rtcdtlstransport import State
-from aiortc.rtcrtpreceiver import RTCRtpReceiver
-from aiortc.rtcrtpsender import RTCRtpSender
+from aiortc.rtcrtpparameters import RTCRtpReceiveParameters, RTCRtpSendParameters
 from aiortc.rtp import AnyRtcpPacket, RtpPacket
 from pylibsrtp._binding import ffi, lib
 
@@ -42,50 +40,43 @@ _unprotect, _protect = lib.srtp_unprotect, lib.srtp_protect
 _unpack, _pack = _HEADER.unpack_from, _HEADER.pack_into
 
 
-class PacketReceiver(RTCRtpReceiver):
-    """Hands every Opus packet to `on_packet`. Its reports leave with those of the sender (`reports.Reports`)."""
+class PacketReceiver:
+    """Hands every Opus packet to `on_packet`. Its reports leave with those of the sender (`reports.Reports`).
 
-    on_packet: PacketHandler
+    Over a relay it is aiortc's transport that reads, and calls the methods with an underscore.
+    """
+
     reports: Reports
-    lane: Lane | None
-    route: Route | None  # past all of this, while one is open
-    way: Callable[[], Way | None]
-    nominated: dict[int, Any]  # aioice's: what ICE chose
-    routes: Routes | None
-    route_after_s: float  # none is opened before
-    srtp: Any  # libsrtp's session for what comes in
-    heard_at_s: float | None  # monotonic, of the newest packet
-    packets_received: int  # past aiortc's transport, RTCP too
-    packets_dropped: int
-    bytes_received: int  # of payload, as webrtc-stats counts them
-    credit: int  # so many packets may come until `credit_until_s`
-    credit_until_s: float
-    _RTCRtpReceiver__codecs: dict[int, Any]
-    _RTCRtpReceiver__lsr: dict[int, int]
-    _RTCRtpReceiver__lsr_time: dict[int, float]
-    _RTCRtpReceiver__remote_streams: dict[int, InboundStream]
-    _RTCRtpReceiver__rtcp_exited: asyncio.Event
-    _RTCRtpReceiver__rtcp_started: asyncio.Event
-    _RTCRtpReceiver__rtcp_task: asyncio.Future[None]
-    _RTCRtpReceiver__started: bool
 
-    async def receive(self, parameters: Any) -> None:
-        """Like aiortc's, without its decoder thread."""
-        if self._RTCRtpReceiver__started:
-            return
-        for codec in parameters.codecs:
-            self._RTCRtpReceiver__codecs[codec.payloadType] = codec
-        self.transport._register_rtp_receiver(self, parameters)
-        self._RTCRtpReceiver__rtcp_task = asyncio.ensure_future(self._run_rtcp())
-        self._RTCRtpReceiver__started = True
+    def __init__(self, transport: RTCDtlsTransport, on_packet: PacketHandler) -> None:
+        self.on_packet = on_packet
+        self.lane: Lane | None = None
+        self.route: Route | None = None  # past all of this, while one is open
+        self.way: Callable[[], Way | None] = _no_way
+        self.routes: Routes | None = None
+        self.route_after_s = 0.0  # none is opened before
+        self.nominated: dict[int, Any] = (
+            transport.transport._connection._nominated
+        )  # aioice's: what ICE chose
+        self.srtp: Any = None  # libsrtp's session for what comes in
+        self.heard_at_s: float | None = None  # monotonic, of the newest packet
+        self.packets_received = 0  # past aiortc's transport, RTCP too
+        self.packets_dropped = 0
+        self.bytes_received = 0  # of payload, as webrtc-stats counts them
+        self.credit = 0  # so many packets may come until `credit_until_s`
+        self.credit_until_s = 0.0
+        self.payload_type: int | None = None
+        self.streams: dict[int, InboundStream] = {}  # by SSRC
+        self.lsr: dict[int, int] = {}  # by SSRC, RFC 3550 section 6.4.1
+        self.lsr_at_s: dict[int, float] = {}  # monotonic
+        self._transport = transport
 
-    async def _run_rtcp(self) -> None:
-        """Nothing to send here; aiortc's `stop` waits for both events."""
-        self._RTCRtpReceiver__rtcp_started.set()
-        try:
-            await asyncio.Event().wait()
-        finally:
-            self._RTCRtpReceiver__rtcp_exited.set()
+    def start(self, parameters: RTCRtpReceiveParameters) -> None:
+        self.payload_type = parameters.codecs[0].payloadType
+        self._transport._register_rtp_receiver(self, parameters)
+
+    def stop(self) -> None:
+        self._transport._unregister_rtp_receiver(self)
 
     def receive_srtp(self, slots: Slots, n: int, length: int, now_s: float) -> bool:
         """Take an encrypted packet from slot n. False: its encryption does not hold."""
@@ -115,8 +106,11 @@ class PacketReceiver(RTCRtpReceiver):
     def _open_route(self, routes: Routes, ssrc: int, payload_type: int, now_s: float) -> None:
         """For the next packets like this one, where they only pass."""
         self.route_after_s = now_s + _ROUTE_EVERY_S
-        if payload_type in self._RTCRtpReceiver__codecs and (way := self.way()) is not None:
+        if payload_type == self.payload_type and (way := self.way()) is not None:
             routes.open(self, way, ssrc=ssrc, payload_type=payload_type)
+
+    def _handle_disconnect(self) -> None:
+        """Nothing waits here."""
 
     async def _handle_rtcp_packet(self, packet: AnyRtcpPacket) -> None:
         """What came over a relay, where aiortc reads."""
@@ -137,8 +131,8 @@ class PacketReceiver(RTCRtpReceiver):
 
     def _take(self, packet: MicPacket, payload_type: int, ssrc: int) -> None:
         _, number, timestamp, now_s, payload = packet
-        stream = self._RTCRtpReceiver__remote_streams.get(ssrc) or self._new_stream(ssrc)
-        if stream is None or payload_type not in self._RTCRtpReceiver__codecs:
+        stream = self.streams.get(ssrc) or self._new_stream(ssrc)
+        if stream is None or payload_type != self.payload_type:
             self.packets_dropped += 1
             return
         stream.count(number, timestamp, now_s)
@@ -153,10 +147,9 @@ class PacketReceiver(RTCRtpReceiver):
 
     def _new_stream(self, ssrc: int) -> InboundStream | None:
         """None: this peer has enough of them."""
-        streams = self._RTCRtpReceiver__remote_streams
-        if len(streams) >= _MAX_SOURCES:
+        if len(self.streams) >= _MAX_SOURCES:
             return None
-        stream = streams[ssrc] = InboundStream()
+        stream = self.streams[ssrc] = InboundStream()
         if self.lane is not None:
             self.lane.add_source(ssrc)
         return stream
@@ -167,10 +160,6 @@ class PacketReceiver(RTCRtpReceiver):
             return False
         self.credit, self.credit_until_s = _MAX_PACKETS_PER_S - 1, now_s + 1.0
         return True
-
-    @property
-    def streams(self) -> dict[int, InboundStream]:
-        return self._RTCRtpReceiver__remote_streams
 
 
 def inner(view: memoryview, begin: int, end: int) -> tuple[int, int]:
@@ -187,55 +176,45 @@ def inner(view: memoryview, begin: int, end: int) -> tuple[int, int]:
     return body, max(body, end)
 
 
-class PacketSender(RTCRtpSender):
+class PacketSender:
     """Sends Opus packets on one line of sequence numbers and timestamps."""
 
-    line: RtpLine
-    reports: Reports
-    payload_type: int | None
-    packets_dropped: int
-    sent_at_s: float  # monotonic, of the newest packet
-    reported_loss: float | None  # 0 to 1, by the newest report of who hears this
-    route: Route | None  # past all of this, while one is open
-    srtp: Any  # libsrtp's session for what goes out
-    lane: Lane | None  # that ICE chose; None: a relay
-    _ssrc: int
-    _dtls: Any
-    _nominated: dict[int, Any]  # aioice's: what ICE chose
-    _pair: Any  # what it was when it was last looked at
-    _port: Port | None
-    _key: bytes
-    _RTCRtpSender__cname: str | None
-    _RTCRtpSender__lsr: int | None
-    _RTCRtpSender__lsr_time: float | None
-    _RTCRtpSender__octet_count: int
-    _RTCRtpSender__packet_count: int
-    _RTCRtpSender__rtcp_exited: asyncio.Event
-    _RTCRtpSender__rtcp_started: asyncio.Event
-    _RTCRtpSender__rtp_exited: asyncio.Event
-    _RTCRtpSender__rtp_started: asyncio.Event
-    _RTCRtpSender__rtp_timestamp: int
-    _RTCRtpSender__rtt: float | None
+    def __init__(self, transport: RTCDtlsTransport, receiver: PacketReceiver) -> None:
+        # The lower half, so that SRTP's roll-over counter starts at a safe distance (RFC 3711 section 3.3.1).
+        self.line = RtpLine(sequence_number=secrets.randbits(15), timestamp=secrets.randbits(32))
+        self.payload_type: int | None = None
+        self.packets_dropped = 0
+        self.sent_at_s = 0.0  # monotonic, of the newest packet
+        self.reported_loss: float | None = None  # 0 to 1, by the newest report of who hears this
+        self.route: Route | None = None  # past all of this, while one is open
+        self.srtp: Any = None  # libsrtp's session for what goes out
+        self.lane: Lane | None = None  # that ICE chose; None: a relay
+        self.cname = secrets.token_hex(8)  # RFC 7022 section 4.2
+        self.lsr: int | None = None
+        self.lsr_at_s: float | None = None  # monotonic
+        self.octet_count = self.packet_count = self.rtp_timestamp = 0
+        self.rtt_s: float | None = None
+        self._ssrc = secrets.randbits(32)
+        self._dtls: Any = transport
+        self._nominated = receiver.nominated
+        self._pair: Any = None  # what ICE had chosen when it was last looked at
+        self._port: Port | None = None
+        self._key = b""
+        self.reports = receiver.reports = Reports(receiver, self)
 
-    async def _run_rtp(self, codec: Any) -> None:
-        """Nothing to pull: packets are pushed by `forward_packet` and `send_packet`."""
-        self.payload_type = codec.payloadType
-        self._RTCRtpSender__rtp_started.set()
-        try:
-            await asyncio.Event().wait()
-        finally:
-            if self.route is not None:
-                self.route.drop()
+    def start(self, parameters: RTCRtpSendParameters) -> None:
+        self._dtls._register_rtp_sender(self, parameters)
+        self.payload_type = parameters.codecs[0].payloadType
+        self.reports.start()
+
+    def stop(self) -> None:
+        """Also for one that did not start."""
+        if self.route is not None:
+            self.route.drop()
+        if self.payload_type is not None:
             self.payload_type = None
-            self._RTCRtpSender__rtp_exited.set()
-
-    async def _run_rtcp(self) -> None:
-        """Reports of both directions in one packet, until the connection is closed."""
-        self._RTCRtpSender__rtcp_started.set()
-        try:
-            await self.reports.run()
-        finally:
-            self._RTCRtpSender__rtcp_exited.set()
+            self._dtls._unregister_rtp_sender(self)
+            self.reports.stop()
 
     async def _handle_rtcp_packet(self, packet: AnyRtcpPacket) -> None:
         """What came over a relay, where aiortc reads."""
@@ -279,9 +258,9 @@ class PacketSender(RTCRtpSender):
             io.put(_length[0], self._key)
             if n == 0:
                 port.flush_soon()
-        self.sent_at_s, self._RTCRtpSender__rtp_timestamp = now_s, place[1]
-        self._RTCRtpSender__octet_count += size
-        self._RTCRtpSender__packet_count += 1
+        self.sent_at_s, self.rtp_timestamp = now_s, place[1]
+        self.octet_count += size
+        self.packet_count += 1
 
     def _aim(self, pair: Any) -> None:
         """ICE chose another way."""
@@ -322,28 +301,3 @@ def lane_of(pair: Any) -> Lane | None:
 def _no_way() -> Way | None:
     """Nobody knows yet who hears this."""
     return None
-
-
-def take_over(
-    transceiver: RTCRtpTransceiver, on_packet: PacketHandler
-) -> tuple[PacketReceiver, PacketSender]:
-    """Turn the two halves of a fresh transceiver into ours. aiortc has no hook to make them so."""
-    receiver: Any = transceiver.receiver
-    sender: Any = transceiver.sender
-    receiver.__class__ = PacketReceiver
-    receiver.route, receiver.way, receiver.routes, receiver.route_after_s = None, _no_way, None, 0.0
-    receiver.on_packet, receiver.lane, receiver.srtp, receiver.heard_at_s = on_packet, None, None, None
-    receiver.packets_received = receiver.packets_dropped = receiver.bytes_received = 0
-    receiver.credit, receiver.credit_until_s = 0, 0.0
-    sender.__class__ = PacketSender
-    # The lower half, so that SRTP's roll-over counter starts at a safe distance (RFC 3711 section 3.3.1).
-    sender.line = RtpLine(sequence_number=secrets.randbits(15), timestamp=secrets.randbits(32))
-    sender.payload_type, sender.packets_dropped, sender.sent_at_s = None, 0, 0.0
-    sender.reported_loss = None
-    sender._dtls = sender.transport
-    sender._nominated = sender.transport.transport._connection._nominated
-    receiver.nominated = sender._nominated
-    sender._pair, sender._port, sender._key, sender.srtp = None, None, b"", None
-    sender.route, sender.lane = None, None
-    sender.reports = receiver.reports = Reports(receiver, sender)
-    return receiver, sender

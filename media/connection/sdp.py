@@ -1,13 +1,16 @@
-"""Checks session descriptions (RFC 8866, RFC 9429) and writes them anew before aiortc's parser sees them.
+"""Reads offers and writes answers (RFC 8866, RFC 9429) in the place of aiortc's parser.
 
 That parser trusts its input and takes quadratic time. Whatever is no audio offer of reasonable size ends
-here, with words for people; of the rest only the lines that are named here, in forms that are known, go on.
+here, with words for people; of the rest only what stands in the forms that are named here is read at all.
 """
 
 import re
+import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from aioice import Candidate
 from aiortc import RTCIceCandidate
 from aiortc.sdp import candidate_from_sdp
 
@@ -26,22 +29,21 @@ _MEDIA_LINE = re.compile(
 _LINE = re.compile(r"[a-z]=[^\x00-\x1f\x7f]*")
 _OPUS = re.compile(r"a=rtpmap:(\d{1,3}) opus/48000(?:/2)?", re.IGNORECASE)
 _PROFILES: Final = ("UDP/TLS/RTP/SAVPF", "UDP/TLS/RTP/SAVP", "RTP/SAVPF", "RTP/SAVP")
-_FINGERPRINT = re.compile(r"a=fingerprint:sha-256 (?:[0-9A-F]{2}:){31}[0-9A-F]{2}", re.IGNORECASE)
-# What may stand in the session or in the section (RFC 8839, RFC 8122, RFC 8842), by the words for who misses it.
-_TRANSPORT: Final = {
-    "ICE user name": re.compile(r"a=ice-ufrag:[A-Za-z0-9+/]{4,256}"),
-    "ICE password": re.compile(r"a=ice-pwd:[A-Za-z0-9+/]{22,256}"),
-    "DTLS role": re.compile(r"a=setup:(?:actpass|active|passive)"),
-}
-_MID = re.compile(r"a=mid:[A-Za-z0-9!#$%&'*+.^_`{|}~-]{1,32}")
-_PARAMETERS = re.compile(r"a=fmtp:\d{1,3} (?:[a-z-]{1,32}=[a-z0-9]{1,16};? ?){1,16}", re.IGNORECASE)
-_DIRECTION = re.compile(r"a=(?:sendrecv|sendonly|recvonly|inactive)")
-_SSRC = re.compile(r"a=ssrc:\d{1,10} cname:[!-~]{1,64}")
+# What may stand in the session or in the section (RFC 8839, RFC 8122, RFC 8842).
+_FINGERPRINT = re.compile(r"a=fingerprint:sha-256 ((?:[0-9A-F]{2}:){31}[0-9A-F]{2})", re.IGNORECASE)
+_UFRAG = re.compile(r"a=ice-ufrag:([A-Za-z0-9+/]{4,256})")
+_PASSWORD = re.compile(r"a=ice-pwd:([A-Za-z0-9+/]{22,256})")
+_SETUP = re.compile(r"a=setup:(actpass|active|passive)")
+_MID = re.compile(r"a=mid:([A-Za-z0-9!#$%&'*+.^_`{|}~-]{1,32})")
+_DIRECTION = re.compile(r"a=(sendrecv|sendonly|recvonly|inactive)")
+_SSRC = re.compile(r"a=ssrc:(\d{1,10}) cname:[!-~]{1,64}")
 _EXTENSION = re.compile(
-    r"a=extmap:\d{1,2}(?:/(?:sendrecv|sendonly|recvonly|inactive))? "
-    r"urn:ietf:params:rtp-hdrext:(?:sdes:mid|ssrc-audio-level)"
+    r"a=extmap:(\d{1,2})(?:/(?:sendrecv|sendonly|recvonly|inactive))? "
+    r"(urn:ietf:params:rtp-hdrext:(?:sdes:mid|ssrc-audio-level))"
 )
-_SESSION: Final = ("v=0", "o=- 0 0 IN IP4 0.0.0.0", "s=-", "t=0 0")
+# Those that RTP and RTCP on one port leave to agree upon (RFC 5761 section 4, RFC 3551 section 3).
+_PAYLOAD_TYPES: Final = frozenset((*range(35, 64), *range(96, 128)))
+_TURNED: Final = {"sendonly": "recvonly", "recvonly": "sendonly"}
 # What the media worker wants to hear: one voice, with in-band FEC, nothing in pauses (RFC 7587 section 6.1).
 _OPUS_PARAMETERS: Final = "minptime=10;useinbandfec=1;usedtx=1;stereo=0;maxaveragebitrate=40000"
 
@@ -62,17 +64,48 @@ class _Section:
         return next((line[6:] for line in self.lines if line.startswith("a=mid:")), "")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AudioOffer:
-    """The part of an offer that aiortc gets, and what is needed to answer the whole."""
+    """The first audio section of an offer, and what is needed to answer the whole."""
 
-    sdp: str
+    profile: str
+    payload_type: int  # of Opus, the preferred one
+    ufrag: str
+    password: str
+    fingerprint: str  # SHA-256
+    setup: str  # RFC 4145 section 4
+    direction: str  # of the offer
+    is_lite: bool  # RFC 8445 section 2.5
+    ssrc: int | None
+    extensions: tuple[tuple[int, str], ...]  # of RTP's header: number and URI
     candidates: list[str]
     candidates_complete: bool
     audio_index: int
     mid: str
     mids: frozenset[str]  # that share the audio's transport
     rejected: dict[int, str] = field(default_factory=dict)  # place in the offer -> the refused section
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether its sender wants to speak."""
+        return self.direction in ("sendrecv", "sendonly")
+
+    @property
+    def is_listening(self) -> bool:
+        return self.direction in ("sendrecv", "recvonly")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AudioAnswer:
+    """This end of the connection."""
+
+    ufrag: str
+    password: str
+    fingerprint: str  # SHA-256
+    is_dtls_client: bool
+    ssrc: int
+    cname: str
+    candidates: Sequence[Candidate]
 
 
 def read_offer(text: str, *, wants_client: bool = False) -> AudioOffer:
@@ -85,33 +118,73 @@ def read_offer(text: str, *, wants_client: bool = False) -> AudioOffer:
     if index is None:
         raise BadSdpError("The connection offers no audio.")
     audio = sections[index]
-    lines = _rebuilt(session, audio)
     bundle = _bundle(session)
-    mids = frozenset(bundle if audio.mid in bundle else [audio.mid])
+    payload_type, mid = _payload_type(audio), _checked(audio)
+    mids = frozenset(bundle if mid in bundle else [mid])
     # With one bundle the browser gives its candidates with the first section, whichever that is.
     shared = [line for section in sections if section.mid in mids for line in section.lines]
     candidates = [line[len("a=candidate:") :] for line in shared if line.startswith("a=candidate:")]
+    ufrag, password, setup, fingerprint = _transport(session, audio)
     if len(candidates) > MAX_CANDIDATES:
         raise BadSdpError(f"A connection may offer at most {MAX_CANDIDATES} network addresses.")
-    if wants_client:
-        lines = ["a=setup:active" if line == "a=setup:actpass" else line for line in lines]
     return AudioOffer(
-        sdp=_join(lines),
+        profile=audio.profile,
+        payload_type=payload_type,
+        ufrag=ufrag,
+        password=password,
+        fingerprint=fingerprint,
+        setup="active" if wants_client and setup == "actpass" else setup,
+        direction=next((match[1] for match in _matches(_DIRECTION, audio.lines)), "sendrecv"),
+        is_lite="a=ice-lite" in session,
+        ssrc=next((int(match[1]) for match in _matches(_SSRC, audio.lines)), None),
+        extensions=tuple((int(match[1]), match[2]) for match in _matches(_EXTENSION, audio.lines)),
         candidates=candidates,
         candidates_complete="a=end-of-candidates" in shared,
         audio_index=index,
-        mid=audio.mid,
+        mid=mid,
         mids=mids,
         rejected={i: _refused(section) for i, section in enumerate(sections) if i != index},
     )
 
 
-def write_answer(offer: AudioOffer, answer: str) -> str:
+def write_answer(offer: AudioOffer, answer: AudioAnswer) -> str:
     """The answer to the whole offer: refused sections in their places, Opus mono with FEC in the audio."""
-    session, sections = _lines_of(answer)
-    audio = _with_opus_parameters(sections[0])
-    blocks = [offer.rejected.get(i, _join(audio)) for i in range(len(offer.rejected) + 1)]
+    session = [
+        "v=0",
+        f"o=- {secrets.randbits(62)} 1 IN IP4 0.0.0.0",
+        "s=-",
+        "t=0 0",
+        f"a=group:BUNDLE {offer.mid}",
+        "a=msid-semantic:WMS *",
+    ]
+    audio = _join(_described(offer, answer))
+    blocks = [offer.rejected.get(i, audio) for i in range(len(offer.rejected) + 1)]
     return _join(session) + "".join(blocks)
+
+
+def _described(offer: AudioOffer, answer: AudioAnswer) -> list[str]:
+    first = next(iter(answer.candidates), None)
+    host, port = (first.host, first.port) if first is not None else ("0.0.0.0", 9)  # noqa: S104 - RFC 9429
+    payload_type = offer.payload_type
+    return [
+        f"m=audio {port} {offer.profile} {payload_type}",
+        f"c=IN {'IP6' if ':' in host else 'IP4'} {host}",
+        f"a={_TURNED.get(offer.direction, offer.direction)}",
+        *(f"a=extmap:{number} {uri}" for number, uri in offer.extensions),
+        f"a=mid:{offer.mid}",
+        f"a=msid:{answer.cname} {answer.cname}",
+        "a=rtcp:9 IN IP4 0.0.0.0",
+        "a=rtcp-mux",
+        f"a=ssrc:{answer.ssrc} cname:{answer.cname}",
+        f"a=rtpmap:{payload_type} opus/48000/2",
+        f"a=fmtp:{payload_type} {_OPUS_PARAMETERS}",
+        *(f"a=candidate:{candidate.to_sdp()}" for candidate in answer.candidates),
+        "a=end-of-candidates",
+        f"a=ice-ufrag:{answer.ufrag}",
+        f"a=ice-pwd:{answer.password}",
+        f"a=fingerprint:sha-256 {answer.fingerprint}",
+        f"a=setup:{'active' if answer.is_dtls_client else 'passive'}",
+    ]
 
 
 def read_candidate(text: str) -> RTCIceCandidate:
@@ -160,59 +233,50 @@ def _section(lines: list[str]) -> _Section:
     return _Section(lines, match["kind"], match["profile"], match["formats"])
 
 
-def _rebuilt(session: list[str], audio: _Section) -> list[str]:
-    """The description that aiortc gets: every line of it is one of the forms above. Raises BadSdpError.
-
-    Candidates are left out: the answer does not wait for them, since a name of mDNS among them may take a
-    second to resolve.
-    """
-    payload_types = _payload_types(audio)
+def _checked(audio: _Section) -> str:
+    """The media id of a section that has all that it needs. Raises BadSdpError."""
     if sum(line.startswith("a=ssrc") for line in audio.lines) > MAX_SSRC_LINES:
         raise BadSdpError("The offered audio has too many sources.")
     mid = _only(_MID, audio.lines, "media id")
     if "a=rtcp-mux" not in audio.lines:
         raise BadSdpError("The offered audio has no RTCP multiplexing.")
-    known = (_DIRECTION, _OPUS, _PARAMETERS, _EXTENSION, _SSRC)
-    kept = [line for line in audio.lines if any(form.fullmatch(line) for form in known)]
-    return [
-        *_SESSION,
-        f"a=group:BUNDLE {mid.removeprefix('a=mid:')}",
-        *(["a=ice-lite"] if "a=ice-lite" in session else []),
-        f"m=audio 9 {audio.profile} {' '.join(payload_types)}",
-        "c=IN IP4 0.0.0.0",
-        mid,
-        *_transport(session, audio),
-        "a=rtcp-mux",
-        *kept,
-    ]
+    return mid
 
 
-def _payload_types(audio: _Section) -> list[str]:
-    """Those of Opus."""
+def _payload_type(audio: _Section) -> int:
+    """The first of Opus."""
     if audio.profile not in _PROFILES:
         raise BadSdpError("The offered audio is not encrypted as WebRTC encrypts it.")
-    if len(audio.formats.split()) > MAX_PAYLOAD_TYPES:
+    numbers = audio.formats.split()
+    if len(numbers) > MAX_PAYLOAD_TYPES:
         raise BadSdpError("The offered audio has too many codecs.")
-    opus = {match[1] for line in audio.lines if (match := _OPUS.fullmatch(line))}
-    found = list(dict.fromkeys(number for number in audio.formats.split() if number in opus))
-    if not found:
+    opus = {match[1] for match in _matches(_OPUS, audio.lines)}
+    found = next((int(number) for number in numbers if number in opus), None)
+    if found is None or found not in _PAYLOAD_TYPES:
         raise BadSdpError("The offered audio has no Opus, the only codec of this hub.")
     return found
 
 
 def _transport(session: list[str], audio: _Section) -> list[str]:
     """ICE user name and password, DTLS role, and the one SHA-256 fingerprint, of the section or the session."""
-    found = []
-    for name, pattern in _TRANSPORT.items():
-        in_section = [line for line in audio.lines if pattern.fullmatch(line)]
-        found.append(_only(pattern, in_section or session, name))
-    fingerprints = [line for line in audio.lines if _FINGERPRINT.fullmatch(line)]
-    return [*found, _only(_FINGERPRINT, fingerprints or session, "certificate fingerprint (SHA-256)")]
+    wanted = (
+        (_UFRAG, "ICE user name"),
+        (_PASSWORD, "ICE password"),
+        (_SETUP, "DTLS role"),
+        (_FINGERPRINT, "certificate fingerprint (SHA-256)"),
+    )
+    return [
+        _only(form, audio.lines if _matches(form, audio.lines) else session, name) for form, name in wanted
+    ]
 
 
-def _only(pattern: re.Pattern[str], lines: list[str], name: str) -> str:
-    """The one line of this form; the same line may stand there twice."""
-    found = {line for line in lines if pattern.fullmatch(line)}
+def _matches(form: re.Pattern[str], lines: list[str]) -> list[re.Match[str]]:
+    return [match for line in lines if (match := form.fullmatch(line))]
+
+
+def _only(form: re.Pattern[str], lines: list[str], name: str) -> str:
+    """The one value of this form; the same may stand there twice."""
+    found = {match[1] for match in _matches(form, lines)}
     if not found:
         raise BadSdpError(f"The offered audio has no {name}.")
     if len(found) > 1:
@@ -228,18 +292,6 @@ def _refused(section: _Section) -> str:
     """A refused section, RFC 9429 section 5.3.1: port 0, and out of the bundle."""
     lines = [f"m={section.kind} 0 {section.profile} {section.formats}", "c=IN IP4 0.0.0.0", "a=inactive"]
     return _join(lines, [f"a=mid:{section.mid}"] if section.mid else [])
-
-
-def _with_opus_parameters(lines: list[str]) -> list[str]:
-    out: list[str] = []
-    for line in lines:
-        if line.startswith("a=fmtp:"):
-            continue
-        out.append(line)
-        if _OPUS.fullmatch(line):
-            payload_type = line[len("a=rtpmap:") :].split()[0]
-            out.append(f"a=fmtp:{payload_type} {_OPUS_PARAMETERS}")
-    return out
 
 
 def _join(*groups: list[str]) -> str:

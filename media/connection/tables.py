@@ -59,15 +59,15 @@ LINE: Final = (
 SENDER: Final = (
     "packets_dropped",
     "sent_at_s",
-    "_RTCRtpSender__rtp_timestamp",
-    "_RTCRtpSender__octet_count",
-    "_RTCRtpSender__packet_count",
+    "rtp_timestamp",
+    "octet_count",
+    "packet_count",
 )
 
 
 def field(kind: str, attribute: str) -> str:
     """The name in a route of what an object of that kind knows."""
-    return f"{kind}_{attribute.removeprefix('_RTCRtpSender').lstrip('_')}"
+    return f"{kind}_{attribute.lstrip('_')}"
 
 
 def _fields() -> list[tuple[str, str]]:

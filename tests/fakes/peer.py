@@ -19,10 +19,10 @@ from aiortc import (
 from aiortc.mediastreams import MediaStreamError
 from av import AudioFrame, AudioResampler
 
-from media.connection.peer import PeerConnection
 from media.worker import MediaWorker
 from protocol.worker import LegCandidate, LegOffer
 from sound.opus import mono_samples
+from tests.fakes.connection import PeerConnection
 from tests.fakes.door import FakeDoor
 
 Samples = npt.NDArray[np.int16]

@@ -21,9 +21,9 @@ from django_scopes import scopes_disabled
 
 from calls.models import CallParticipant
 from common.push import group_device, group_household
-from media.connection.peer import PeerConnection
 from protocol.messages import WebrtcOffer
 from signaling.legs import leg_offer
+from tests.fakes.connection import PeerConnection
 from tests.fakes.peer import RATE, ToneTrack
 
 LOUD = 0.1  # of full scale

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from media import session
+from media.connection.ice import SharedConnection
 from media.door import LegState
 from media.sound.echo import LegEchoCanceller
 from media.worker import MediaWorker
@@ -100,9 +101,15 @@ async def test_what_is_said_at_one_time_stands_at_one_time_in_both_files(
 
 
 async def test_a_call_that_is_closed_while_a_leg_joins_leaves_nothing(
-    worker: MediaWorker, door: FakeDoor
+    worker: MediaWorker, door: FakeDoor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    call_id = uuid4()
+    gather, call_id = SharedConnection.gather_candidates, uuid4()
+
+    async def wait_for_a_server(self: SharedConnection) -> None:
+        await asyncio.sleep(0.05)
+        await gather(self)
+
+    monkeypatch.setattr(SharedConnection, "gather_candidates", wait_for_a_server)
     async with RealPeer(worker, door) as anna:
         sdp = await anna.offer()
         await worker.handle(

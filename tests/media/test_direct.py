@@ -79,8 +79,8 @@ class World:
         sender.__dict__.update(
             line=RtpLine(sequence_number=32_000, timestamp=0xFFFF_F000), payload_type=96, packets_dropped=0,
             sent_at_s=0.0, _ssrc=LISTENER, _dtls=dtls, _nominated=end.nominated, _pair=None, _port=None,
-            _key=b"", srtp=None, route=None, lane=None, _RTCRtpSender__rtp_timestamp=0,
-            _RTCRtpSender__octet_count=0, _RTCRtpSender__packet_count=0,
+            _key=b"", srtp=None, route=None, lane=None, rtp_timestamp=0,
+            octet_count=0, packet_count=0,
         )  # fmt: skip
         return sender
 
@@ -91,7 +91,7 @@ class World:
             on_packet=self._heard, lane=end.lane, srtp=self.sessions[0]._srtp[0], heard_at_s=None,
             packets_received=0, packets_dropped=0, bytes_received=0, credit=100, credit_until_s=0.0,
             route=None, routes=self.routes, route_after_s=0.0, way=lambda: way, nominated=end.nominated,
-            _RTCRtpReceiver__codecs={111: None}, _RTCRtpReceiver__remote_streams={},
+            payload_type=111, streams={},
         )  # fmt: skip
         return receiver
 
@@ -246,7 +246,7 @@ def test_usual_packets_never_reach_the_general_way(host: str) -> None:
         assert len(routed.heard()) == 91
         state = routed.state()
         assert len(routed.recorded) == 91
-        assert state["sender"]["_RTCRtpSender__packet_count"] == 91  # type: ignore[index]
+        assert state["sender"]["packet_count"] == 91  # type: ignore[index]
         assert routed.forwarded_at_s == [routed.receiver.heard_at_s]
 
 

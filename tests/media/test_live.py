@@ -9,7 +9,6 @@ import pytest
 from aiortc import RTCConfiguration, RTCSessionDescription
 
 from media.connection import guard
-from media.connection.peer import PeerConnection
 from media.door import LegState
 from media.worker import MediaWorker
 from protocol.errors import ErrorCode
@@ -26,6 +25,7 @@ from protocol.worker import (
     ToneStop,
     WorkerCommand,
 )
+from tests.fakes.connection import PeerConnection
 from tests.fakes.door import FakeDoor
 from tests.fakes.peer import RealPeer, decoded, level_db, loudest_hz, write_tone
 

@@ -15,8 +15,8 @@ from channels.layers import get_channel_layer
 
 from calls.placement import worker_is_alive
 from common.push import apush, group_worker
-from media.connection.peer import PeerConnection
 from protocol.worker import LegOffer, ToneStart
+from tests.fakes.connection import PeerConnection
 from tests.fakes.peer import ToneTrack
 
 pytestmark = pytest.mark.integration

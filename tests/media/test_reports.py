@@ -72,22 +72,20 @@ class Ends:
     def __init__(self, *, sent: int = 0) -> None:
         self.receiver: Any
         self.sender: Any
-        self.receiver = SimpleNamespace(
-            streams={5: counted(list(range(10)))}, _RTCRtpReceiver__lsr={}, _RTCRtpReceiver__lsr_time={}
-        )
+        self.receiver = SimpleNamespace(streams={5: counted(list(range(10)))}, lsr={}, lsr_at_s={})
         self.sent: list[bytes] = []
         self.sender = SimpleNamespace(
             _ssrc=77,
             sent_at_s=1.0,
             reported_loss=None,
             send_rtcp=self.sent.append,
-            _RTCRtpSender__packet_count=sent,
-            _RTCRtpSender__octet_count=100 * sent,
-            _RTCRtpSender__rtp_timestamp=4800,
-            _RTCRtpSender__cname="somebody",
-            _RTCRtpSender__lsr=None,
-            _RTCRtpSender__lsr_time=None,
-            _RTCRtpSender__rtt=None,
+            packet_count=sent,
+            octet_count=100 * sent,
+            rtp_timestamp=4800,
+            cname="somebody",
+            lsr=None,
+            lsr_at_s=None,
+            rtt_s=None,
         )
         self.reports = Reports(self.receiver, self.sender)
 
@@ -115,10 +113,10 @@ def test_the_round_trip_is_measured_from_an_answered_report() -> None:
     RtcpPacket.parse(ends.reports.write(10.0))
     block = RtcpReceiverInfo(
         ssrc=77, fraction_lost=64, packets_lost=0, highest_sequence=0, jitter=0,
-        lsr=ends.sender._RTCRtpSender__lsr, dlsr=65536 // 2,
+        lsr=ends.sender.lsr, dlsr=65536 // 2,
     )  # fmt: skip
     ends.reports.read(memoryview(bytes(RtcpRrPacket(ssrc=5, reports=[block]))), 10.58)
-    assert ends.sender._RTCRtpSender__rtt == pytest.approx(0.08, abs=0.001)
+    assert ends.sender.rtt_s == pytest.approx(0.08, abs=0.001)
     assert ends.sender.reported_loss == 0.25
 
 
@@ -136,7 +134,7 @@ def test_what_no_report_looks_like_changes_nothing(data: bytes) -> None:
     ends = Ends(sent=3)
     for head in (b"", struct.pack("!BBH", 0x9F, 200, 3), struct.pack("!BBH", 0x81, 201, 0xFFFF)):
         ends.reports.read(memoryview(head + data), 1.0)
-    assert ends.sender._RTCRtpSender__rtt is None
+    assert ends.sender.rtt_s is None
 
 
 def test_a_goodbye_is_passed_over() -> None:

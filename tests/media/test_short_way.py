@@ -46,7 +46,7 @@ class Receiver:
             on_packet=self.heard.append, lane=None, srtp=self.ours._srtp[0], heard_at_s=None,
             packets_received=0, packets_dropped=0, bytes_received=0, credit=100, credit_until_s=0.0,
             route=None, routes=None,
-            _RTCRtpReceiver__codecs={111: None}, _RTCRtpReceiver__remote_streams={},
+            payload_type=111, streams={},
         )  # fmt: skip
         self.receiver: PacketReceiver = receiver
 
@@ -123,8 +123,8 @@ class Outgoing:
         sender.__dict__.update(
             line=RtpLine(sequence_number=65_500, timestamp=0xFFFF_F000), payload_type=111, packets_dropped=0,
             sent_at_s=0.0, _ssrc=9, _dtls=self.dtls, _nominated=self.nominated, _pair=None, _port=None,
-            _key=b"", srtp=None, route=None, lane=None, _RTCRtpSender__rtp_timestamp=0, _RTCRtpSender__octet_count=0,
-            _RTCRtpSender__packet_count=0,
+            _key=b"", srtp=None, route=None, lane=None, rtp_timestamp=0, octet_count=0,
+            packet_count=0,
         )  # fmt: skip
         self.sender: PacketSender = sender
         self.lane = lane

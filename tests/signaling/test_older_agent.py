@@ -15,9 +15,9 @@ from aiortc import RTCConfiguration, RTCSessionDescription
 from django_scopes import scopes_disabled
 
 from calls.models import Call, LegStatistics
-from media.connection.peer import PeerConnection
 from protocol.identity import login_text
 from protocol.messages import parse_device, parse_from_hub
+from tests.fakes.connection import PeerConnection
 from tests.fakes.media_program import MediaProgram
 from tests.fakes.peer import ToneTrack
 from tests.plugin_cast import Cast
