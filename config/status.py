@@ -44,8 +44,8 @@ LITTLE_BYTES = 1_000_000_000
 STARTING = "Still starting."
 STARTS_WITHIN_S = 90.0
 MAKE_ROOM = "Make room on this disk: when it is full, nothing more is recorded."
-RESTART = "It starts again by itself. If this stays for some minutes, stop the hub and start it again."
-NO_CALLS = f"The part that carries the audio is not running, so no call can be made. {RESTART}"
+RESTART = "It starts again by itself; if it does not, restart the hub."
+NO_CALLS = f"What carries the audio is not running, so no call can be made. {RESTART}"
 _BEGAN_S = time.monotonic()  # the web process is the first of the hub to start
 
 
@@ -171,7 +171,7 @@ def _tasks() -> Part:
     if not answers and _is_starting():
         return Part(HELPERS, "server", False, STARTING, is_starting=True)
     if not answers:
-        words = f"None answered just now. One that writes a long transcript is slow to answer. {RESTART}"
+        words = f"None answered just now. One that writes a long transcript is slow. {RESTART}"
         return Part(HELPERS, "server", False, words)
     count = "1 answers." if len(answers) == 1 else f"{len(answers)} answer."
     return Part(HELPERS, "server", True, count)

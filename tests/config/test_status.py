@@ -29,9 +29,9 @@ def test_it_says_what_does_not_run(client: Client, cast: Cast, monkeypatch: pyte
     monkeypatch.setattr("config.status.STARTS_WITHIN_S", 0.0)
     client.force_login(cast.anna.user)
     page = client.get(reverse("status")).content.decode()
-    assert "The part that carries the audio is not running, so no call can be made." in page
+    assert "What carries the audio is not running, so no call can be made." in page
     assert "None answered just now." in page
-    assert page.count("stop the hub and start it again") == 2
+    assert page.count("if it does not, restart the hub.") == 2
     assert page.count("Not well") == 2
     assert "GB left" in page
     assert page.count("Demo quality") == 2
