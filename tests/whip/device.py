@@ -36,6 +36,7 @@ HEAR = (
 TONE = "audiotestsrc is-live=true wave=sine freq=1000 volume=0.4"
 AGAIN_MS = 1000
 LOOK_MS = 250
+OPENS_MS = 1000
 SILENT_S = 4.0
 
 
@@ -51,6 +52,7 @@ class Device:
         self.candidates: list[str] = []
         self.is_posted = False
         self.alive_at_s = 0.0
+        self.has_failed = False
 
     def connect(self) -> bool:
         self.pipe = Gst.parse_launch(SPEAK.format(source=self.options.source))
@@ -68,6 +70,17 @@ class Device:
         self.peer.connect("notify::ice-gathering-state", lambda *_: GLib.idle_add(self._gathered))
         self.peer.connect("notify::connection-state", lambda *_: GLib.idle_add(self._changed))
         self.pipe.set_state(Gst.State.PLAYING)
+        GLib.timeout_add(OPENS_MS, self._opened, self.pipe)
+        return False
+
+    def _opened(self, pipe: Any) -> bool:
+        """GStreamer goes on without a word where there is no such microphone."""
+        if pipe is self.pipe and pipe.get_state(0)[0] == Gst.StateChangeReturn.FAILURE:
+            tell(
+                event="failed", detail=f"GStreamer cannot open {self.options.source}. Is there a sound card?"
+            )
+            self.has_failed = True
+            self.hang_up()
         return False
 
     def hang_up(self) -> None:
@@ -213,6 +226,7 @@ def main(words: list[str]) -> None:
     GLib.unix_signal_add(GLib.PRIORITY_DEFAULT, signal.SIGTERM, device.hang_up)
     device.connect()
     loop.run()
+    sys.exit(device.has_failed)
 
 
 if __name__ == "__main__":
