@@ -12,7 +12,7 @@ from calls.models import Call, CallParticipant, LegStatistics, Measurer, Partici
 from common.clock import now
 from common.push import group_household, push_on_commit
 from common.redis import redis_hasty
-from protocol.messages import CallQuality, EndQuality, Stats
+from protocol.messages import CallQuality, CallState, EndQuality, Stats
 from protocol.quality import (
     SAMPLES_PER_S,
     Bars,
@@ -143,7 +143,9 @@ def quality_tell(*, leg: CallParticipant, measurer: Measurer, bars: Bars | None,
         changed = _remember(leg, measurer, bars, lost)
     except RedisError:
         return
-    if changed is not None:
+    if Call.objects.filter(pk=leg.call.pk, state=CallState.ENDED).exists():
+        quality_forget(leg.call)  # it ended meanwhile, and its bars may have been forgotten before these came
+    elif changed is not None:
         push_on_commit(group_household(leg.call.household.public_id), changed)
 
 

@@ -150,6 +150,16 @@ def test_the_bars_of_both_ends_are_told_when_they_change(
     assert [end.bars for end in known.ends] == [2, 0]
 
 
+def test_what_comes_after_the_end_of_a_call_leaves_no_bars_behind(
+    leg: CallParticipant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[object] = []
+    monkeypatch.setattr(measurements, "push_on_commit", lambda *one: told.append(one))
+    Call.objects.update(state="ended", outcome="answered")  # which the sender does not know yet
+    quality_tell(leg=leg, measurer=Measurer.HUB, bars=Bars.WEAK, lost=0.04)
+    assert (quality_get(leg.call), told) == (None, [])
+
+
 def test_what_the_hub_missed_of_the_other_end_is_not_blamed_on_this_one(leg: CallParticipant) -> None:
     gaps = BUSY.model_copy(update={"packets_received": 45, "packets_lost": 5, "concealed_samples": 0})
     quality_tell(leg=other_of(leg), measurer=Measurer.HUB, bars=Bars.POOR, lost=0.1)
