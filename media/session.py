@@ -126,7 +126,7 @@ class CallSession:
             return None
         key = new_key()
         leg.recording = Recorder(self._files, path, started_at_s=started_at_s, key=key)
-        relative = path.relative_to(self._root.resolve()).as_posix()
+        relative = path.relative_to(self._root).as_posix()
         file = OpenedFile(
             call_id=self.call_id,
             participant_id=participant_id,

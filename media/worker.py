@@ -69,9 +69,13 @@ class MediaWorker:
         self._tasks = Supervisor("media")
         self._turns = Turns(self._tasks)
         self._outbox = Outbox(door, self._tasks)
-        self._captures = Captures(captures_root, self._files, self._outbox)
+        self._captures = Captures(captures_root.resolve(), self._files, self._outbox)
         self.exchange = Exchange(
-            self._outbox, self._tasks, self._files, recordings_root=recordings_root, limits=limits or Limits()
+            self._outbox,
+            self._tasks,
+            self._files,
+            recordings_root=recordings_root.resolve(),
+            limits=limits or Limits(),
         )
         self._closing: asyncio.Task[None] | None = None
 

@@ -23,23 +23,37 @@ MAX_MEDIA: Final = 3
 MAX_SSRC_LINES: Final = 16
 MAX_PAYLOAD_TYPES: Final = 32
 
+
+@dataclass(frozen=True)
+class _Form:
+    """A kind of lines that are read: NAME:PATTERN."""
+
+    name: str
+    pattern: re.Pattern[str]
+
+
+def _form(name: str, values: str, flags: re.RegexFlag = re.NOFLAG) -> _Form:
+    return _Form(name, re.compile(f"{name}:{values}", re.ASCII | flags))
+
+
 _MEDIA_LINE = re.compile(
     r"m=(?P<kind>[a-z]{1,16}) (?P<port>\d{1,5}) (?P<profile>[A-Z/]{1,32}) (?P<formats>[!-~ ]+)"
 )
 _LINE = re.compile(r"[a-z]=[^\x00-\x1f\x7f]*")
-_OPUS = re.compile(r"a=rtpmap:(\d{1,3}) opus/48000(?:/2)?", re.IGNORECASE)
+_OPUS = _form("a=rtpmap", r"(\d{1,3}) opus/48000(?:/2)?", re.IGNORECASE)
 _PROFILES: Final = ("UDP/TLS/RTP/SAVPF", "UDP/TLS/RTP/SAVP", "RTP/SAVPF", "RTP/SAVP")
 # What may stand in the session or in the section (RFC 8839, RFC 8122, RFC 8842).
-_FINGERPRINT = re.compile(r"a=fingerprint:sha-256 ((?:[0-9A-F]{2}:){31}[0-9A-F]{2})", re.IGNORECASE)
-_UFRAG = re.compile(r"a=ice-ufrag:([A-Za-z0-9+/]{4,256})")
-_PASSWORD = re.compile(r"a=ice-pwd:([A-Za-z0-9+/]{22,256})")
-_SETUP = re.compile(r"a=setup:(actpass|active|passive)")
-_MID = re.compile(r"a=mid:([A-Za-z0-9!#$%&'*+.^_`{|}~-]{1,32})")
-_DIRECTION = re.compile(r"a=(sendrecv|sendonly|recvonly|inactive)")
-_SSRC = re.compile(r"a=ssrc:(\d{1,10}) cname:[!-~]{1,64}")
-_EXTENSION = re.compile(
-    r"a=extmap:(\d{1,2})(?:/(?:sendrecv|sendonly|recvonly|inactive))? "
-    r"(urn:ietf:params:rtp-hdrext:(?:sdes:mid|ssrc-audio-level))"
+_FINGERPRINT = _form("a=fingerprint", "sha-256 ((?:[0-9A-F]{2}:){31}[0-9A-F]{2})", re.IGNORECASE)
+_UFRAG = _form("a=ice-ufrag", "([A-Za-z0-9+/]{4,256})")
+_PASSWORD = _form("a=ice-pwd", "([A-Za-z0-9+/]{22,256})")
+_SETUP = _form("a=setup", "(actpass|active|passive)")
+_MID = _form("a=mid", "([A-Za-z0-9!#$%&'*+.^_`{|}~-]{1,32})")
+_DIRECTIONS: Final = ("sendrecv", "sendonly", "recvonly", "inactive")
+_SSRC = _form("a=ssrc", r"(\d{1,10}) cname:[!-~]{1,64}")
+_EXTENSION = _form(
+    "a=extmap",
+    r"(\d{1,2})(?:/(?:sendrecv|sendonly|recvonly|inactive))? "
+    r"(urn:ietf:params:rtp-hdrext:(?:sdes:mid|ssrc-audio-level))",
 )
 # Those that RTP and RTCP on one port leave to agree upon (RFC 5761 section 4, RFC 3551 section 3).
 _PAYLOAD_TYPES: Final = frozenset((*range(35, 64), *range(96, 128)))
@@ -52,16 +66,19 @@ class BadSdpError(Exception):
     """The description cannot be used; the text says why, for people, and quotes nothing of it."""
 
 
+_Named = dict[str, list[str]]  # lines by what stands before the colon
+
+
 @dataclass
 class _Section:
-    lines: list[str]
+    named: _Named
     kind: str
     profile: str
     formats: str
 
     @property
     def mid(self) -> str:
-        return next((line[6:] for line in self.lines if line.startswith("a=mid:")), "")
+        return next((line[6:] for line in self.named.get("a=mid", [])), "")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,8 +139,8 @@ def read_offer(text: str, *, wants_client: bool = False) -> AudioOffer:
     payload_type, mid = _payload_type(audio), _checked(audio)
     mids = frozenset(bundle if mid in bundle else [mid])
     # With one bundle the browser gives its candidates with the first section, whichever that is.
-    shared = [line for section in sections if section.mid in mids for line in section.lines]
-    candidates = [line[len("a=candidate:") :] for line in shared if line.startswith("a=candidate:")]
+    shared = [section.named for section in sections if section.mid in mids]
+    candidates = [line[len("a=candidate:") :] for named in shared for line in named.get("a=candidate", [])]
     ufrag, password, setup, fingerprint = _transport(session, audio)
     if len(candidates) > MAX_CANDIDATES:
         raise BadSdpError(f"A connection may offer at most {MAX_CANDIDATES} network addresses.")
@@ -134,12 +151,12 @@ def read_offer(text: str, *, wants_client: bool = False) -> AudioOffer:
         password=password,
         fingerprint=fingerprint,
         setup="active" if wants_client and setup == "actpass" else setup,
-        direction=next((match[1] for match in _matches(_DIRECTION, audio.lines)), "sendrecv"),
+        direction=next((name for name in _DIRECTIONS if f"a={name}" in audio.named), "sendrecv"),
         is_lite="a=ice-lite" in session,
-        ssrc=next((int(match[1]) for match in _matches(_SSRC, audio.lines)), None),
-        extensions=tuple((int(match[1]), match[2]) for match in _matches(_EXTENSION, audio.lines)),
+        ssrc=next((int(match[1]) for match in _matches(_SSRC, audio.named)), None),
+        extensions=tuple((int(match[1]), match[2]) for match in _matches(_EXTENSION, audio.named)),
         candidates=candidates,
-        candidates_complete="a=end-of-candidates" in shared,
+        candidates_complete=any("a=end-of-candidates" in named for named in shared),
         audio_index=index,
         mid=mid,
         mids=mids,
@@ -198,7 +215,7 @@ def read_candidate(text: str) -> RTCIceCandidate:
         raise BadSdpError("This is no network address of a connection.") from None
 
 
-def _split(text: str) -> tuple[list[str], list[_Section]]:
+def _split(text: str) -> tuple[_Named, list[_Section]]:
     if len(text) > MAX_SDP_CHARS:
         raise BadSdpError(f"A session description may have at most {MAX_SDP_CHARS} characters.")
     session, groups = _lines_of(text)
@@ -212,7 +229,14 @@ def _split(text: str) -> tuple[list[str], list[_Section]]:
     for line in [*session, *(line for lines in groups for line in lines)]:
         if len(line) > MAX_LINE_CHARS or not _LINE.fullmatch(line):
             raise BadSdpError("This is not a session description.")
-    return session, [_section(lines) for lines in groups]
+    return _named(session), [_section(lines) for lines in groups]
+
+
+def _named(lines: list[str]) -> _Named:
+    named: _Named = {}
+    for line in lines:
+        named.setdefault(line.partition(":")[0], []).append(line)
+    return named
 
 
 def _lines_of(text: str) -> tuple[list[str], list[list[str]]]:
@@ -230,15 +254,15 @@ def _section(lines: list[str]) -> _Section:
     match = _MEDIA_LINE.fullmatch(lines[0])
     if match is None:
         raise BadSdpError("A media section of the session description is malformed.")
-    return _Section(lines, match["kind"], match["profile"], match["formats"])
+    return _Section(_named(lines), match["kind"], match["profile"], match["formats"])
 
 
 def _checked(audio: _Section) -> str:
     """The media id of a section that has all that it needs. Raises BadSdpError."""
-    if sum(line.startswith("a=ssrc") for line in audio.lines) > MAX_SSRC_LINES:
+    if len(audio.named.get("a=ssrc", [])) > MAX_SSRC_LINES:
         raise BadSdpError("The offered audio has too many sources.")
-    mid = _only(_MID, audio.lines, "media id")
-    if "a=rtcp-mux" not in audio.lines:
+    mid = _only(_MID, audio.named, "media id")
+    if "a=rtcp-mux" not in audio.named:
         raise BadSdpError("The offered audio has no RTCP multiplexing.")
     return mid
 
@@ -250,14 +274,14 @@ def _payload_type(audio: _Section) -> int:
     numbers = audio.formats.split()
     if len(numbers) > MAX_PAYLOAD_TYPES:
         raise BadSdpError("The offered audio has too many codecs.")
-    opus = {match[1] for match in _matches(_OPUS, audio.lines)}
+    opus = {match[1] for match in _matches(_OPUS, audio.named)}
     found = next((int(number) for number in numbers if number in opus), None)
     if found is None or found not in _PAYLOAD_TYPES:
         raise BadSdpError("The offered audio has no Opus, the only codec of this hub.")
     return found
 
 
-def _transport(session: list[str], audio: _Section) -> list[str]:
+def _transport(session: _Named, audio: _Section) -> list[str]:
     """ICE user name and password, DTLS role, and the one SHA-256 fingerprint, of the section or the session."""
     wanted = (
         (_UFRAG, "ICE user name"),
@@ -266,15 +290,15 @@ def _transport(session: list[str], audio: _Section) -> list[str]:
         (_FINGERPRINT, "certificate fingerprint (SHA-256)"),
     )
     return [
-        _only(form, audio.lines if _matches(form, audio.lines) else session, name) for form, name in wanted
+        _only(form, audio.named if _matches(form, audio.named) else session, name) for form, name in wanted
     ]
 
 
-def _matches(form: re.Pattern[str], lines: list[str]) -> list[re.Match[str]]:
-    return [match for line in lines if (match := form.fullmatch(line))]
+def _matches(form: _Form, lines: _Named) -> list[re.Match[str]]:
+    return [match for line in lines.get(form.name, ()) if (match := form.pattern.fullmatch(line))]
 
 
-def _only(form: re.Pattern[str], lines: list[str], name: str) -> str:
+def _only(form: _Form, lines: _Named, name: str) -> str:
     """The one value of this form; the same may stand there twice."""
     found = {match[1] for match in _matches(form, lines)}
     if not found:
@@ -284,8 +308,9 @@ def _only(form: re.Pattern[str], lines: list[str], name: str) -> str:
     return found.pop()
 
 
-def _bundle(session: list[str]) -> list[str]:
-    return next((line.split()[1:] for line in session if line.startswith("a=group:BUNDLE ")), [])
+def _bundle(session: _Named) -> list[str]:
+    groups = (line.split() for line in session.get("a=group", ()))
+    return next((mids for name, *mids in groups if name == "a=group:BUNDLE"), [])
 
 
 def _refused(section: _Section) -> str:

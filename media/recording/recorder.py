@@ -168,8 +168,10 @@ class Recorder:
 
 
 def free_path(root: Path, name: str) -> Path | None:
-    """The path of a new file under `root`, with -2, -3 … where the name is taken; None for one outside it."""
-    root = root.resolve()
+    """The path of a new file under `root`, with -2, -3 … where the name is taken; None for one outside it.
+
+    `root` is resolved.
+    """
     path = (root / name).resolve()
     if not path.is_relative_to(root) or path == root:
         return None
