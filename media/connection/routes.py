@@ -61,12 +61,12 @@ class RoutedDatagrams(BatchedDatagrams):
         row["fd"] = self.fd
 
     def receive(self) -> list[tuple[int, Key, int]]:
-        port = self._routes.tables.ports[self.number]
-        if not port["left"]:
+        routes, number = self._routes, self.number
+        if not routes.left_counts[number]:
             return super().receive()
-        left = np.flatnonzero(self._routes.tables.left[self.number, : port["received"]]).tolist()
-        port["left"] = 0
-        return self.received(left)
+        (left,) = routes.tables.left[number, : routes.tables.ports["received"][number]].nonzero()
+        routes.left_counts[number] = 0
+        return self.received(left.tolist())
 
 
 class Route:
@@ -78,6 +78,7 @@ class Route:
         self._routes, self._number, self._way = routes, number, way
         self._row, self._records = routes.tables.routes[number], routes.tables.records[number]
         self._receiver, self._sender, self._source = receiver, way.sender, (id(receiver), ssrc)
+        self.ssrc = ssrc
         self._owners: tuple[tuple[str, tuple[str, ...], Any], ...] = (
             ("stream", tables.STREAM, receiver.streams[ssrc]),
             ("receiver", tables.RECEIVER, receiver),
@@ -137,6 +138,7 @@ class Routes:
         self._addresses = tables.addresses(self.tables)
         self.at = int(self._addresses.ctypes.data)  # for the compiled functions
         self._index = tables.index_routes()
+        self._fds, self.left_counts = self.tables.ports["fd"], self.tables.ports["left"]  # views, by port
         self._open: dict[int, Route] = {}
 
     def datagrams(self, sock: socket.socket) -> Datagrams:
@@ -148,8 +150,8 @@ class Routes:
 
     def left(self) -> list[int]:
         """Descriptors of the ports that have something for Python."""
-        ports = self.tables.ports
-        return [int(fd) for fd in ports["fd"][(ports["fd"] >= 0) & (ports["left"] > 0)]]
+        ports = zip(self._fds.tolist(), self.left_counts.tolist(), strict=True)
+        return [fd for fd, left in ports if fd >= 0 and left > 0]
 
     def open(self, receiver: "PacketReceiver", way: Way, *, ssrc: int, payload_type: int) -> None:
         """Nothing where there is no room, or where a part of the way is not as it has to be."""
@@ -174,7 +176,7 @@ class Routes:
         self._index(self.at)
 
     def _is_known(self, ssrc: int) -> bool:
-        return any(self.tables.routes[number]["ssrc"] == ssrc for number in self._open)
+        return any(route.ssrc == ssrc for route in self._open.values())
 
 
 def number_of(lane: Any) -> int | None:
