@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from media.connection.cache import SOURCES
 from tests.operate.hub_process import ROOT
 
 pytestmark = pytest.mark.unit
@@ -30,8 +31,10 @@ def clone(tmp_path: Path) -> Path:
     python = clone / ".venv/bin/python"
     python.write_text(PYTHON)
     python.chmod(0o755)
-    for name in ("media/connection/direct.py", ".venv/.installed-hub-agent"):
+    for name in ("media/packets.py", "protocol/audio.py", "sound/opus.py", ".venv/.installed-hub-agent"):
+        (clone / name).parent.mkdir(exist_ok=True)
         (clone / name).touch()
+    (clone / "media/connection/direct.py").touch()
     return clone
 
 
@@ -43,13 +46,19 @@ def start(clone: Path) -> list[str]:
     return (clone / "calls").read_text().splitlines()
 
 
-@pytest.mark.parametrize("changed", ["media/connection/direct.py", ".venv/.installed-hub-agent"])
+@pytest.mark.parametrize(
+    "changed", ["media/connection/direct.py", "sound/opus.py", ".venv/.installed-hub-agent"]
+)
 def test_it_compiles_at_first_and_after_a_change(clone: Path, changed: str) -> None:
     assert start(clone) == [COMPILES, STARTS]
     assert start(clone) == [STARTS]
     later_s = time.time() + 5
     os.utime(clone / changed, (later_s, later_s))
     assert start(clone) == [COMPILES, STARTS]
+
+
+def test_it_looks_at_all_that_machine_code_is_made_of() -> None:
+    assert f'sources="{" ".join(SOURCES)}"' in (ROOT / "start").read_text()
 
 
 def test_a_compiler_that_fails_stops_no_start(clone: Path) -> None:
