@@ -64,7 +64,7 @@ async def test_it_connects_and_tells_each_state_once() -> None:
     async with Ends() as ends:
         await ends.connect()
         await ends.reach("connected")
-        assert ends.ours.sender.payload_type == ends.ours.receiver.payload_type == 96
+        assert (ends.ours.sender.payload_type, ends.ours.receiver.payload_type) == (96, 96)
         await asyncio.gather(ends.ours.close(), ends.ours.close())
         assert ends.states == ["connecting", "connected", "closed"]
         assert ends.ours.sender.payload_type is None
