@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Final
 from uuid import UUID
 
-import structlog
-
 from media.captures import Captures
 from media.connection.candidates import AddressPolicy, AddressRules
 from media.connection.sdp import BadSdpError
@@ -16,6 +14,7 @@ from media.exchange import Exchange
 from media.leg import Leg, Limits
 from media.outbox import Outbox, Request
 from media.recording.recorder import FileThread
+from media.seldom import Seldom
 from media.sound.player import ClipError, ClipPlayer
 from media.supervise import Supervisor, log_failure
 from media.turns import Turns
@@ -37,12 +36,11 @@ from protocol.worker import (
 from sound.echo.canceller import is_available
 from turn.choice import ServerChoice
 
-log = structlog.get_logger(__name__)
-
 SERVERS_KNOWN_S: Final = 60.0
 CHIME_HZ: Final = 880
 CHIME_S: Final = 0.3
 
+_dropped, _refused = Seldom("command_dropped"), Seldom("candidate_refused")
 _NO_CONNECTION: Final = "There is no connection. Connect first."
 
 
@@ -88,7 +86,7 @@ class MediaWorker:
         """Take a command. Never raises and does not wait for it."""
         key = command.call_id if isinstance(command, CallClose) else command.leg_id
         if not self._turns.take(key, partial(self._run_safely, key, command), name=command.type):
-            log.warning("command_dropped", command=command.type, key=str(key))
+            _dropped.warn(command=command.type, key=str(key))
 
     async def close_call(self, call_id: str) -> None:
         """As the command does. Nothing for a call that is not here."""
@@ -206,7 +204,7 @@ class MediaWorker:
         try:
             leg.add_candidate(command.candidate, mid=command.sdp_mid, index=command.sdp_m_line_index)
         except BadSdpError:
-            log.warning("candidate_refused", leg_id=str(leg.leg_id))
+            _refused.warn(leg_id=str(leg.leg_id))
 
     async def _play(self, leg: Leg, command: PlayClip) -> None:
         session = self.exchange.session(leg.call_id)

@@ -9,11 +9,10 @@ and dropped. `tests/media/test_guard.py` fails when the names used here change u
 import asyncio
 from typing import Any, Final
 
-import structlog
 from aioice.ice import Connection
 from aiortc.rtcdtlstransport import RTCDtlsTransport
 
-log = structlog.get_logger(__name__)
+from media.seldom import Seldom
 
 MAX_DATAGRAM_BYTES: Final = 1500  # no packet of ours is larger than an Ethernet frame
 MAX_QUEUED_DATAGRAMS: Final = 512  # ten seconds of one voice
@@ -31,6 +30,7 @@ class Counters:
 
 
 counters = Counters()
+_unreadable = Seldom("packet_dropped")
 
 
 def install() -> None:
@@ -71,6 +71,6 @@ def _guard_packets(inner: Any) -> Any:
         except Exception as error:
             # Any error of a parser would end the connection here.
             counters.packets_dropped += 1
-            log.warning("packet_dropped", error=type(error).__name__)
+            _unreadable.warn(error=type(error).__name__)
 
     return handle

@@ -14,7 +14,6 @@ from collections.abc import Callable
 from typing import Any, Final, Protocol
 from weakref import WeakKeyDictionary
 
-import structlog
 from aioice import stun
 from aioice.ice import StunProtocol
 
@@ -32,13 +31,13 @@ from media.connection.datagrams import (
 )
 from media.connection.guard import MAX_DATAGRAM_BYTES, counters
 from media.connection.routes import routes_of
-
-log = structlog.get_logger(__name__)
+from media.seldom import Seldom
 
 MAX_ADDRESSES: Final = 16  # of one connection; the oldest is forgotten
 PORTS_TRIED: Final = 64  # several workers on one host share a range
 _BUFFER_BYTES: Final = 1 << 20
 _MAX_BATCHES: Final = 4  # before everything else on the loop has its turn
+_unreadable, _unsent = Seldom("stun_dropped"), Seldom("datagram_not_sent")
 _COOKIE: Final = stun.COOKIE.to_bytes(4, "big")
 
 
@@ -188,7 +187,7 @@ class Port:
         except OSError as error:
             self.io.sends_failed += 1
             if error.errno in (errno.EBADF, errno.EINVAL):
-                log.warning("datagram_not_sent", errno=error.errno)
+                _unsent.warn(errno=error.errno)
 
     def flush_soon(self) -> None:
         """Packets wait in the outgoing slots."""
@@ -250,7 +249,7 @@ class Port:
         except Exception as error:
             # aioice's parser ends in errors of several kinds; here they must cost one datagram only.
             counters.datagrams_dropped += 1
-            log.warning("stun_dropped", error=type(error).__name__)
+            _unreadable.warn(error=type(error).__name__)
 
     def _take_message(self, message: Any, key: Key, known: Lane | None) -> bool:
         """False: nobody here has to do with it."""

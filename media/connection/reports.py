@@ -15,6 +15,7 @@ from aiortc.rtcrtpreceiver import StreamStatistics
 from pylibsrtp._binding import ffi, lib
 
 from media.connection.datagrams import SLOT_BYTES, Slots
+from media.supervise import log_failure
 from protocol.audio import SAMPLE_RATE_HZ
 
 if TYPE_CHECKING:
@@ -186,7 +187,11 @@ class Reporter:
         self._next = (self._next + 1) % TICKS
         now_s = time.monotonic()
         for reports in part:
-            reports.report(now_s)
+            try:
+                reports.report(now_s)
+            except Exception as error:
+                # One connection's report, and not those of all others after it.
+                log_failure("report_failed", error)
         if any(self._parts):
             wait_s = INTERVAL_S / TICKS * (0.9 + 0.2 * random.random())  # noqa: S311
             self._timer = asyncio.get_running_loop().call_later(wait_s, self._tick)

@@ -131,8 +131,9 @@ class PacketReceiver:
 
     def _take(self, packet: MicPacket, payload_type: int, ssrc: int) -> None:
         _, number, timestamp, now_s, payload = packet
-        stream = self.streams.get(ssrc) or self._new_stream(ssrc)
-        if stream is None or payload_type != self.payload_type:
+        of_opus = payload_type == self.payload_type
+        stream = (self.streams.get(ssrc) or self._new_stream(ssrc)) if of_opus else None
+        if stream is None:
             self.packets_dropped += 1
             return
         stream.count(number, timestamp, now_s)

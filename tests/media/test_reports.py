@@ -1,5 +1,6 @@
 """Counting a stream, and RTCP in both directions, against aiortc's own."""
 
+import asyncio
 import struct
 from types import SimpleNamespace
 from typing import Any
@@ -19,7 +20,8 @@ from aiortc.rtp import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media.connection.reports import InboundStream, Reports
+from media.connection import reports
+from media.connection.reports import InboundStream, Reporter, Reports
 
 pytestmark = pytest.mark.unit
 
@@ -141,3 +143,25 @@ def test_a_goodbye_is_passed_over() -> None:
     ends = Ends(sent=3)
     ends.reports.read(memoryview(bytes(RtcpByePacket(sources=[5]))), 1.0)
     assert list(ends.receiver.streams) == [5]
+
+
+async def test_a_report_that_fails_stops_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reports, "INTERVAL_S", 0.04)
+    told = asyncio.Event()
+
+    def fail(_: float) -> None:
+        raise TypeError
+
+    broken, whole, clock = Ends().reports, Ends().reports, Reporter()
+    monkeypatch.setattr(broken, "report", fail)
+    monkeypatch.setattr(whole, "report", lambda _: told.set())
+    for _ in range(2):  # both before and after it in the order
+        clock.add(broken)
+    clock.add(whole)
+    try:
+        for _ in range(3):
+            told.clear()
+            await asyncio.wait_for(told.wait(), 5)
+    finally:
+        clock.discard(broken)
+        clock.discard(whole)

@@ -100,7 +100,8 @@ def test_a_codec_that_was_not_agreed_is_dropped() -> None:
     end = Receiver()
     packet = struct.pack("!BBHII", 0x80, 0, 1, 960, 9) + b"pcmu"
     assert end.take(end.theirs.protect(packet))
-    assert end.heard == []
+    assert (end.heard, end.receiver.packets_dropped) == ([], 1)
+    assert end.receiver.streams == {}  # a stream of which nothing was counted would have no report
 
 
 class Outgoing:

@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from agent.audio import Samples
 from agent.peer import IceConfiguration, Peer, PeerError
+from media.connection import loop
 from media.worker import MediaWorker
 from protocol.messages import IceServer, IceTransportPolicy
 from protocol.worker import parse_command
@@ -65,7 +66,11 @@ async def worker_run() -> None:
         async with stalls:
             while line := await reader.readline():
                 if b'"look"' in line[:8]:
-                    say(event="stall", longest_ms=1000 * stalls.longest_s)
+                    say(
+                        event="stall",
+                        longest_ms=1000 * stalls.longest_s,
+                        cpu_ms=1000 * stalls.cpu_of_longest_s,
+                    )
                 else:
                     await worker.handle(parse_command(line.decode()))
         await worker.aclose()
@@ -143,4 +148,7 @@ def _certificate(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
 
 if __name__ == "__main__":
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
-    asyncio.run(worker_run() if sys.argv[1] == "worker" else client_run())
+    if sys.argv[1] == "worker":
+        loop.run(worker_run())
+    else:
+        asyncio.run(client_run())

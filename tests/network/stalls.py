@@ -11,6 +11,7 @@ class Stalls:
 
     def __init__(self) -> None:
         self.longest_s = self.longest_cpu_s = 0.0
+        self.cpu_of_longest_s = 0.0  # of this thread, while the loop stood still the longest
 
     async def __aenter__(self) -> "Stalls":
         self._watching = asyncio.create_task(self._watch())
@@ -25,5 +26,7 @@ class Stalls:
         while True:
             wall_s, cpu_s = time.monotonic(), time.thread_time()
             await asyncio.sleep(TICK_S)
-            self.longest_s = max(self.longest_s, time.monotonic() - wall_s - TICK_S)
-            self.longest_cpu_s = max(self.longest_cpu_s, time.thread_time() - cpu_s)
+            stood_s, took_s = time.monotonic() - wall_s - TICK_S, time.thread_time() - cpu_s
+            if stood_s > self.longest_s:
+                self.longest_s, self.cpu_of_longest_s = stood_s, took_s
+            self.longest_cpu_s = max(self.longest_cpu_s, took_s)
