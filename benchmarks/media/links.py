@@ -4,6 +4,7 @@ A browser and a device, each in a network namespace behind a router of its own; 
 heard: a tone at the device's speaker, another one out of the browser's decoder.
 """
 
+import sys
 import tempfile
 import time
 import traceback
@@ -64,19 +65,27 @@ def _run(folder: Path, options: Options, rounds: int, times: dict[str, list[floa
     from tests.e2e.far import far_house_open
 
     with far_house_open(folder) as far:
-        far.call()
-        homes = (far.page_home, far.device_home)
-        for home in homes * rounds:
-            far.page.wait_for_timeout(_SETTLED_MS)
-            if options.wants("R9.5s"):
-                times["R9.5s"].append(_gone(far, home, seconds=5))
-            if options.wants("R9.30s"):
-                times["R9.30s"].append(_gone(far, home, seconds=30))
-            if options.wants("R9.nat"):
-                times["R9.nat"].append(_rebound(far, home))
-        if options.wants("R9.gone"):
-            far.page.wait_for_timeout(_SETTLED_MS)
-            times["R9.gone"].append(_killed(far))
+        try:
+            _trials(far, options, rounds, times)
+        except AssertionError:
+            print(far.describe(), file=sys.stderr)
+            raise
+
+
+def _trials(far: "FarHouse", options: Options, rounds: int, times: dict[str, list[float]]) -> None:
+    far.call()
+    homes = (far.page_home, far.device_home)
+    for home in homes * rounds:
+        far.page.wait_for_timeout(_SETTLED_MS)
+        if options.wants("R9.5s"):
+            times["R9.5s"].append(_gone(far, home, seconds=5))
+        if options.wants("R9.30s"):
+            times["R9.30s"].append(_gone(far, home, seconds=30))
+        if options.wants("R9.nat"):
+            times["R9.nat"].append(_rebound(far, home))
+    if options.wants("R9.gone"):
+        far.page.wait_for_timeout(_SETTLED_MS)
+        times["R9.gone"].append(_killed(far))
 
 
 def _gone(far: "FarHouse", home: "Home", *, seconds: int) -> float:

@@ -157,6 +157,12 @@ class FarHouse(Talk):
     page_home: Home
     device_home: Home
 
+    def describe(self) -> str:
+        """What the page shows, and the last lines of both programs: for when something went wrong."""
+        age_ms = self.page.evaluate("() => Date.now() - window.loudAt")
+        seen = f"{self.state()}, heard {age_ms} ms ago: {self.page.inner_text('body')}"
+        return "\n".join([seen, *self.house.hub.so_far()[-100:], *self.agent_log().splitlines()[-60:]])
+
 
 def _confirm(page: Page, device: Device) -> None:
     # On an address without HTTPS a notice pushes the fields under the bar at the bottom, where no pointer meets them.

@@ -77,6 +77,13 @@ class HubProcess:
             if match := re.search(pattern, line):
                 return match
 
+    def so_far(self) -> list[str]:
+        """All its lines up to now."""
+        while not self._queue.empty():
+            if (line := self._queue.get_nowait()) is not None:
+                self.lines.append(line)
+        return self.lines
+
     def rest(self) -> str:
         """Its last lines; waits for its end."""
         self.process.wait(timeout=30)
