@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import structlog
+from aioice import stun
 from aioice.candidate import Candidate, candidate_foundation, candidate_priority
 from aioice.ice import CandidatePair, Connection, StunProtocol, server_reflexive_candidate
 
@@ -97,6 +98,19 @@ class SharedConnection(Connection):
         if not self._closing and not self._remote_candidates_end:
             self._remote_candidates_end = True
             self._end_remote_candidates()
+
+    def check_incoming(self, message: stun.Message, addr: Address, protocol: StunProtocol) -> None:
+        """The other end's check came through, so one of ours that is under way there may now do too.
+
+        It may have been lost where the other end's relay did not know us yet. aioice would wait half a second before it
+        repeats it; RFC 8445 section 7.3.1.4 does so at once.
+        """
+        super().check_incoming(message, addr, protocol)
+        under_way: list[Any] = list(protocol.transactions.values())
+        for transaction in under_way:
+            if transaction._Transaction__addr == addr and transaction._Transaction__tries == 1:
+                transaction._Transaction__timeout_handle.cancel()
+                transaction._Transaction__retry()
 
     async def get_component_candidates(
         self,

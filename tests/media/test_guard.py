@@ -6,6 +6,7 @@ from importlib.metadata import version
 import pylibsrtp
 import pytest
 from aioice.ice import Connection, StunProtocol
+from aioice.stun import Transaction
 from aiortc import RTCCertificate, RTCIceGatherer, rtcrtpreceiver
 from aiortc.rtcdtlstransport import RTCDtlsTransport, RtpReceiver, RtpSender
 from aiortc.rtcicetransport import RTCIceTransport
@@ -67,6 +68,10 @@ def test_it_is_pinned_to_the_version_that_was_read() -> None:
                 "get_component_candidates",
                 "request_received",
             ],
+        ),
+        (
+            Transaction,
+            [f"_Transaction__{name}" for name in ("addr", "retry", "timeout_handle", "tries")],
         ),
         (StunProtocol, ["connection_lost", "connection_made", "receiver", "transactions"]),
         (RTCIceTransport, ["_connection"]),
