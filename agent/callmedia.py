@@ -142,7 +142,8 @@ class CallMedia:
         peer, waiting = self._peer, self._next
         attempt = Attempt.NONE
         if waiting is not None:
-            attempt = Attempt.CONNECTED if waiting.task.done() else Attempt.CONNECTING
+            is_connected = waiting.task.done() or (waiting.peer is not None and waiting.peer.is_connected)
+            attempt = Attempt.CONNECTED if is_connected else Attempt.CONNECTING
         return Look(
             now_s=time.monotonic(),
             silent_s=peer.silent_s if peer is not None else None,

@@ -275,7 +275,10 @@ class Leg:
         elif peer in self._replaced:
             self._part_with(peer)
         elif peer is self._peer and self._next_peer is None:
-            self._last_peer_ended(state)
+            if self._replaced:
+                self._go_back()
+            else:
+                self._last_peer_ended(state)
 
     def _last_peer_ended(self, state: str) -> None:
         if self.state is None and state == "failed":
@@ -296,6 +299,14 @@ class Leg:
                 self._part_with(older)
             # The other side changes over when it hears the new one; until then it listens at this one.
             self._replaced[replaced] = self._clock() + self._limits.overlap_s
+
+    def _go_back(self) -> None:
+        """The other side found its former connection working again, and let go of the new one."""
+        self.detour()
+        closed, self._peer = self._peer, list(self._replaced)[-1]
+        del self._replaced[self._peer]
+        self._packets_seen = 0
+        self._let_go(closed)
 
     def _part_with(self, replaced: Peer) -> None:
         self.detour()

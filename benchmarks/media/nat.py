@@ -55,7 +55,9 @@ def _timed(
     attempts = _attempts(lab, turn, (Nat.OPEN, Nat.OPEN), count, policy=policy)
     times = [attempt.setup_s for attempt in attempts if attempt.setup_s is not None]
     p50, p95 = ("<= 0.5", "<= 1") if policy is IceTransportPolicy.ALL else ("<= 1", "<= 2")
-    return quantile_figures(figure_id, name, times, "s", runs=count, p50_bar=p50, p95_bar=p95)
+    failed = Counter(attempt.reason for attempt in attempts if attempt.setup_s is None)
+    said = "; ".join(f"{number} times: {reason}" for reason, number in failed.items())
+    return quantile_figures(figure_id, name, times, "s", runs=count, p50_bar=p50, p95_bar=p95, reference=said)
 
 
 def _kinds(lab: Lab, turn: Coturn, count: int) -> Figure:
