@@ -106,6 +106,9 @@ class SharedConnection(Connection):
         repeats it; RFC 8445 section 7.3.1.4 does so at once.
         """
         super().check_incoming(message, addr, protocol)
+        pairs = (pair for pair in self._check_list if pair.protocol is protocol and pair.remote_addr == addr)
+        if not any(pair.state is CandidatePair.State.IN_PROGRESS for pair in pairs):
+            return  # what is under way asks for consent, and is sent once
         under_way: list[Any] = list(protocol.transactions.values())
         for transaction in under_way:
             if transaction._Transaction__addr == addr and transaction._Transaction__tries == 1:
