@@ -100,6 +100,14 @@ def worker_choose(*, besides: str = "") -> str:
     return min(free, key=lambda worker_id: (shares[worker_id], worker_id))
 
 
+def worker_is_there() -> bool:
+    """Whether any takes calls. False while Redis is away."""
+    try:
+        return any(not worker.is_draining for worker in worker_list())
+    except RedisError:
+        return False
+
+
 def worker_is_alive(worker_id: str) -> bool:
     return bool(redis_get().exists(f"{_PREFIX}{worker_id}"))
 

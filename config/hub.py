@@ -12,6 +12,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.db import OperationalError, connections
 
+from calls.placement import worker_is_there
 from common.network import LOOPBACK_HOSTS, lan_address
 from config.banner import banner, speech_note
 from config.embedded import EmbeddedServers, data_dir_lock, embedded_start, given
@@ -23,6 +24,7 @@ from config.static_files import static_files_collect
 from config.supervisor import Supervisor
 
 READY_WITHIN_S = 120.0
+CALLS_WITHIN_S = 300.0  # the first start on a small computer makes machine code of what carries the audio
 LOOK_EVERY_S = 0.1
 PORT_LAST = 65535
 DEMO_NOTE = (
@@ -161,6 +163,8 @@ async def _supervise(
                 supervisor.add(program)
         if options.ends_when_ready:
             supervisor.stop()
+        else:
+            await calls_tell(supervisor.log, began_s)
 
     own = [server for server in (servers.postgres, servers.valkey) if server is not None]
     try:
@@ -168,6 +172,19 @@ async def _supervise(
     finally:
         servers.stop()
         supervisor.log.close()
+
+
+async def calls_tell(log: LogLines, began_s: float) -> None:
+    """Nothing where they are by now."""
+    if await asyncio.to_thread(worker_is_there):
+        return
+    log.say("hub", "calls are possible in a moment: the part that carries the audio still starts")
+    deadline_s = time.monotonic() + CALLS_WITHIN_S
+    while time.monotonic() < deadline_s:
+        await asyncio.sleep(LOOK_EVERY_S)
+        if await asyncio.to_thread(worker_is_there):
+            log.say("hub", f"calls are possible now, after {time.monotonic() - began_s:.1f} s")
+            return
 
 
 async def _ready(options: HubOptions) -> bool:
