@@ -30,6 +30,13 @@ _SHARED: list[Any] = [
     structlog.processors.TimeStamper(fmt="%H:%M:%S"),
     hide_query,
 ]
+# One list for ever: loggers that were used before a second `django.setup()` keep what they were made with.
+_PROCESSORS: list[Any] = [
+    structlog.stdlib.filter_by_level,
+    *_SHARED,
+    structlog.processors.format_exc_info,
+    structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+]
 
 
 def configure(config: dict[str, Any]) -> None:
@@ -42,12 +49,7 @@ def configure(config: dict[str, Any]) -> None:
         else structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
     )
     structlog.configure(
-        processors=[
-            structlog.stdlib.filter_by_level,
-            *_SHARED,
-            structlog.processors.format_exc_info,
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
+        processors=_PROCESSORS,
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )

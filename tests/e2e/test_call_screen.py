@@ -188,10 +188,11 @@ def test_it_measures_a_sample_a_second_in_messages_of_five(screen: Page) -> None
     last = messages[-1]
     assert (last.codec, last.protocol, last.local_candidate_type) == ("audio/opus", "udp", "host")
     [sample] = last.samples
-    assert 20 < sample.packets_received < 100
-    assert 20 < sample.packets_sent < 100
+    # Of about one second, on a machine that may be busy: not of all six.
+    assert 5 < sample.packets_received < 100
+    assert 5 < sample.packets_sent < 100
     assert sample.bytes_received > 100
-    assert 20_000 < (sample.total_samples_received or 0) < 100_000
+    assert 5_000 < (sample.total_samples_received or 0) < 100_000
     assert sample.jitter_s is not None
     assert sample.round_trip_time_s is not None
     assert sample.concealed_samples is not None
