@@ -6,7 +6,9 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from ipaddress import ip_address
 from typing import Final
 from uuid import uuid4
 
@@ -21,11 +23,20 @@ _LIFE_S: Final = 60
 _FORBIDDEN: Final = 403  # RFC 8656 section 19
 _UNAUTHORIZED: Final = 401
 _WITHIN_S: Final = 3.0
+_REACHED: Final = "can be reached"
+_ALLOCATES: Final = "takes the hub's credential and gives an allocation"
+_REFUSES_FORGED: Final = "refuses a forged credential"
 # The last addresses of their ranges, so that none is by chance the hub's own, which is allowed.
 _PRIVATE: Final = (
     "127.255.255.254", "10.255.255.253", "172.31.255.253", "192.168.255.253", "100.127.255.253", "169.254.169.254",
     "224.0.0.251",
 )  # fmt: skip
+
+
+class Outcome(StrEnum):
+    OK = "ok"
+    FAILED = "FAIL"
+    FOLLOWS = "-"  # from a failure that has a line of its own
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,8 +45,15 @@ class Finding:
 
     server: str
     what: str
-    is_ok: bool
+    outcome: Outcome
     advice: str = ""
+
+
+@dataclass(frozen=True)
+class _Check:
+    what: str
+    run: Callable[[], Awaitable[None]]
+    needs: str = ""  # the check without which this one tells nothing
 
 
 class _Failed(Exception):
@@ -43,59 +61,85 @@ class _Failed(Exception):
 
 
 async def turn_check(*, tls: ssl.SSLContext | None = None) -> list[Finding]:
-    """One finding for each server and check. Where a server cannot be reached nothing more is asked of it."""
+    """One finding for each server and check; of one cause only the first has failed.
+
+    Where a server cannot be reached nothing more is asked of it.
+    """
     found: list[Finding] = []
+    told: dict[tuple[str, str, str], str] = {}
     for url in [*settings.STUN_URLS, *settings.TURN_URLS]:
         try:
             server = server_read(url)
         except ValueError as error:
-            found.append(Finding(server=url, what="is an address", is_ok=False, advice=str(error)))
+            found.append(Finding(server=url, what="is an address", outcome=Outcome.FAILED, advice=str(error)))
             continue
-        found += await _check(server, _TurnChecks(server, tls).all())
+        found += [_once(told, server, one) for one in await _check(server, _TurnChecks(server, tls).all())]
     return found
 
 
-async def _check(
-    server: Server, checks: Sequence[tuple[str, Callable[[], Awaitable[None]]]]
-) -> list[Finding]:
+def _once(told: dict[tuple[str, str, str], str], server: Server, found: Finding) -> Finding:
+    """The same fault of the same host over another transport has the same cause."""
+    if found.outcome is not Outcome.FAILED:
+        return found
+    first = told.setdefault((server.host, found.what, found.advice), found.server)
+    if first == found.server:
+        return found
+    return replace(found, outcome=Outcome.FOLLOWS, advice=f"the same fault as of {first}.")
+
+
+async def _check(server: Server, checks: Sequence[_Check]) -> list[Finding]:
     found = []
-    for what, check in checks if server.is_turn else checks[:1]:
-        advice = ""
-        try:
-            async with asyncio.timeout(4 * _WITHIN_S):
-                await check()
-        except _Failed as failure:
-            advice = str(failure)
-        except TurnError as error:
-            advice = f"The server refused with {error.code}. Look into its log."
-        except TimeoutError:
-            advice = (
-                f"No answer. Look whether it runs, and open port {server.port} ({server.transport}) for it."
-            )
-        except ssl.SSLError:
-            advice = "Its certificate is not valid for this name. Renew it, or take the certificate of another name."
-        except OSError:
-            advice = (
-                f"Not to be reached. Check the name {server.host}, port {server.port}, and whether it runs."
-            )
-        found.append(Finding(server=server.words, what=what, is_ok=not advice, advice=advice))
-        if advice and check is checks[0][1]:
+    causes: dict[str, str] = {}
+    for check in checks if server.is_turn else checks[:1]:
+        outcome, advice = Outcome.OK, ""
+        if check.needs in causes:
+            causes[check.what] = causes[check.needs]
+            outcome, advice = Outcome.FOLLOWS, f"not tried, because this failed: {causes[check.needs]}."
+        elif advice := await _advice(server, check):
+            causes[check.what] = check.what
+            outcome = Outcome.FAILED
+        found.append(Finding(server=server.words, what=check.what, outcome=outcome, advice=advice))
+        if _REACHED in causes:
             break
     return found
+
+
+async def _advice(server: Server, check: _Check) -> str:
+    """What to do; "" where there is nothing to do."""
+    advice = ""
+    try:
+        async with asyncio.timeout(4 * _WITHIN_S):
+            await check.run()
+    except _Failed as failure:
+        advice = str(failure)
+    except TurnError as error:
+        advice = f"The server refused with {error.code}. Look into its log."
+    except TimeoutError:
+        advice = f"No answer. Look whether it runs, and open port {server.port} ({server.transport}) for it."
+    except ssl.SSLError:
+        advice = (
+            "Its certificate is not valid for this name. Renew it, or take the certificate of another name."
+        )
+    except socket.gaierror:
+        advice = f"The name {server.host} is not known here. Check it, and the name server of this computer."
+    except OSError:
+        advice = f"Not to be reached. Check the name {server.host}, port {server.port}, and whether it runs."
+    return advice
 
 
 class _TurnChecks:
     def __init__(self, server: Server, tls: ssl.SSLContext | None) -> None:
         self._server, self._tls = server, tls
 
-    def all(self) -> list[tuple[str, Callable[[], Awaitable[None]]]]:
+    def all(self) -> list[_Check]:
+        """Who takes forged credentials takes expired ones too; who takes none says nothing by refusing them."""
         return [
-            ("can be reached", self._reached),
-            ("takes the hub's credential and gives an allocation", self._allocated),
-            ("relays a packet there and back", self._relayed),
-            ("refuses an expired credential", self._expired_refused),
-            ("refuses a forged credential", self._forged_refused),
-            ("refuses private peers", self._private_refused),
+            _Check(_REACHED, self._reached),
+            _Check(_ALLOCATES, self._allocated),
+            _Check("relays a packet there and back", self._relayed, _ALLOCATES),
+            _Check(_REFUSES_FORGED, self._forged_refused, _ALLOCATES),
+            _Check("refuses an expired credential", self._expired_refused, _REFUSES_FORGED),
+            _Check("refuses private peers", self._private_refused, _ALLOCATES),
         ]
 
     @asynccontextmanager
@@ -143,9 +187,7 @@ class _TurnChecks:
         except TurnError as error:
             if error.code != _FORBIDDEN:
                 raise
-            raise _Failed(
-                f"It relays neither to itself nor to this host ({address}): add allowed-peer-ip for the media worker."
-            ) from None
+            raise _Failed(_no_peer_advice(address)) from None
         finally:
             transport.close()
 
@@ -172,6 +214,18 @@ class _TurnChecks:
             raise _Failed(
                 f"It would relay to {', '.join(open_to)}: take the denied-peer-ip lines of docker/turnserver.conf."
             )
+
+
+def _no_peer_advice(address: str) -> str:
+    if ip_address(address).is_loopback:
+        return (
+            f"It listens on loopback, where coturn relays to nobody by itself. For a trial on one machine start it "
+            f"with --allow-loopback-peers and --allowed-peer-ip={address}; otherwise let it listen on an address "
+            f"of your network."
+        )
+    return (
+        f"It relays neither to itself nor to this host ({address}): add allowed-peer-ip for the media worker."
+    )
 
 
 async def _is_permitted(client: TurnClient, peer: str) -> bool:

@@ -8,7 +8,7 @@ import pytest
 from django.conf import LazySettings
 from django.core.management import call_command
 
-from calls.turncheck import turn_check
+from calls.turncheck import Outcome, turn_check
 from tests.fakes.coturn import SECRET, coturn
 from tests.operate.hub_process import free_port
 
@@ -23,8 +23,8 @@ async def failures(
     tls = ssl.create_default_context(cafile=str(certificate)) if certificate else None
     findings = await turn_check(tls=tls)
     assert findings
-    assert all(found.is_ok != bool(found.advice) for found in findings)
-    return {found.what: found.advice for found in findings if not found.is_ok}
+    assert all((found.outcome is Outcome.OK) != bool(found.advice) for found in findings)
+    return {found.what: found.advice for found in findings if found.outcome is Outcome.FAILED}
 
 
 async def test_our_coturn_passes_every_check_over_udp_tcp_and_tls(
@@ -43,11 +43,27 @@ async def test_each_fault_of_a_server_has_its_advice(settings: LazySettings, tmp
     with coturn(tmp_path / "b", allowed=["127.0.0.99"]) as server:
         found = await failures(settings, server.urls[:1])
         assert found.keys() == {"relays a packet there and back"}
-        assert "allowed-peer-ip" in found["relays a packet there and back"]
-    with coturn(tmp_path / "c", allowed=["127.0.0.1"], words=("--static-auth-secret=other",)) as server:
-        settings.TURN_URLS, settings.STUN_URLS = server.urls[:1], []
+        assert "--allow-loopback-peers" in found["relays a packet there and back"]
+
+
+async def test_one_cause_is_one_failure_and_what_follows_from_it_is_marked(
+    settings: LazySettings, tmp_path: Path
+) -> None:
+    with coturn(tmp_path, allowed=["127.0.0.1"], words=("--static-auth-secret=other",)) as server:
+        settings.TURN_URLS, settings.STUN_URLS = server.urls[:2], []
         settings.TURN_SECRET = "a third"
-        assert "HUB_TURN_SECRET" in " ".join(found.advice for found in await turn_check())
+        findings = await turn_check()
+    [failed] = [found for found in findings if found.outcome is Outcome.FAILED]
+    assert "HUB_TURN_SECRET" in failed.advice
+    assert [found.what for found in findings if found.outcome is Outcome.OK] == 2 * ["can be reached"]
+    follows = [found.advice for found in findings if found.outcome is Outcome.FOLLOWS]
+    assert follows[:4] == 4 * [f"not tried, because this failed: {failed.what}."]
+    assert follows[4] == f"the same fault as of {failed.server}."
+
+
+async def test_who_takes_every_credential_has_one_fault(settings: LazySettings, tmp_path: Path) -> None:
+    with coturn(tmp_path, allowed=["127.0.0.1"], asks_credentials=False) as server:
+        assert (await failures(settings, server.urls[:1])).keys() == {"refuses a forged credential"}
 
 
 async def test_a_server_that_is_not_there_and_an_address_that_is_none(settings: LazySettings) -> None:

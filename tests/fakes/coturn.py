@@ -1,4 +1,4 @@
-"""Debian's coturn with docker/turnserver.conf: only paths, addresses and ports are given on the command line."""
+"""Debian's coturn with docker/turnserver.conf: paths, addresses and ports are given on the command line."""
 
 import base64
 import datetime
@@ -55,6 +55,7 @@ def coturn(
     prefix: Sequence[str] = (),
     port: int | None = None,
     words: Sequence[str] = (),
+    asks_credentials: bool = True,
 ) -> Iterator[Coturn]:
     """`prefix` may lead into a network namespace; then its ports are all free and `port` has to be given."""
     program = shutil.which("turnserver")
@@ -63,9 +64,13 @@ def coturn(
     folder.mkdir(parents=True, exist_ok=True)
     certificate, key = certificate_make(folder, ip)
     found = Coturn(ip, port or free_port(), port + 1 if port else free_port(), folder / "log", certificate)
+    config = (ROOT / "docker" / "turnserver.conf").read_text()
+    if not asks_credentials:
+        config = config.replace("\nuse-auth-secret\n", "\nno-auth\n")
+    (folder / "turnserver.conf").write_text(config)
     command = [
-        *prefix, program, "-c", str(ROOT / "docker" / "turnserver.conf"),
-        f"--static-auth-secret={SECRET}", f"--realm={REALM}",
+        *prefix, program, "-c", str(folder / "turnserver.conf"), f"--realm={REALM}",
+        *([f"--static-auth-secret={SECRET}"] if asks_credentials else []),
         f"--listening-port={found.port}", f"--tls-listening-port={found.tls_port}",
         f"--cert={certificate}", f"--pkey={key}",
         f"--listening-ip={ip}", f"--relay-ip={ip}", *(["--allow-loopback-peers"] if ip.startswith("127.") else []),

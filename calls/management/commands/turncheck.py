@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from calls.turncheck import turn_check
+from calls.turncheck import Outcome, turn_check
 
 
 class Command(BaseCommand):
@@ -20,9 +20,8 @@ class Command(BaseCommand):
             )
         findings = asyncio.run(turn_check())
         for found in findings:
-            result = "ok  " if found.is_ok else "FAIL"
             self.stdout.write(
-                f"{result} {found.server} {found.what}{': ' * bool(found.advice)}{found.advice}"
+                f"{found.outcome:<4} {found.server} {found.what}{': ' * bool(found.advice)}{found.advice}"
             )
-        if not all(found.is_ok for found in findings):
+        if any(found.outcome is Outcome.FAILED for found in findings):
             sys.exit(1)
