@@ -34,6 +34,7 @@ _REMEMBERED_CALLS = 16
 class _Call:
     call_id: UUID
     caller_name: str
+    is_back: bool = False  # it went on while this program was away
     accepted_in: int = 0  # Link.session_count; 0: not accepted
     media: CallMedia | None = None
     task: asyncio.Task[None] | None = None
@@ -154,7 +155,10 @@ class Phone:
             return
         self._state.apply(Event.CALL_ANSWERED)
         self._playout.chime()
-        log.info("{caller} is calling: answered", caller=call.caller_name)
+        if call.is_back:
+            log.info("Back in the call that goes on")
+        else:
+            log.info("{caller} is calling: answered", caller=call.caller_name)
         await self._send_accept(call)
         if self._call is call:
             call.task = self._background.start(self._run_media(call, call.media), name="call")
@@ -174,7 +178,7 @@ class Phone:
         return CallMedia(self._parts, call_id=call.call_id, on_lost=lost)
 
     async def _rejoin(self, call_id: UUID) -> None:
-        self._call = call = _Call(call_id, UNKNOWN_CALLER)
+        self._call = call = _Call(call_id, UNKNOWN_CALLER, is_back=True)
         self._state.apply(Event.CALL_RINGS)
         await self._answer(call)
 

@@ -9,6 +9,7 @@ from uuid import uuid4
 import numpy as np
 import pytest
 from cryptography.hazmat.primitives import hashes
+from structlog.testing import capture_logs
 
 from agent.callmedia import CallMedia
 from agent.renewal import RenewalLimits
@@ -266,10 +267,14 @@ async def test_after_a_restart_it_comes_back_into_the_call(hub: FakeHub, start_a
         await hub.online()
     call_id = uuid4()
     hub.first_words = [CallStateMessage(call_id=call_id, state=CallState.CONNECTED)]
-    async with start_agent():
-        leg = await hub.leg()
-        assert (await hub.received(WebrtcOffer)).call_id == call_id
-        assert tone_share(await leg.heard(seconds=0.5, skip_s=0.3), MICROPHONE_HZ) > 0.7
+    with capture_logs() as said:
+        async with start_agent():
+            leg = await hub.leg()
+            assert (await hub.received(WebrtcOffer)).call_id == call_id
+            assert tone_share(await leg.heard(seconds=0.5, skip_s=0.3), MICROPHONE_HZ) > 0.7
+    words = [line["event"] for line in said]
+    assert "Back in the call that goes on" in words
+    assert not any("is calling" in word for word in words)
 
 
 async def test_a_hang_up_that_the_hub_did_not_hear_is_said_again(
