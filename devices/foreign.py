@@ -13,6 +13,7 @@ from households.models import Membership
 from households.roles import Permission
 
 MODEL = "WHIP device"
+USUAL_NAME = "Intercom"
 _PREFIX = "hld_"
 
 

@@ -1,5 +1,6 @@
 """Reads."""
 
+import itertools
 from dataclasses import dataclass
 
 from django.db.models import Exists, OuterRef, QuerySet
@@ -27,6 +28,13 @@ def device_list(household: Household) -> QuerySet[Device]:
         .annotate(is_in_call=Exists(in_call))
         .order_by("room__name", "name")
     )
+
+
+def device_name_free(household: Household, name: str) -> str:
+    """`name`, with a number where another device of the household has it already."""
+    taken = {known.lower() for known in device_list(household).values_list("name", flat=True)}
+    names = itertools.chain([name], (f"{name} {number}" for number in itertools.count(2)))
+    return next(one for one in names if one.lower() not in taken)
 
 
 def room_list(household: Household) -> QuerySet[Room]:

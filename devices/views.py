@@ -14,13 +14,14 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from common.errors import DomainError, Invalid
 from devices.access import access_device
 from devices.authorization import authorization_confirm, authorization_find
-from devices.foreign import device_token_renew, foreign_device_create
+from devices.foreign import USUAL_NAME, device_token_renew, foreign_device_create
 from devices.forms import ClaimForm, CodeForm, DeviceForm, DeviceSettingsForm
 from devices.models import Device, DeviceAuthorization
 from devices.reach import whip_address
 from devices.selectors import (
     certificate_current,
     device_joining,
+    device_name_free,
     device_token_get,
     fingerprint_groups,
     room_cards,
@@ -56,7 +57,8 @@ def add_foreign(request: HttpRequest) -> HttpResponse:
     """A device that shows no code: it gets an address and a token instead."""
     membership = member_of(request)
     need(membership, Permission.DEVICES_MANAGE)
-    form = DeviceForm(request.POST or None, household=membership.household, can_ring=False)
+    initial = {"name": device_name_free(membership.household, USUAL_NAME)}
+    form = DeviceForm(request.POST or None, household=membership.household, can_ring=False, initial=initial)
     if form.is_valid():
         values = form.values()
         device = foreign_device_create(membership=membership, name=values["name"], room=values["room"])

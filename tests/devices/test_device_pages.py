@@ -286,6 +286,16 @@ def test_a_device_of_another_maker_is_added_by_name_and_room(front_door: Device)
     assert (front_door.fingerprint_sha256, front_door.public_key_pem) == ("", "")
 
 
+def test_the_name_that_it_is_offered_is_free_in_this_home(anna: Client, cast: Cast) -> None:
+    for name in ("Intercom", "Intercom 2", "Intercom 3"):
+        page = anna.get(reverse("devices:add-foreign"))
+        assert page.context["form"]["name"].value() == name
+        assert f'value="{name}"' in page.content.decode()
+        anna.post(reverse("devices:add-foreign"), {"name": name.lower(), "room_name": ""})
+    anna.force_login(cast.carla.user)
+    assert anna.get(reverse("devices:add-foreign")).context["form"]["name"].value() == "Intercom"
+
+
 def test_it_needs_a_name(anna: Client, cast: Cast) -> None:
     answer = anna.post(reverse("devices:add-foreign"), {"name": " ", "room_name": ""})
     assert answer.status_code == 400
