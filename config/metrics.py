@@ -23,7 +23,9 @@ from common.metrics import PublishedCollector
 
 # When each counter began helps nobody.
 disable_created_metrics()  # type: ignore[no-untyped-call]
-_PROXY_HEADERS = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip", "Via")
+# What proxies add, each its own choice of them. In the spelling of Django.
+_PROXY_HEADERS = ("Forwarded", "Via", "X-Real-Ip", "X-Client-Ip", "True-Client-Ip", "Cf-Connecting-Ip")
+_PROXY_PREFIXES = ("X-Forwarded-", "X-Original-")
 _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -77,7 +79,7 @@ def _may_read(request: HttpRequest) -> bool:
     if settings.METRICS_TOKEN:
         given = request.headers.get("Authorization", "").encode()
         return hmac.compare_digest(given, f"Bearer {settings.METRICS_TOKEN}".encode())
-    if any(name in request.headers for name in _PROXY_HEADERS):
+    if any(name in _PROXY_HEADERS or name.startswith(_PROXY_PREFIXES) for name in request.headers):
         return False
     name = request.get_host().rpartition(":")[0] or request.get_host()
     try:

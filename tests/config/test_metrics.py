@@ -96,7 +96,12 @@ def test_the_time_to_set_a_call_up_is_counted(cast: Cast) -> None:
         {"SERVER_NAME": "localhost", "REMOTE_ADDR": "192.168.1.20"},
         {"SERVER_NAME": "hub.example.org", "REMOTE_ADDR": "127.0.0.1"},
         {**LOCAL, "HTTP_X_FORWARDED_FOR": "203.0.113.9"},
+        {**LOCAL, "HTTP_X_FORWARDED_PROTO": "https"},
+        {**LOCAL, "HTTP_X_FORWARDED_FOR": ""},
         {**LOCAL, "HTTP_FORWARDED": "for=203.0.113.9"},
+        {**LOCAL, "HTTP_X_REAL_IP": "203.0.113.9"},
+        {**LOCAL, "HTTP_VIA": "1.1 proxy"},
+        {**LOCAL, "HTTP_CF_CONNECTING_IP": "203.0.113.9"},
         {"SERVER_NAME": "localhost", "REMOTE_ADDR": ""},
     ],
 )
