@@ -70,7 +70,7 @@ class SetupForm(HouseholdForm):
         help_text="At least ten characters. A short sentence is easy to remember.",
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
     )
-    wants_models = forms.BooleanField(required=False, initial=True, label="Download better speech now")
+    wants_models = forms.BooleanField(required=False, label="Download better speech now")
 
     def owner(self) -> dict[str, Any]:
         """What households.services.owner_create() takes. Call after is_valid()."""

@@ -1,5 +1,7 @@
 """Set-up, settings, API tokens."""
 
+import re
+
 import pytest
 from django.conf import LazySettings
 from django.test import Client
@@ -62,6 +64,24 @@ def test_the_owner_is_made_and_signed_in(client: Client, token: str) -> None:
     )
     assert client.get("/").status_code == 200
     assert client.get(reverse("households:setup"))["Location"] == "/"
+
+
+def test_better_speech_comes_only_to_whoever_asks_for_it_and_knows_its_size(
+    client: Client, token: str, settings: LazySettings
+) -> None:
+    settings.SPEECH_MODELS_CHOICE = "best"
+    switch = re.compile(r'<input type="checkbox" role="switch" name="wants_models"([^>]*)>')
+
+    def is_on(page: str) -> bool:
+        found = switch.search(page)
+        assert found
+        return "checked" in found[1]
+
+    page = client.get(reverse("households:setup")).content.decode()
+    assert not is_on(page)
+    assert "Download better speech now (201.4\xa0MB)" in page
+    wrong = _fields(token) | {"password": "short", "wants_models": "on"}
+    assert is_on(client.post(reverse("households:setup"), wrong).content.decode())
 
 
 @pytest.mark.parametrize(
