@@ -307,14 +307,28 @@ def test_it_does_not_listen_to_another_call(screen: Page, fake_hub: FakeHub) -> 
     expect(screen.locator('[data-part="status"]')).to_have_text("Ringing…")
 
 
-def test_a_refused_microphone_is_explained(screen: Page, fake_hub: FakeHub) -> None:
-    screen.evaluate(
-        "() => { navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('', 'NotAllowedError')) }"
-    )
-    screen.get_by_role("button", name="Call", exact=True).click()
-    expect(screen.get_by_text("The microphone is blocked for this page.")).to_be_visible()
+# The person has not chosen yet, and then says no, once.
+REFUSES_ONCE = """(() => {
+  navigator.permissions.query = () => Promise.resolve({ state: "prompt" });
+  const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+  navigator.mediaDevices.getUserMedia = () => {
+    navigator.mediaDevices.getUserMedia = open;
+    return Promise.reject(new DOMException("", "NotAllowedError"));
+  };
+})()"""
+
+
+def test_a_refused_microphone_is_explained_at_the_first_try(
+    page: Page, fake_hub: FakeHub, cast: Cast
+) -> None:
+    page.add_init_script(REFUSES_ONCE)
+    page.goto(reverse("devices:call", args=[cast.kitchen.public_id]) + "?start=1")
+    expect(page.get_by_text("The microphone is blocked for this page, so nobody was called.")).to_be_visible()
+    expect(page.locator('[data-part="status"]')).to_have_text("No microphone")
     assert "call_invite" not in [m["type"] for m in fake_hub.sent]
-    assert look(screen, "call-refused", full_page=False) == []
+    assert look(page, "call-refused", full_page=False) == []
+    page.get_by_role("button", name="Call", exact=True).click()
+    fake_hub.wait_for("call_invite")
 
 
 HEARD = """() => [...document.querySelectorAll('audio')]

@@ -8,10 +8,10 @@ export function microphoneProblem(error) {
     return "On this address your browser allows no microphone. Open Hearthline over HTTPS, or as localhost.";
   }
   if (error?.name === "NotAllowedError") {
-    return "The microphone is blocked for this page. Allow it in the address bar of your browser, then try again.";
+    return "The microphone is blocked for this page, so nobody was called. Press the sign beside the address above, allow the microphone, then press Call.";
   }
-  if (error?.name === "NotFoundError") return "No microphone was found. Plug one in and try again.";
-  if (error?.name === "NotReadableError") return "Another program holds the microphone. Close it and try again.";
+  if (error?.name === "NotFoundError") return "No microphone was found. Plug one in, then press Call.";
+  if (error?.name === "NotReadableError") return "Another program holds the microphone. Close it, then press Call.";
   return "The microphone could not be opened.";
 }
 

@@ -17,16 +17,18 @@ class CallView extends HTMLElement {
   #ringback = new RingbackTone();
   #timer = 0;
   #wakeLock = null;
+  #reason = "";
 
   connectedCallback() {
     this.addEventListener("click", (event) => this.#act(event.target.closest("[data-act]")?.dataset.act));
     addEventListener("beforeunload", (event) => this.#call && event.preventDefault());
     addEventListener("pagehide", () => this.#call?.hangUp());
     this.#sound = new CallSound(this.#part("sound"));
+    this.#reason = this.#part("reason").textContent;
     this.#begin();
   }
 
-  // The Call button of another page leads here and means it; only a permission that is still open needs a word first.
+  // The Call button of another page leads here and means it. Where the browser asks first, it asks beside the reason.
   async #begin() {
     const asked = new URLSearchParams(location.search).has("start");
     if (!navigator.mediaDevices?.getUserMedia) {
@@ -35,7 +37,7 @@ class CallView extends HTMLElement {
     }
     const permission = await navigator.permissions?.query({ name: "microphone" }).catch(() => null);
     if (permission?.state === "denied") this.#refuse(microphoneProblem({ name: "NotAllowedError" }));
-    else if (asked && permission?.state === "granted") this.#start();
+    else if (asked) this.#start();
   }
 
   #act(name) {
@@ -51,7 +53,9 @@ class CallView extends HTMLElement {
   }
 
   async #start() {
-    if (this.#call) return;
+    if (this.#call || this.dataset.state === "opening") return;
+    this.#part("reason").textContent = this.#reason;
+    this.#part("before").classList.remove("refused");
     this.#show("opening");
     let microphone;
     try {
@@ -98,7 +102,7 @@ class CallView extends HTMLElement {
     this.dataset.state = state;
     this.#part("status").textContent = STATES[state];
     this.#part("explanation").textContent = explanation(state, isHubAway);
-    this.#part("before").hidden = true;
+    this.#part("before").hidden = state !== "opening";
     this.#part("after").hidden = true;
     this.#part("controls").hidden = state === "opening";
     this.#part("leave").hidden = true;
@@ -154,7 +158,7 @@ class CallView extends HTMLElement {
 
   #refuse(words) {
     this.dataset.state = "idle";
-    this.#part("status").textContent = "Ready to call";
+    this.#part("status").textContent = "No microphone";
     this.#part("reason").textContent = words;
     this.#part("before").classList.add("refused");
     this.#part("before").hidden = false;
