@@ -4,8 +4,11 @@ import re
 
 import pytest
 from django.urls import reverse
+from django_scopes import scope
 from playwright.sync_api import Page, expect
 
+from devices.models import Device, Room
+from households.models import Household
 from protocol.messages import Stats, parse_browser
 from tests.e2e.screens import look, picture
 from tests.fakes.browser_hub import FakeHub
@@ -145,15 +148,77 @@ def test_a_hub_that_is_away_pushes_nothing_off_a_phone(screen: Page, fake_hub: F
     assert look(screen, "call-hub-away", full_page=False) == []
 
 
-def test_the_buttons_are_on_the_smallest_screen_too(screen: Page, fake_hub: FakeHub) -> None:
-    screen.set_viewport_size({"width": 320, "height": 460})
-    _call(screen, fake_hub)
-    fake_hub.say("call_state", call_id=CALL, state="connected", connected_at="2026-11-21T00:00:00Z")
+# What lies under something else, and buttons that are not wholly on the screen. What is scrolled away does not count.
+MISPLACED = """() => {
+  const parts = "header > *, h1, .call-middle > p, call-quality span:not(.bars), level-meter, .call-before p, " +
+    ".call-after p, .btn, .call-controls button";
+  const middle = document.querySelector(".call-middle");
+  const boxOf = (one) => {
+    const { top, bottom, left, right } = one.getBoundingClientRect();
+    const view = middle.contains(one) ? middle.getBoundingClientRect() : { top: -1e4, bottom: 1e4 };
+    return { top: Math.max(top, view.top), bottom: Math.min(bottom, view.bottom), left, right };
+  };
+  const seen = [...document.querySelectorAll(`call-view :is(${parts})`)]
+    .filter((one) => one.checkVisibility() && !one.matches(".visually-hidden"))
+    .map((one) => [one, boxOf(one)]).filter(([, { top, bottom }]) => bottom - top > 1);
+  const name = (one) => `<${one.dataset.part ?? one.className ?? ""}> ${one.innerText}`;
+  const over = ([a, x], [b, y]) => !a.contains(b) && !b.contains(a) &&
+    Math.min(x.right, y.right) - Math.max(x.left, y.left) > 1 &&
+    Math.min(x.bottom, y.bottom) - Math.max(x.top, y.top) > 1;
+  const isOff = ([one, { top, bottom, left, right }]) => left < 0 || right > innerWidth ||
+    (one.matches(".btn, button") && (top < 0 || bottom > innerHeight));
+  const pairs = seen.flatMap((a, i) => seen.slice(i + 1).map((b) => [a, b]));
+  return [
+    ...pairs.filter(([a, b]) => over(a, b)).map(([[a], [b]]) => `${name(a)} and ${name(b)}`),
+    ...seen.filter(isOff).map(([one]) => `${name(one)} is off the screen`),
+  ];
+}"""
+LOW_AND_SMALL = [(320, 568), (390, 844), (844, 390), (1024, 500), (1280, 800)]
+
+
+def _misplaced(page: Page, name: str) -> list[str]:
+    """In every size. The smallest one and the lowest one are kept as pictures."""
+    found = []
+    for width, height in LOW_AND_SMALL:
+        page.set_viewport_size({"width": width, "height": height})
+        found += [f"{width}x{height}: {words}" for words in page.evaluate(MISPLACED)]
+        if (width, height) in ((320, 568), (844, 390)):
+            picture(page, f"{name}-{width}x{height}")
+    return found
+
+
+@pytest.fixture
+def long_names(cast: Cast) -> None:
+    """As long as the fields take, with a word that nothing breaks."""
+    with scope(household=cast.anna.household):
+        name = "The loudspeaker of the playroom under the roof, behind the Dampfschifffahrtsmodell"[:80]
+        Device.objects.filter(pk=cast.kitchen.pk).update(name=name)
+        Room.objects.filter(household=cast.anna.household).update(
+            name="Donaudampfschifffahrtsgesellschaft" * 2
+        )
+        Household.objects.filter(pk=cast.anna.household.pk).update(name="Llanfairpwllgwyngyll" * 4)
+
+
+@pytest.mark.usefixtures("long_names")
+def test_nothing_lies_under_anything_in_any_window(screen: Page, fake_hub: FakeHub) -> None:
+    assert _misplaced(screen, "call-ready") == []
+    _talk(screen, fake_hub)
+    ends = [{"role": role, "bars": 4, "quality": "very_good"} for role in ("caller", "callee")]
+    fake_hub.say("call_quality", call_id=CALL, ends=ends)
+    expect(screen.locator('[data-end="callee"]')).to_be_visible()
+    screen.locator('[data-act="hear"]').evaluate("(one) => { one.hidden = false; }")
+    assert _misplaced(screen, "call-talking") == []
+    screen.locator('[data-act="hear"]').evaluate("(one) => { one.hidden = true; }")
     fake_hub.leave()
-    expect(screen.locator('[data-part="explanation"]')).not_to_be_empty()
-    picture(screen, "call-smallest")
+    fake_hub.hang_far_end()
+    expect(screen.locator('[data-part="left"]')).to_be_visible(timeout=10_000)
+    assert _misplaced(screen, "call-again") == []
+    screen.set_viewport_size({"width": 320, "height": 300})
     for name in ("Mute", "Hang up"):
         expect(screen.get_by_role("button", name=name)).to_be_in_viewport(ratio=1)
+    screen.get_by_role("button", name="Hang up").click()
+    expect(screen.get_by_role("button", name="Call again")).to_be_visible()
+    assert _misplaced(screen, "call-over") == []
 
 
 TWO_PEERS = """async () => {
@@ -327,6 +392,7 @@ def test_a_refused_microphone_is_explained_at_the_first_try(
     expect(page.locator('[data-part="status"]')).to_have_text("No microphone")
     assert "call_invite" not in [m["type"] for m in fake_hub.sent]
     assert look(page, "call-refused", full_page=False) == []
+    assert _misplaced(page, "call-refused") == []
     page.get_by_role("button", name="Call", exact=True).click()
     fake_hub.wait_for("call_invite")
 
