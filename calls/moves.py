@@ -22,7 +22,7 @@ from protocol.messages import CallMoved, CallOutcome
 # computer, and both ends of a call go on trying for 45 s.
 WAIT = timedelta(seconds=25)
 REASON_NO_WORKER = "The part of the hub that carries the audio stopped."
-REASON_DRAINED = "The hub is being restarted."
+REASON_DRAINED = "The hub was stopped or restarted."
 
 
 def worker_dead(*, worker_id: str) -> None:

@@ -23,6 +23,7 @@ class Program:
     is_first: bool = (
         False  # the rest starts when the web answers, so that a small machine shows the page soon
     )
+    is_last: bool = False  # ends after the rest, so that pages and devices still hear how their calls ended
     environment: Mapping[str, str] = field(default_factory=dict)
 
     def environment_from(self, base: Mapping[str, str]) -> dict[str, str]:
@@ -56,6 +57,7 @@ def web(host: str, port: int) -> Program:
     return Program(
         name="web",
         is_first=True,
+        is_last=True,
         command=_python("-m", "daphne", "-b", host, "-p", str(port), "-v", "0", "config.asgi:application"),
         environment={"HUB_LOCAL_ONLY": "1"} if host in LOOPBACK_HOSTS else {},
     )
@@ -93,6 +95,7 @@ def demo_device(*, hub_url: str, data_dir: Path, qr_hub_url: str | None = None) 
     phones = ("--qr-hub", qr_hub_url) if qr_hub_url else ()
     return Program(
         name="device",
+        is_last=True,
         command=_python(
             str(BASE_DIR / "manage.py"), "demo_device", "--hub", hub_url, "--data-dir", str(data_dir), *phones
         ),

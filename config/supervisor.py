@@ -22,8 +22,9 @@ BACKOFF_FIRST_S = 0.5
 BACKOFF_MOST_S = 30.0
 STEADY_AFTER_S = 30.0  # a child that ran this long starts again without a delay that had grown
 # Together with the 3 s of each server this keeps the whole end below 10 s.
-STOP_POLITE_S = 2.5
+STOP_POLITE_S = 1.0  # workers of other hosts may take calls over
 STOP_URGENT_S = 1.5
+STOP_LAST_S = 1.5
 SERVER_LOOK_EVERY_S = 0.5
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -60,18 +61,21 @@ class Supervisor:
         self.log = log
         self.stopping = asyncio.Event()
         self.children: dict[str, Process] = {}
+        self._last: set[str] = set()  # names of programs that end after the others
         self._jobs: list[asyncio.Task[None]] = []
 
     def stop(self) -> None:
         """Ask for the end; the second time, end at once."""
         if self.stopping.is_set():
-            self._signal_all(signal.SIGKILL)
+            _signal(self.children.values(), signal.SIGKILL)
             return
         self.log.say("hub", "stopping ...")
         self.stopping.set()
 
     def add(self, program: Program) -> None:
         """Keep `program` running from now on."""
+        if program.is_last:
+            self._last.add(program.name)
         self._jobs.append(asyncio.create_task(self._keep(program), name=program.name))
 
     async def run(self, *, servers: Iterable[Server] = (), beside: Callable[[], Awaitable[None]]) -> None:
@@ -145,22 +149,29 @@ class Supervisor:
             await asyncio.wait_for(self.stopping.wait(), delay_s)
 
     async def _end_children(self) -> None:
-        """SIGTERM, once more for a media worker that waits for its calls, then SIGKILL to whole families."""
-        alive = [child for child in self.children.values() if child.returncode is None]
-        ends = [asyncio.create_task(child.wait()) for child in alive]
-        for patience_s in (STOP_POLITE_S, STOP_URGENT_S):
-            self._signal_all(signal.SIGTERM)
-            if ends:
-                await asyncio.wait(ends, timeout=patience_s)
+        """SIGTERM, once more for a media worker that waits for its calls; then for what tells people how those ended;
+        then SIGKILL to whole families."""
+        for is_last, patience_s in ((False, STOP_POLITE_S), (False, STOP_URGENT_S), (True, STOP_LAST_S)):
+            asked = [child for name, child in self.children.items() if (name in self._last) is is_last]
+            _signal(asked, signal.SIGTERM)
+            await _ended(asked, timeout_s=patience_s)
         for child in self.children.values():
             _kill_family(child.pid)
-        await asyncio.gather(*ends)
+        await _ended(self.children.values())
 
-    def _signal_all(self, number: signal.Signals) -> None:
-        for child in self.children.values():
-            if child.returncode is None:
-                with contextlib.suppress(ProcessLookupError):
-                    child.send_signal(number)
+
+def _signal(children: Iterable[Process], number: signal.Signals) -> None:
+    for child in children:
+        if child.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                child.send_signal(number)
+
+
+async def _ended(children: Iterable[Process], *, timeout_s: float | None = None) -> None:
+    """When all of them have ended, or that time is over."""
+    ends = asyncio.gather(*(child.wait() for child in children))
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(ends, timeout_s)
 
 
 def _kill_family(pid: int) -> None:

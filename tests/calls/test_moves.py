@@ -130,7 +130,7 @@ def test_the_worker_that_the_call_has_left_cannot_end_it(call: Call, pushes: Pus
 def test_a_worker_that_stops_ends_what_nobody_took_with_a_reason(call: Call) -> None:
     calls_end(worker_id="old")
     call.refresh_from_db()
-    assert (call.outcome, call.reason) == (CallOutcome.ANSWERED, "The hub is being restarted.")
+    assert (call.outcome, call.reason) == (CallOutcome.ANSWERED, "The hub was stopped or restarted.")
 
 
 def test_a_draining_or_full_worker_gets_no_calls(call: Call) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.e2e.near import COPIES_MISSING, NearHouse, near_house_open
 
@@ -49,3 +50,12 @@ def test_redis_that_is_away_is_not_heard_in_a_call(near: NearHouse, is_killed: b
     assert (away.sockets_dropped, away.wrong_health) == (0, 0)
     assert away.gap_s < 0.5
     assert away.call_s < 20  # the bar is 10 s, on a machine that does nothing else
+
+
+def test_ctrl_c_ends_the_call_and_says_so_at_both_ends(near: NearHouse) -> None:
+    """The last test here: nothing of the hub is left."""
+    words = "The hub was stopped or restarted."
+    near.house.hub.end(signal.SIGINT, within_s=10)
+    expect(near.page.locator('[data-part="status"]')).to_contain_text("Call ended")
+    expect(near.page.locator('[data-part="why"]')).to_have_text(words)
+    assert words in near.agent_log()

@@ -4,14 +4,24 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import psutil
 import pytest
 
 from config.log_lines import LogLines
-from config.programs import Program
-from config.supervisor import BACKOFF_FIRST_S, BACKOFF_MOST_S, Backoff, Supervisor
+from config.programs import Program, demo_device, hub_programs
+from config.supervisor import (
+    BACKOFF_FIRST_S,
+    BACKOFF_MOST_S,
+    STOP_LAST_S,
+    STOP_POLITE_S,
+    STOP_URGENT_S,
+    Backoff,
+    Supervisor,
+)
 
 pytestmark = pytest.mark.integration
 
@@ -20,6 +30,21 @@ IGNORES_SIGTERM = (
     "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('here', flush=True)\n"
     "while True: signal.pause()"
 )
+ENDS_ITS_CALLS_WHEN_ASKED_TWICE = """
+import signal
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+print("here", flush=True)
+for word in ("drains", "ends its calls"):
+    signal.sigwait([signal.SIGTERM])
+    print(word, flush=True)
+"""
+SAYS_THAT_IT_ENDS = """
+import signal
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+print("here", flush=True)
+signal.sigwait([signal.SIGTERM])
+print("tells nobody any more", flush=True)
+"""
 HAS_A_CHILD = f"""
 import subprocess, sys
 child = subprocess.Popen([sys.executable, "-c", {IGNORES_SIGTERM!r}])
@@ -64,8 +89,8 @@ class Said(LogLines):
         return next(line for line in reversed(self.lines) if part in line)
 
 
-def program(name: str, code: str) -> Program:
-    return Program(name=name, command=(sys.executable, "-c", code))
+def program(name: str, code: str, *, is_last: bool = False) -> Program:
+    return Program(name=name, command=(sys.executable, "-c", code), is_last=is_last)
 
 
 async def supervise(said: Said, steps: Callable[[Supervisor], Awaitable[None]]) -> None:
@@ -117,6 +142,41 @@ async def test_the_end_takes_whole_families_even_stubborn_ones() -> None:
     assert family
     _, alive = await asyncio.to_thread(psutil.wait_procs, family, timeout=5)
     assert alive == []
+
+
+async def test_who_tells_people_how_their_calls_ended_ends_after_the_calls() -> None:
+    said = Said()
+
+    async def steps(supervisor: Supervisor) -> None:
+        supervisor.add(program("web", SAYS_THAT_IT_ENDS, is_last=True))
+        supervisor.add(program("media", ENDS_ITS_CALLS_WHEN_ASKED_TWICE))
+        await said.until("here", times=2)
+
+    await supervise(said, steps)
+    ends = [line for line in said.lines if "here" not in line]
+    assert [line.partition("| ")[2] for line in ends] == [
+        "stopping ...", "drains", "ends its calls", "tells nobody any more"
+    ]  # fmt: skip
+
+
+async def test_the_second_ctrl_c_ends_everything_at_once() -> None:
+    said = Said()
+
+    async def steps(supervisor: Supervisor) -> None:
+        for name, is_last in (("media", False), ("web", True)):
+            supervisor.add(program(name, IGNORES_SIGTERM, is_last=is_last))
+        await said.until("here", times=2)
+        supervisor.stop()
+
+    began_s = time.monotonic()
+    await supervise(said, steps)
+    assert time.monotonic() - began_s < STOP_POLITE_S + STOP_URGENT_S + STOP_LAST_S
+
+
+def test_the_pages_and_the_demo_speaker_end_last(tmp_path: Path) -> None:
+    hub = "http://localhost:8000"
+    programs = [*hub_programs(host="::", port=8000), demo_device(hub_url=hub, data_dir=tmp_path)]
+    assert [program.name for program in programs if program.is_last] == ["web", "device"]
 
 
 async def test_an_error_beside_the_children_ends_them_and_is_raised() -> None:
