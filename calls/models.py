@@ -4,10 +4,10 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 from households.models import HouseholdModel
-from protocol.messages import CallOutcome, CallState
+from protocol.messages import CallOutcome, CallRole, CallState
 
 
-def _choices(words: type[CallState] | type[CallOutcome]) -> list[tuple[str, str]]:
+def _choices(words: type[CallState] | type[CallOutcome] | type[CallRole]) -> list[tuple[str, str]]:
     return [(word.value, word.value.replace("_", " ")) for word in words]
 
 
@@ -16,7 +16,8 @@ class Call(HouseholdModel):
 
     state = models.CharField(max_length=16, choices=_choices(CallState), default=CallState.CALLING)
     outcome = models.CharField(max_length=16, choices=_choices(CallOutcome), blank=True)
-    reason = models.CharField(max_length=200, blank=True)  # why it ended, in words
+    reason = models.CharField(max_length=200, blank=True)  # why it ended, in words, where nobody hung up
+    hung_up_by = models.CharField(max_length=8, choices=_choices(CallRole), blank=True)
     device = models.ForeignKey("devices.Device", on_delete=models.CASCADE, related_name="calls")
     started_by = models.ForeignKey(
         "households.User", null=True, on_delete=models.SET_NULL, related_name="calls"

@@ -17,6 +17,7 @@ from households.models import Membership
 from protocol.base import Message
 from protocol.errors import ErrorCode
 from protocol.messages import (
+    HUNG_UP,
     LOST_FOR_GOOD,
     CallEnd,
     CallInvited,
@@ -133,7 +134,7 @@ def call_leg_left(*, leg: CallParticipant, reason: str, worker_id: str) -> None:
 
 def call_decline(*, call: Call, outcome: CallOutcome) -> None:
     if call.accepted_at:  # too late to decline: it is a hang-up
-        call_end(call=call)
+        call_end(call=call, by=call.participants.get(role=ParticipantRole.CALLEE))
         return
     words = "is busy" if outcome == CallOutcome.BUSY else "declined the call"
     _end(call, outcome=outcome, reason=f"{call.device.name} {words}.")
@@ -151,12 +152,20 @@ def call_end(*, call: Call, reason: str = "", by: CallParticipant | None = None)
         outcome = CallOutcome.DECLINED
     else:
         outcome = CallOutcome.CANCELLED
-    _end(call, outcome=outcome, reason=reason)
+    hung_up_by = by.role if by is not None and reason in ("", HUNG_UP) else ""
+    _end(call, outcome=outcome, reason="" if hung_up_by else reason, hung_up_by=hung_up_by)
 
 
 def call_lost_reason(leg: CallParticipant) -> str:
     """In words, for the other end and for the history."""
     return f"The connection to {leg.display_name} was lost and did not come back."
+
+
+def call_reason(call: Call) -> str:
+    """Why it ended, in words; "" where there is nothing to explain to the caller."""
+    if call.connected_at and call.hung_up_by == ParticipantRole.CALLEE:
+        return f"{call.device.name} hung up."
+    return call.reason
 
 
 def call_fail(*, call: Call, outcome: CallOutcome, reason: str) -> None:
@@ -176,7 +185,7 @@ def call_state_message(call: Call, reply_to: str | None = None) -> CallStateMess
         state=CallState(call.state),
         device_id=call.device.public_id,
         outcome=CallOutcome(call.outcome) if call.outcome else None,
-        reason=call.reason or None,
+        reason=call_reason(call) or None,
         connected_at=call.connected_at,
         away=call_away_list(call) or None,
         reply_to=reply_to,
@@ -198,12 +207,13 @@ def _connect_if_joined(call: Call) -> None:
         call_tell(call)
 
 
-def _end(call: Call, *, outcome: CallOutcome, reason: str) -> None:
+def _end(call: Call, *, outcome: CallOutcome, reason: str, hung_up_by: str = "") -> None:
     ended_at = (
         call.worker_lost_at or now()
     )  # without a worker nobody heard anything: that time is no part of it
     with transaction.atomic():
-        if not call_move(call, CallState.ENDED, outcome=outcome, reason=reason[:200], ended_at=ended_at):
+        why = {"reason": reason[:200], "hung_up_by": hung_up_by}
+        if not call_move(call, CallState.ENDED, outcome=outcome, ended_at=ended_at, **why):
             return
         call_tell(
             call,

@@ -19,7 +19,7 @@ from media.sound.echo import LegEchoCanceller
 from media.sound.tracks import OutgoingTrack
 from media.stats import LegStats
 from media.supervise import Supervisor
-from protocol.messages import LOST_FOR_GOOD, IceServer
+from protocol.messages import HUNG_UP, LOST_FOR_GOOD, IceServer
 
 _RTCP_LEAD_S: Final = 1.0
 
@@ -284,7 +284,7 @@ class Leg:
         if self.state is None and state == "failed":
             self._events.leg_gone(self, "no way through the network")
         elif self.state is not LegState.LOST and state == "closed":
-            self._events.leg_gone(self, "the other side hung up")
+            self._events.leg_gone(self, HUNG_UP)
         else:
             # Its consent ran out (RFC 7675), which aiortc too reports as "closed". The other end may come back
             # with a new offer until `check` ends the leg.

@@ -20,8 +20,10 @@ ShortText = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00
 VoiceId = Annotated[str, Field(min_length=1, max_length=100)]
 MAX_STATS_SAMPLES = 15
 CodecName = Annotated[str, Field(max_length=32, pattern=r"^[A-Za-z0-9./+-]+$")]  # "audio/opus"
-# What an end or the worker says of a connection that it waited for in vain; the hub names the end in its place.
+# What an end or the worker says of a connection that it waited for in vain, or that was closed in order; the hub names
+# the end in its place.
 LOST_FOR_GOOD = "The connection was lost and did not come back."
+HUNG_UP = "The other side hung up."
 CandidateType = Literal["host", "srflx", "prflx", "relay"]  # RTCIceCandidateType
 
 

@@ -20,7 +20,7 @@ from calls.selectors import calls_not_with
 from calls.services import call_accept, call_leg_joined, call_leg_left, call_start
 from common import push
 from common.errors import Unavailable
-from protocol.messages import CallMoved, CallOutcome
+from protocol.messages import HUNG_UP, CallMoved, CallOutcome
 from tests.plugin_cast import Cast, device_go_online
 
 KEY = bytes(range(32))
@@ -118,7 +118,7 @@ def test_a_call_whose_worker_came_back_first_stays_with_it(call: Call, pushes: P
 def test_the_worker_that_the_call_has_left_cannot_end_it(call: Call, pushes: Pushes) -> None:
     calls_move(worker_id="old")
     leg = CallParticipant.objects.select_related("call__device", "call__household").filter(call=call)[0]
-    call_leg_left(leg=leg, reason="the other side hung up", worker_id="old")
+    call_leg_left(leg=leg, reason=HUNG_UP, worker_id="old")
     assert Call.objects.get(pk=call.pk).is_live
     assert calls_not_with([str(call.public_id)], worker_id="old") == {str(call.public_id): False}
     assert calls_not_with([str(call.public_id)], worker_id="new") == {}

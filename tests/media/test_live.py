@@ -12,7 +12,7 @@ from media.connection import guard
 from media.door import LegState
 from media.worker import MediaWorker
 from protocol.errors import ErrorCode
-from protocol.messages import LOST_FOR_GOOD, IceServer
+from protocol.messages import HUNG_UP, LOST_FOR_GOOD, IceServer
 from protocol.worker import (
     CallClose,
     CaptureStart,
@@ -311,7 +311,7 @@ async def test_a_leg_that_hangs_up_is_closed_at_once(worker: MediaWorker, door: 
         await door.wait_for("leg_state", lambda told: told.state is LegState.CONNECTED)
         await anna.close()
         closed = await door.wait_for("leg_state", lambda told: told.state is LegState.CLOSED, timeout_s=2)
-        assert closed.reason == "the other side hung up"
+        assert closed.reason == HUNG_UP
 
 
 async def test_a_leg_that_only_listens_is_connected(worker: MediaWorker, door: FakeDoor) -> None:

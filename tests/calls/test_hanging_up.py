@@ -1,0 +1,90 @@
+"""Who hung up is kept, however the hub heard of it, and the history says so to each reader."""
+
+from collections.abc import Iterator
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django_scopes import scopes_disabled
+
+from calls.models import Call, CallParticipant
+from calls.placement import worker_goodbye, worker_heartbeat
+from calls.services import call_accept, call_decline, call_end, call_leg_joined, call_leg_left, call_start
+from calls.services import call_state_message as message_of
+from households.models import Membership
+from protocol.messages import HUNG_UP, CallOutcome
+from tests.plugin_cast import Cast, device_go_online
+
+pytestmark = [pytest.mark.integration, pytest.mark.django_db]
+
+
+@pytest.fixture(autouse=True)
+def worker() -> Iterator[None]:
+    worker_heartbeat(worker_id="w", leg_count=0)
+    with scopes_disabled():
+        yield
+    worker_goodbye(worker_id="w")
+
+
+def talk(cast: Cast, caller: Membership) -> Call:
+    """A connected call with the kitchen."""
+    device_go_online(cast.kitchen)
+    call = call_start(membership=caller, device=cast.kitchen)
+    call_accept(call=call)
+    for role in ("caller", "callee"):
+        call_leg_joined(leg=leg_of(call, role), worker_id="w")
+    return Call.objects.get(pk=call.pk)
+
+
+def leg_of(call: Call, role: str) -> CallParticipant:
+    legs = CallParticipant.objects.select_related("call__device", "call__household")
+    return legs.get(call=call, role=role)
+
+
+def page_of(call: Call, client: Client, reader: Membership) -> str:
+    client.force_login(reader.user)
+    return client.get(reverse("calls:detail", args=[call.public_id])).content.decode()
+
+
+@pytest.mark.parametrize("is_heard_by_worker", [True, False], ids=["connection closed", "message"])
+@pytest.mark.parametrize(
+    ("role", "words", "told"),
+    [("caller", "You hung up", None), ("callee", "Kitchen speaker hung up", "Kitchen speaker hung up.")],
+)
+def test_a_hang_up_is_somebodys(
+    cast: Cast, client: Client, role: str, words: str, told: str | None, is_heard_by_worker: bool
+) -> None:
+    call = talk(cast, cast.anna)
+    if is_heard_by_worker:
+        call_leg_left(leg=leg_of(call, role), reason=HUNG_UP, worker_id="w")
+    else:
+        call_end(call=call, by=leg_of(call, role))
+    call.refresh_from_db()
+    assert (call.outcome, call.reason, call.hung_up_by) == (CallOutcome.ANSWERED, "", role)
+    assert message_of(call).reason == told
+    page = page_of(call, client, cast.anna)
+    assert words in page
+    assert "The other side" not in page
+
+
+def test_others_read_who_it_was(cast: Cast, client: Client) -> None:
+    call = talk(cast, cast.ben)
+    call_end(call=call, by=leg_of(call, "caller"))
+    page = page_of(call, client, cast.anna)
+    assert "Ben hung up" in page
+    assert "You hung up" not in page
+
+
+def test_a_device_that_declines_too_late_hangs_up(cast: Cast) -> None:
+    call = talk(cast, cast.anna)
+    call_decline(call=call, outcome=CallOutcome.DECLINED)
+    call.refresh_from_db()
+    assert (call.outcome, call.hung_up_by) == (CallOutcome.ANSWERED, "callee")
+
+
+def test_an_end_that_has_a_reason_is_no_hang_up(cast: Cast, client: Client) -> None:
+    call = talk(cast, cast.anna)
+    call_end(call=call, by=leg_of(call, "callee"), reason="Something in the device went wrong.")
+    call.refresh_from_db()
+    assert (call.reason, call.hung_up_by) == ("Something in the device went wrong.", "")
+    assert "hung up" not in page_of(call, client, cast.anna)
