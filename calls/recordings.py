@@ -87,8 +87,8 @@ def recording_recover(*, recording: Recording) -> None:
 
 @dataclass(frozen=True)
 class Part:
-    """Where a recording lies on the call's clock, which begins with the first of them. `most_s`: what of it counts,
-    since while a call moves, two workers hear the same person; None is all."""
+    """Where a recording lies on the call's clock. `most_s`: what of it counts, since while a call moves, two workers
+    hear the same person; None is all."""
 
     recording: Recording
     offset_s: float
@@ -96,9 +96,12 @@ class Part:
 
 
 def recording_parts(recordings: Iterable[Recording]) -> list[Part]:
-    """Those that have a beginning, in the order of time. Each lasts until its participant's next one begins."""
+    """Those of one call that have a beginning, in the order of time. Each lasts until its participant's next one
+    begins. The clock begins with the call, or with the first file, which may be a moment before."""
     known = [(r.started_at, r) for r in recordings if r.started_at]
     known.sort(key=lambda item: (item[0], item[1].part))
+    late_s = _late_s(known[0][1]) if known else None
+    lead_s = max(0.0, late_s or 0.0)
     begins: dict[int, list[datetime]] = {}
     for started_at, recording in known:
         begins.setdefault(recording.participant_id, []).append(started_at)
@@ -107,7 +110,7 @@ def recording_parts(recordings: Iterable[Recording]) -> list[Part]:
         following = begins[recording.participant_id][1:]
         begins[recording.participant_id] = following
         most_s = (following[0] - started_at).total_seconds() if following else None
-        parts.append(Part(recording, (started_at - known[0][0]).total_seconds(), most_s))
+        parts.append(Part(recording, lead_s + (started_at - known[0][0]).total_seconds(), most_s))
     return parts
 
 
@@ -117,7 +120,7 @@ def listening_copy_create(*, call: Call) -> ListeningCopy | None:
 
     Raises OSError or av.FFmpegError where the fault is not with the recordings, as on a full disk.
     """
-    recordings = list(Recording.objects.filter(call=call).select_related("participant"))
+    recordings = list(Recording.objects.filter(call=call).select_related("participant", "call"))
     finished = [r for r in recordings if r.state == RecordingState.FINISHED and r.started_at]
     if call.ended_at is None or not finished or any(r.state == RecordingState.WRITING for r in recordings):
         return None
@@ -134,7 +137,7 @@ def listening_copy_create(*, call: Call) -> ListeningCopy | None:
     name = f"{call.household.public_id}/{call.public_id}/listening.m4a"
     try:
         with sound_scratch() as scratch:
-            result = mixdown(tracks, scratch, length_s=_length_s(call, parts[0]))
+            result = mixdown(tracks, scratch, length_s=_length_s(parts[0].recording))
             key = sound_seal(scratch, household=call.household, name=name)
     except (av.FFmpegError, SealError, FileNotFoundError):
         if not _unreadable_mark(finished):
@@ -157,15 +160,20 @@ def listening_copy_create(*, call: Call) -> ListeningCopy | None:
     return copy
 
 
-def _length_s(call: Call, first: Part) -> float:
-    """As long as the call, less what is missing at its beginning; 0 where a clock was set, so that nobody can say.
+def _length_s(first: Recording) -> float:
+    """As long as the call; 0 where a clock was set, so that nobody can say.
 
-    The files begin a moment before the row says so: that is cut from the end, where nobody speaks any more.
+    What of the files was before the row said that it began is cut from the end, where nobody speaks any more.
     """
-    if not call.connected_at or not first.recording.started_at:
-        return 0.0
-    late_s = (first.recording.started_at - call.connected_at).total_seconds()
-    return call.duration_s - max(0.0, late_s) if abs(late_s) < CLOCK_TRUST_S else 0.0
+    return 0.0 if _late_s(first) is None else first.call.duration_s
+
+
+def _late_s(first: Recording) -> float | None:
+    """By how much the first file began after its call; None where a clock was set, so that nobody can say."""
+    if not first.call.connected_at or not first.started_at:
+        return None
+    late_s = (first.started_at - first.call.connected_at).total_seconds()
+    return late_s if abs(late_s) < CLOCK_TRUST_S else None
 
 
 def _unreadable_mark(recordings: list[Recording]) -> int:

@@ -187,6 +187,7 @@ def call_state_message(call: Call, reply_to: str | None = None) -> CallStateMess
         outcome=CallOutcome(call.outcome) if call.outcome else None,
         reason=call_reason(call) or None,
         connected_at=call.connected_at,
+        duration_s=None if call.is_live else round(call.duration_s, 3),
         away=call_away_list(call) or None,
         reply_to=reply_to,
     )
@@ -220,8 +221,8 @@ def _end(call: Call, *, outcome: CallOutcome, reason: str, hung_up_by: str = "")
             CallEnd(
                 call_id=call.public_id,
                 outcome=outcome,
-                reason=call.reason or None,
-                duration_s=round(call.duration_s, 1),
+                reason=call_reason(call) or None,
+                duration_s=round(call.duration_s, 3),
             ),
         )
         if call.worker_id:

@@ -288,6 +288,7 @@ class CallStateMessage(Message):
     outcome: CallOutcome | None = None
     reason: str | None = None
     connected_at: datetime | None = None
+    duration_s: float | None = None  # of a call that is over, as in `call_end`
     away: list[CallRole] | None = None
 
 

@@ -52,7 +52,9 @@ _WORST_FIRST = [
 def conversation_get(call: Call) -> Conversation:
     """Merged by time. Who speaks is known from the recording, never guessed."""
     transcripts = list(
-        Transcript.objects.filter(recording__call=call).select_related("recording__participant")
+        Transcript.objects.filter(recording__call=call).select_related(
+            "recording__participant", "recording__call"
+        )
     )
     if not transcripts:
         is_recorded = Recording.objects.filter(call=call).exclude(state=RecordingState.LOST).exists()

@@ -90,6 +90,14 @@ def test_one_lost_file_does_not_keep_the_other_from_being_heard(call: Call) -> N
     assert listening_copy_create(call=call) is not None
 
 
+def test_a_copy_whose_first_file_was_lost_is_as_long_as_its_call(call: Call) -> None:
+    late = record(call, ParticipantRole.CALLER, RecordingState.FINISHED)
+    Recording.objects.filter(pk=late.pk).update(started_at=call.connected_at + timedelta(seconds=20))  # type: ignore[operator]
+    copy = listening_copy_create(call=call)
+    assert copy is not None
+    assert copy.duration_s == pytest.approx(call.duration_s)
+
+
 def test_a_file_that_is_no_sound_counts_as_lost(call: Call) -> None:
     good = record(call, ParticipantRole.CALLER, RecordingState.FINISHED)
     bad = record(call, ParticipantRole.CALLEE, RecordingState.FINISHED, sound=b"no sound at all")

@@ -167,6 +167,18 @@ def test_each_worker_adds_a_part_and_the_same_file_is_the_same_part(call: Call) 
     ]
 
 
+@pytest.mark.parametrize(("late_s", "offset_s"), [(5.0, 5.0), (-0.1, 0.0), (-7200.0, 0.0)])
+def test_recordings_lie_on_the_clock_of_their_call(call: Call, late_s: float, offset_s: float) -> None:
+    """Where the first file was lost with its worker; a moment before the call, as usual; by a clock that was set."""
+    assert call.connected_at
+    begins_s = call.connected_at.timestamp() + late_s
+    leg = call.participants.get(role="caller")
+    for name, at_s in (("a.ogg", begins_s), ("b.ogg", begins_s + 3)):
+        recording_start(participant=leg, name=name, started_at_s=at_s, key=KEY, worker_id="new")
+    found = [part.offset_s for part in recording_parts(Recording.objects.all())]
+    assert found == pytest.approx([offset_s, offset_s + 3])
+
+
 # Leases, without Redis
 
 

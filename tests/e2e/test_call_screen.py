@@ -311,6 +311,48 @@ def test_hanging_up_is_said_once(screen: Page, fake_hub: FakeHub) -> None:
     assert [m["type"] for m in fake_hub.sent].count("call_end") == 1
 
 
+def test_a_hang_up_waits_for_a_hub_that_is_away_and_closes_the_sound_at_once(
+    screen: Page, fake_hub: FakeHub
+) -> None:
+    _talk(screen, fake_hub)
+    fake_hub.leave()
+    explanation, status = screen.locator('[data-part="explanation"]'), screen.locator('[data-part="status"]')
+    expect(explanation).not_to_be_empty()
+    screen.get_by_role("button", name="Hang up").click()
+    expect(status).to_contain_text("Call ended")
+    screen.wait_for_function("() => window.farEnds[0].connectionState !== 'connected'")
+    link = screen.get_by_role("link", name="Recording and transcript")
+    expect(explanation).to_have_text(
+        "The hub can't be reached just now. It hears that you hung up as soon as it is back."
+    )
+    expect(link).to_have_attribute("aria-disabled", "true")
+    expect(screen.locator('[data-part="note"]')).to_be_hidden()
+    screen.wait_for_timeout(2_000)  # the bar of all pages comes after 1.5 s
+    assert look(screen, "call-ended-hub-away", full_page=False) == []
+    assert "call_end" not in [m["type"] for m in fake_hub.sent]
+    fake_hub.answers["call_end"] = {
+        "type": "call_state",
+        "call_id": CALL,
+        "state": "ended",
+        "duration_s": 92.46,
+    }
+    fake_hub.come_back()
+    assert fake_hub.wait_for("call_end", within_ms=15_000)["call_id"] == CALL
+    expect(status).to_have_text("Call ended (1:32)")
+    expect(link).to_have_attribute("aria-disabled", "false")
+    expect(explanation).to_be_empty()
+
+
+def test_a_call_that_was_over_when_the_page_came_back_is_as_long_as_the_hub_says(
+    screen: Page, fake_hub: FakeHub
+) -> None:
+    _call(screen, fake_hub)
+    words = {"call_id": CALL, "connected_at": "2026-11-21T00:00:00Z"}
+    fake_hub.say("call_state", **words, state="connected")
+    fake_hub.say("call_state", **words, state="ended", outcome="answered", duration_s=46.48)
+    expect(screen.locator('[data-part="status"]')).to_have_text("Call ended (0:46)")
+
+
 def test_mute_says_so_and_keeps_the_connection(screen: Page, fake_hub: FakeHub) -> None:
     _call(screen, fake_hub)
     screen.get_by_role("button", name="Mute").click()

@@ -24,6 +24,13 @@ export const WITHOUT_ANSWER = ["no_answer", "declined", "busy", "offline"];
 
 const AFTERWARDS = `If it is not back within ${LIMITS.give_up_s} seconds, the call ends. What was said so far is kept.`;
 
+/** After the call; "" while the hub answers. */
+export function afterwards(isHubAway, isEndKnown) {
+  if (!isHubAway) return "";
+  const away = "The hub can't be reached just now.";
+  return isEndKnown ? away : `${away} It hears that you hung up as soon as it is back.`;
+}
+
 /** What is going on, and what will happen; "" where there is nothing to explain. */
 export function explanation(state, isHubAway) {
   if (state === "reconnecting") {

@@ -9,13 +9,15 @@ const LOOK_EVERY_MS = 250;
 const STATS_EVERY_MS = 1_000;
 const OLD_STAYS_MS = 1_000; // the other end may still listen at the worker that this one has left
 const HUB_WITHIN_MS = 15_000;
+const END_KEPT_MS = 3_600_000; // a hub that is away for longer has ended the call itself
 const OWN_ROLE = "caller"; // pages call, devices are called
 // The hub may answer otherwise in a moment. All other refusals are final.
 const PASSING = ["timeout", "no_worker", "internal", "too_many"];
 
 /**
  * Events: "state" (detail: {state, isHubAway}), "incoming", "remote" and "gone" (detail: MediaStream; of a connection
- * that may take over, that has taken over, that came to nothing), "ended" (detail: {outcome, reason, durationS}).
+ * that may take over, that has taken over, that came to nothing), "ended" (detail: {outcome, reason, durationS}), "settled"
+ * (detail: {durationS}, of the hub, which knows now that this page ended the call).
  * States: calling, ringing, connecting, connected, reconnecting, waiting (for the other end to come back), ended.
  */
 export class CallSession extends EventTarget {
@@ -39,6 +41,7 @@ export class CallSession extends EventTarget {
   connectedAt = null;
   microphone = null;
   isMuted = false;
+  isEndKnown = true; // by the hub
 
   constructor(hub, deviceId) {
     super();
@@ -125,9 +128,9 @@ export class CallSession extends EventTarget {
     else this.#end({ outcome: message.outcome, reason: message.reason, durationS: message.duration_s });
   }
 
-  #take({ state, connected_at: connectedAt, outcome, reason, away = [] }) {
+  #take({ state, outcome, reason, duration_s: durationS, away = [] }) {
     if (state === "ended") {
-      this.#end({ outcome, reason, durationS: connectedAt ? (Date.now() - Date.parse(connectedAt)) / 1000 : null });
+      this.#end({ outcome, reason, durationS });
       return;
     }
     // The time on this clock, not the hub's: the two may differ.
@@ -261,9 +264,15 @@ export class CallSession extends EventTarget {
   }
 
   // Said until the hub has heard it. A page that is being left has one try, and the worker notices the rest.
-  #sayEnd(reason) {
+  async #sayEnd(reason) {
     if (!this.callId) return;
-    this.#hub.request({ type: "call_end", call_id: this.callId, ...(reason && { reason }) }).catch(() => {});
+    const message = { type: "call_end", call_id: this.callId, ...(reason && { reason }) };
+    const answer = this.#hub.request(message, { timeoutMs: END_KEPT_MS });
+    this.#hub.doubt(); // whoever hangs up wants to know soon whether anybody hears it
+    this.isEndKnown = false;
+    const { duration_s: durationS } = await answer.catch(() => ({}));
+    this.isEndKnown = true;
+    this.#emit("settled", { durationS });
   }
 
   #end(detail) {

@@ -2,7 +2,7 @@
 
 import "../../lib/call-quality.js";
 import { CallSound } from "../../lib/call-sound.js";
-import { OUTCOMES, STATES, WITHOUT_ANSWER, explanation } from "../../lib/call-words.js";
+import { OUTCOMES, STATES, WITHOUT_ANSWER, afterwards, explanation } from "../../lib/call-words.js";
 import { CallSession } from "../../lib/call.js";
 import { setIcon } from "../../lib/icon.js";
 import "../../lib/level-meter.js";
@@ -18,6 +18,8 @@ class CallView extends HTMLElement {
   #timer = 0;
   #wakeLock = null;
   #reason = "";
+  #last = null;
+  #isAnswered = false;
 
   connectedCallback() {
     this.addEventListener("click", (event) => this.#act(event.target.closest("[data-act]")?.dataset.act));
@@ -25,6 +27,7 @@ class CallView extends HTMLElement {
     addEventListener("pagehide", () => this.#call?.hangUp());
     this.#sound = new CallSound(this.#part("sound"));
     this.#reason = this.#part("reason").textContent;
+    for (const type of ["stale", "ready"]) hub.addEventListener(type, () => this.#showAfterwards());
     this.#begin();
   }
 
@@ -81,6 +84,7 @@ class CallView extends HTMLElement {
     call.addEventListener("remote", ({ detail }) => this.#hear(detail));
     call.addEventListener("gone", ({ detail }) => this.#sound.drop(detail));
     call.addEventListener("ended", ({ detail }) => this.#ended(call, detail));
+    call.addEventListener("settled", ({ detail }) => this.#settled(call, detail));
     this.#part("quality").follow(call);
     const media = navigator.mediaSession;
     try {
@@ -138,22 +142,42 @@ class CallView extends HTMLElement {
     this.#call = null;
     this.dataset.state = "ended";
     const answered = outcome === "answered";
-    const words = answered && durationS ? `Call ended (${clock(Math.round(durationS))})` : (OUTCOMES[outcome] ?? "Call ended");
+    this.#isAnswered = answered;
     const status = this.#part("status");
     status.classList.remove("visually-hidden");
-    status.textContent = !answered && reason ? reason : words;
-    this.#part("explanation").textContent = "";
+    status.textContent = (!answered && reason) || (OUTCOMES[outcome] ?? "Call ended");
+    if (answered && durationS) this.#showLength(durationS);
+    this.#last = call;
     for (const name of ["timer", "left", "meters", "recording", "controls", "before"]) this.#part(name).hidden = true;
     this.#part("leave").hidden = false;
     this.#part("after").hidden = false;
     this.#part("why").textContent = (answered && reason) || "";
     this.#part("why").hidden = !answered || !reason;
-    this.#part("note").hidden = !answered;
     this.#part("history").hidden = !answered;
     if (call.callId) this.#part("history").href = `${this.dataset.calls}${call.callId}/`;
+    this.#showAfterwards();
     this.#part("announce").hidden = !WITHOUT_ANSWER.includes(outcome);
     this.#setMuted(false);
     this.#part("after").querySelector(".btn:not([hidden])").focus();
+  }
+
+  #showLength(seconds) {
+    this.#part("status").textContent = `Call ended (${clock(Math.round(seconds))})`;
+  }
+
+  #settled(call, { durationS }) {
+    if (this.dataset.state !== "ended" || call !== this.#last) return;
+    if (this.#isAnswered && durationS) this.#showLength(durationS);
+    this.#showAfterwards();
+  }
+
+  // The history is a page of the hub: its link leads nowhere while nobody answers.
+  #showAfterwards() {
+    if (this.dataset.state !== "ended") return;
+    const isHubAway = !hub.isReady;
+    this.#part("explanation").textContent = afterwards(isHubAway, this.#last.isEndKnown);
+    this.#part("note").hidden = !this.#isAnswered || isHubAway;
+    this.#part("history").setAttribute("aria-disabled", String(isHubAway));
   }
 
   #refuse(words) {
