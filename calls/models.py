@@ -1,4 +1,4 @@
-"""Call, CallParticipant, Recording, ListeningCopy, LegStatistics."""
+"""Call, CallBreak, CallParticipant, Recording, ListeningCopy, LegStatistics."""
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -57,6 +57,17 @@ class Call(HouseholdModel):
         if not self.connected_at or not self.ended_at:
             return 0.0
         return (self.ended_at - self.connected_at).total_seconds()
+
+
+class CallBreak(HouseholdModel):
+    """A time in which nobody was heard, since the media worker of the call was gone and another one took over."""
+
+    call = models.ForeignKey(Call, on_delete=models.CASCADE, related_name="breaks")
+    began_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)  # when every end was heard again
+
+    def __str__(self) -> str:
+        return f"break {self.began_at:%H:%M:%S}"
 
 
 class WhipSession(HouseholdModel):

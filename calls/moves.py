@@ -8,7 +8,7 @@ from datetime import timedelta
 from django.db import transaction
 
 from calls.events import worker_died
-from calls.models import Call, CallParticipant
+from calls.models import Call, CallBreak, CallParticipant
 from calls.placement import worker_choose, worker_goodbye, worker_is_alive
 from calls.services import call_fail
 from calls.state import LIVE_STATES
@@ -46,9 +46,13 @@ def call_relocate(*, call: Call) -> bool:
         target = worker_choose(besides=source)
     except Unavailable:
         return False
+    moment, is_broken = now(), not worker_is_alive(source)
     with transaction.atomic():
         if rows.update(worker_id=target, worker_lost_at=None):
-            CallParticipant.objects.filter(call=call, joined_at__isnull=False).update(awaited_at=now())
+            CallParticipant.objects.filter(call=call, joined_at__isnull=False).update(awaited_at=moment)
+            if is_broken and call.connected_at:
+                began_at = call.worker_lost_at or moment
+                CallBreak.objects.create(household=call.household, call=call, began_at=began_at)
             if call.device.is_foreign:
                 whip_call_moved(call=call, from_worker_id=source)
             _tell(call)

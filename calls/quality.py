@@ -2,17 +2,21 @@
 
 An end's connection has two directions. What it sent is counted at the hub, what it received at the end itself; of
 that, what the hub had already missed of the other end is taken off, since a forwarded gap is not this end's fault.
+Nor is what was missed while the hub's own worker was gone.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from calls.models import Call, CallParticipant, LegStatistics, Measurer
+from calls.models import Call, CallBreak, CallParticipant, LegStatistics, Measurer
 from protocol.quality import JITTER_HELD, Bars, bars_for, rating
 
 WINDOW_S = 2.0
 WINDOWS_MOST = 120
 OFTEN = 0.3  # of the call
+# Ends count by their own seconds, and a worker that hangs is found after 2 s.
+BREAK_LEAD_S = 3.0
+BREAK_TAIL_S = 2.0
 SHORT_S = 100  # up to here people count seconds
 _GOOD = Bars.GOOD
 
@@ -62,6 +66,18 @@ R_OF_NOTHING = rating(fraction_lost=0, round_trip_time_s=None, jitter_s=None)
 
 
 @dataclass(frozen=True, kw_only=True)
+class Break:
+    """The hub itself carried no sound."""
+
+    at_s: float
+    lasted_s: float
+
+    def explains(self, second: Second) -> bool:
+        """Whether it may be the cause of what was measured then."""
+        return self.at_s - BREAK_LEAD_S <= second.at_s <= self.at_s + self.lasted_s + BREAK_TAIL_S
+
+
+@dataclass(frozen=True, kw_only=True)
 class End:
     """One participant's connection, window by window."""
 
@@ -89,18 +105,38 @@ class Connection:
     duration_s: float
     window_s: float
     ends: Sequence[End]
+    breaks: Sequence[Break] = ()
 
     @property
     def sentence(self) -> str:
         worst = [min(known) for each in self._columns() if (known := [b for b in each if b is not None])]
-        if not worst:
+        if not worst and not self.breaks:
             return "Too short to measure."
-        good = sum(bars >= _GOOD for bars in worst) / len(worst)
+        good = sum(bars >= _GOOD for bars in worst) / len(worst) if worst else 1.0
+        if self.breaks:
+            good *= max(0.0, 1 - self._broken_s / self.duration_s)
         if good == 1:
             best = sum(bars == Bars.VERY_GOOD for bars in worst) / len(worst)
             return "Very good the whole time." if best > 0.9 else "Good the whole time."
-        troubles = [words for end in self.ends if (words := self._trouble(end))]
+        troubles = [words for words in (self._failure, *map(self._trouble, self.ends)) if words]
         return f"{_share(good, self.duration_s)}; {' and '.join(troubles)}."
+
+    @property
+    def _broken_s(self) -> float:
+        return sum(one.lasted_s for one in self.breaks)
+
+    @property
+    def _failure(self) -> str:
+        """Of the hub."""
+        if not self.breaks:
+            return ""
+        silent = f"nobody was heard for {self._broken_s:.1f} s"
+        at = _clock(self.breaks[0].at_s)
+        if len(self.breaks) == 1:
+            return f"a part of the hub failed around {at}, so that {silent}"
+        return (
+            f"a part of the hub failed {len(self.breaks)} times, first around {at}, so that {silent} in all"
+        )
 
     def _columns(self) -> Iterable[tuple[Bars | None, ...]]:
         return zip(*([window.bars for window in end.windows] for end in self.ends), strict=True)
@@ -111,7 +147,13 @@ class Connection:
             return ""
         index, worst = min(bad, key=lambda found: found[1].bars or 0)
         is_often = len(bad) > OFTEN * len(end.windows)
-        when = "again and again" if is_often else f"around {_clock(index * self.window_s)}"
+        alike = [i for i, window in bad if window.is_gone == worst.is_gone]
+        if is_often:
+            when = "again and again"
+        elif (times := _runs(alike)) > 1:
+            when = f"{times} times, first around {_clock(alike[0] * self.window_s)}"
+        else:
+            when = f"around {_clock(index * self.window_s)}"
         return f"{end.name}'s connection {worst.trouble} {when}"
 
 
@@ -128,24 +170,38 @@ def call_connection(call: Call) -> Connection | None:
         return None
     window_s = max(WINDOW_S, call.duration_s / WINDOWS_MOST)
     count = max(1, round(call.duration_s / window_s))
-    participants = list(CallParticipant.objects.filter(call=call).order_by("-role"))  # the caller first
+    legs = CallParticipant.objects.filter(call=call).select_related("call")
+    participants = list(legs.order_by("-role"))  # the caller first
     by_leg = {p.pk: [row for row in rows if row.participant_id == p.pk] for p in participants}
-    sent = {pk: _cut(_seconds(call, of_leg, Measurer.HUB), window_s, count) for pk, of_leg in by_leg.items()}
-    ends = [_end(p, by_leg[p.pk], sent, call=call, window_s=window_s) for p in participants]
-    return Connection(duration_s=call.duration_s, window_s=window_s, ends=ends)
+    breaks = list(_breaks(call))
+    sent = {
+        pk: _cut(_seconds(call, of_leg, Measurer.HUB, breaks), window_s, count)
+        for pk, of_leg in by_leg.items()
+    }
+    ends = [_end(p, by_leg[p.pk], sent, breaks, window_s=window_s) for p in participants]
+    return Connection(duration_s=call.duration_s, window_s=window_s, ends=ends, breaks=breaks)
+
+
+def _breaks(call: Call) -> Iterable[Break]:
+    if call.connected_at is None or call.ended_at is None:
+        return
+    for row in CallBreak.objects.filter(call=call).order_by("began_at"):
+        until = min(row.ended_at or call.ended_at, call.ended_at)
+        at_s = (row.began_at - call.connected_at).total_seconds()
+        yield Break(at_s=at_s, lasted_s=max(0.0, (until - row.began_at).total_seconds()))
 
 
 def _end(
     participant: CallParticipant,
     rows: Sequence[LegStatistics],
     sent: dict[int, list[list[Second]]],
+    breaks: Sequence[Break],
     *,
-    call: Call,
     window_s: float,
 ) -> End:
     up = sent[participant.pk]
     others = [windows for pk, windows in sent.items() if pk != participant.pk]
-    down = _cut(_seconds(call, rows, Measurer.END), window_s, len(up))
+    down = _cut(_seconds(participant.call, rows, Measurer.END, breaks), window_s, len(up))
     windows = [
         window_of(up[i], down[i], lost_elsewhere=max((_lost(each[i]) for each in others), default=0.0))
         for i in range(len(up))
@@ -186,15 +242,18 @@ def window_of(up: Sequence[Second], down: Sequence[Second], *, lost_elsewhere: f
     )
 
 
-def _seconds(call: Call, rows: Iterable[LegStatistics], measurer: Measurer) -> list[Second]:
+def _seconds(
+    call: Call, rows: Iterable[LegStatistics], measurer: Measurer, breaks: Sequence[Break]
+) -> list[Second]:
+    """Of one direction, but for those that the hub is to blame for."""
     if call.connected_at is None:
         return []
-    found = []
+    found: list[Second] = []
     for row in rows:
         if row.measurer == measurer:
             begin_s = (row.started_at - call.connected_at).total_seconds()
             found += [_second(row, i, begin_s + i) for i in range(row.second_count)]
-    return found
+    return [second for second in found if not any(one.explains(second) for one in breaks)]
 
 
 def _second(row: LegStatistics, i: int, at_s: float) -> Second:
@@ -234,6 +293,11 @@ def _missed(seconds: Sequence[Second]) -> float:
 def _mean(values: Iterable[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if known else None
+
+
+def _runs(indexes: Sequence[int]) -> int:
+    """How many stretches of numbers that follow each other."""
+    return sum(1 for i, index in enumerate(indexes) if not i or index != indexes[i - 1] + 1)
 
 
 def _share(good: float, duration_s: float) -> str:

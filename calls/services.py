@@ -4,7 +4,7 @@ from django.db import IntegrityError, transaction
 
 from calls.events import call_ended
 from calls.metrics import SETUP_SECONDS
-from calls.models import Call, CallParticipant, ParticipantRole
+from calls.models import Call, CallBreak, CallParticipant, ParticipantRole
 from calls.placement import worker_choose
 from calls.selectors import call_away_list, call_live_for_device, call_of_invite
 from calls.state import LIVE_STATES, call_move
@@ -103,7 +103,9 @@ def call_leg_joined(*, leg: CallParticipant, worker_id: str) -> None:
     CallParticipant.objects.filter(pk=leg.pk, joined_at=None).update(joined_at=now())
     here = CallParticipant.objects.filter(pk=leg.pk, call__worker_id=worker_id)
     is_back = here.filter(lost_at__isnull=False).update(lost_at=None)
-    here.filter(awaited_at__isnull=False).update(awaited_at=None)
+    awaited = CallParticipant.objects.filter(call=leg.call, awaited_at__isnull=False)
+    if here.filter(awaited_at__isnull=False).update(awaited_at=None) and not awaited.exists():
+        CallBreak.objects.filter(call=leg.call, ended_at=None).update(ended_at=now())
     call = leg.call
     call.refresh_from_db()
     if is_back and call.is_live:

@@ -10,7 +10,7 @@ from django_scopes import scope, scopes_disabled
 
 from calls.curves import charts_of
 from calls.measurements import Way, samples_store
-from calls.models import Call, CallParticipant, LegStatistics, Measurer, ParticipantRole
+from calls.models import Call, CallBreak, CallParticipant, LegStatistics, Measurer, ParticipantRole
 from calls.quality import Connection, call_connection
 from common.clock import now
 from protocol.messages import CallOutcome, CallState
@@ -50,8 +50,9 @@ def measure(
     *,
     during: range = range(0),
     other: Mapping[str, float] | None = None,
+    from_s: float = 0,
 ) -> None:
-    """Clean seconds from the beginning of the call, with `other` values during some."""
+    """Clean seconds of the call, with `other` values during some."""
     samples = [
         StatsSample.model_validate(CLEAN | (dict(other or {}) if second in during else {}))
         for second in range(seconds)
@@ -62,10 +63,20 @@ def measure(
         samples_store(
             leg=leg,
             measurer=measurer,
-            started_at=begin_at,
+            started_at=begin_at + timedelta(seconds=from_s),
             samples=samples,
             way=Way(codec="audio/opus", path="host relay udp"),
         )
+
+
+def break_make(call: Call, *, at_s: float, lasted_s: float) -> None:
+    """The hub's own fault."""
+    if call.connected_at is None:
+        raise ValueError("a call without sound")
+    began_at = call.connected_at + timedelta(seconds=at_s)
+    ended_at = began_at + timedelta(seconds=lasted_s)
+    with scopes_disabled():
+        CallBreak.objects.create(household=call.household, call=call, began_at=began_at, ended_at=ended_at)
 
 
 def connection_of(call: Call) -> Connection:
@@ -122,6 +133,45 @@ def test_a_bad_line_is_said_to_be_bad_again_and_again(cast: Cast) -> None:
     measure(anna, Measurer.HUB, during=range(0, 600), other={"packets_lost": 20})
     assert (
         connection_of(call).sentence == "Weak the whole time; Anna's connection lost packets again and again."
+    )
+
+
+def test_what_the_hub_did_is_not_blamed_on_the_ends_and_every_break_counts(cast: Cast) -> None:
+    call, anna, kitchen = call_make(cast, minutes=1)
+    silent = {"packets_received": 0, "concealed_samples": 48_000, "total_samples_received": 48_000}
+    for leg in (anna, kitchen):
+        measure(leg, Measurer.END, 60, during=range(12, 14), other=silent)
+        measure(leg, Measurer.HUB, 12)  # what the killed worker had measured, and the next one
+    break_make(call, at_s=12.2, lasted_s=1.3)
+    assert connection_of(call).sentence == (
+        "Good for 59 of 60 seconds; a part of the hub failed around 0:12, so that nobody was heard for 1.3 s."
+    )
+    break_make(call, at_s=40, lasted_s=2.0)
+    assert connection_of(call).sentence == (
+        "Good for 57 of 60 seconds; a part of the hub failed 2 times, first around 0:12, "
+        "so that nobody was heard for 3.3 s in all."
+    )
+
+
+def test_an_end_that_was_away_after_the_hub_had_failed_is_named_too(cast: Cast) -> None:
+    call, anna, kitchen = call_make(cast, minutes=1)
+    measure(anna, Measurer.HUB, 60)
+    measure(kitchen, Measurer.HUB, 60, during=range(40, 44), other={"packets_received": 0})
+    break_make(call, at_s=12, lasted_s=1.0)
+    assert connection_of(call).sentence == (
+        "Good for 55 of 60 seconds; a part of the hub failed around 0:12, so that nobody was heard for 1.0 s "
+        "and Kitchen speaker's connection was gone around 0:40."
+    )
+
+
+def test_each_time_that_an_end_was_gone_is_counted(cast: Cast) -> None:
+    call, anna, kitchen = call_make(cast, minutes=1)
+    measure(anna, Measurer.HUB, 60)
+    away = {"packets_received": 0}
+    measure(kitchen, Measurer.HUB, 30, during=range(10, 12), other=away)
+    measure(kitchen, Measurer.HUB, 30, during=range(20, 22), other=away, from_s=30)
+    assert connection_of(call).sentence == (
+        "Good for 56 of 60 seconds; Kitchen speaker's connection was gone 2 times, first around 0:10."
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from django_scopes import scopes_disabled
 
-from calls.models import Call, CallParticipant, Recording
+from calls.models import Call, CallBreak, CallParticipant, Recording
 from calls.moves import call_relocate, calls_end, calls_move, calls_waiting_move, worker_dead
 from calls.placement import (
     GONE_AFTER_S,
@@ -76,6 +76,32 @@ def test_the_calls_of_a_dead_worker_move_and_both_ends_hear_of_it(
         (push.group_device(cast.kitchen.public_id), moved),
     ]
     assert not worker_is_alive("old")
+
+
+def test_the_break_of_a_dead_worker_lasts_until_every_end_is_heard_again(call: Call) -> None:
+    worker_dead(worker_id="old")
+    open_breaks = CallBreak.objects.filter(call=call, ended_at=None)
+    for role in ("caller", "callee"):
+        assert open_breaks.exists()
+        call_leg_joined(leg=CallParticipant.objects.get(call=call, role=role), worker_id="new")
+    assert not open_breaks.exists()
+    one = CallBreak.objects.get(call=call)
+    assert one.ended_at
+    assert one.began_at < one.ended_at
+
+
+def test_a_call_that_waited_for_a_worker_was_broken_from_the_beginning(call: Call) -> None:
+    worker_goodbye(worker_id="new")
+    worker_dead(worker_id="old")
+    lost_at = Call.objects.get(pk=call.pk).worker_lost_at
+    worker_heartbeat(worker_id="third", leg_count=0)
+    calls_waiting_move()
+    assert CallBreak.objects.get(call=call).began_at == lost_at
+
+
+def test_a_worker_that_drains_breaks_nothing(call: Call) -> None:
+    calls_move(worker_id="old")
+    assert not CallBreak.objects.filter(call=call).exists()
 
 
 def test_of_two_that_notice_one_moves_the_call(call: Call, pushes: Pushes) -> None:
