@@ -29,6 +29,13 @@ def key_unwrap(*, household: Household, wrapped: bytes, purpose: str) -> bytes:
     return _unwrap(_household_key(household), wrapped, _context(household, purpose))
 
 
+def hub_key_check() -> None:
+    """Raises Unavailable where this process has another DATA_KEY than the hub whose database it sees."""
+    row = HouseholdKey.objects.select_related("household").first()
+    if row is not None:
+        _unwrap(_hub_key(), bytes(row.wrapped), _context(row.household, "household"))
+
+
 def _household_key(household: Household) -> bytes:
     """Made when it is first needed; of two at once, one row wins."""
     fresh = _wrap(_hub_key(), os.urandom(KEY_BYTES), _context(household, "household"))

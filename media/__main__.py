@@ -58,6 +58,7 @@ def main(words: list[str]) -> int:
     django.setup()
     for library in ("aiortc", "aioice"):  # their lesser messages hold addresses of people's networks
         logging.getLogger(library).setLevel(logging.WARNING)
+    _check_secrets()
     if arguments.worker_id:
         return child.run(arguments.worker_id, capacity=arguments.capacity)
 
@@ -71,6 +72,25 @@ def main(words: list[str]) -> int:
         tie=die_with_parent,
     )
     return parent.run()
+
+
+def _check_secrets() -> None:
+    """A worker with secrets of its own would take calls whose recordings nobody can open. Raises SystemExit."""
+    from django.db import DatabaseError, connections
+
+    from common.errors import Unavailable
+    from households.keys import hub_key_check
+
+    try:
+        hub_key_check()
+    except Unavailable:
+        sys.exit(
+            "This media worker has other secrets than the hub, so nobody could open what it records. Give it the "
+            "data folder of the hub with HUB_DATA_DIR; see docs/subsystems/workers.md."
+        )
+    except DatabaseError:
+        return  # it is away, or still empty: the workers wait for it
+    connections.close_all()  # the workers open their own
 
 
 def _preload() -> None:

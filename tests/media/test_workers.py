@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 from asgiref.sync import sync_to_async
+from django.conf import LazySettings
 from django_scopes import scopes_disabled
 
 from calls.ends import GONE_AFTER
@@ -23,6 +24,8 @@ from calls.services import call_accept, call_end, call_start
 from calls.sounds import sound_open
 from calls.sweep import calls_sweep
 from calls.tasks import recordings_recover_task
+from households.keys import key_wrap
+from media.__main__ import main
 from tests.fakes.media_program import MediaProgram
 from tests.fakes.phone import Phone
 from tests.plugin_cast import Cast, device_go_online
@@ -39,6 +42,13 @@ def log(tmp_path: Path) -> Path:
 def media(log: Path, cast: Cast) -> Iterator[MediaProgram]:
     with MediaProgram(processes=2, log=log) as media:
         yield media
+
+
+def test_a_worker_that_could_not_keep_recordings_does_not_start(cast: Cast, settings: LazySettings) -> None:
+    key_wrap(household=cast.anna.household, key=bytes(32), purpose="a.ogg")
+    settings.DATA_KEY = "made anew in another folder"
+    with pytest.raises(SystemExit, match=r"other secrets than the hub.*HUB_DATA_DIR"):
+        main(["--processes", "1"])
 
 
 def call_make(cast: Cast) -> tuple[Call, CallParticipant, CallParticipant]:
