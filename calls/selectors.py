@@ -51,6 +51,12 @@ def call_live_for_device(device: Device) -> Call | None:
     )
 
 
+def call_live_of_user(*, user: User, device: Device) -> Call | None:
+    """The call with this device in which the person is, on whatever page or phone."""
+    call = call_live_for_device(device)
+    return call if call and CallParticipant.objects.filter(call=call, user=user).exists() else None
+
+
 def call_of_invite(*, user: User, device: Device, invite_id: str) -> Call | None:
     """The call that this request of the person began a moment ago."""
     if not invite_id:

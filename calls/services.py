@@ -6,14 +6,14 @@ from calls.events import call_ended
 from calls.metrics import SETUP_SECONDS
 from calls.models import Call, CallBreak, CallParticipant, ParticipantRole
 from calls.placement import worker_choose
-from calls.selectors import call_away_list, call_live_for_device, call_of_invite
+from calls.selectors import call_away_list, call_live_for_device, call_live_of_user, call_of_invite
 from calls.state import LIVE_STATES, call_move
 from calls.whip import whip_join, whip_session_live
 from common.clock import now
 from common.errors import Conflict, DeviceBusy, DeviceOffline, DomainError
 from common.push import group_device, group_household, group_worker, push_on_commit
 from devices.models import Device
-from households.models import Membership
+from households.models import Membership, User
 from protocol.base import Message
 from protocol.errors import ErrorCode
 from protocol.messages import (
@@ -34,12 +34,12 @@ def call_start(*, membership: Membership, device: Device, invite_id: str = "") -
     `invite_id` is of the person's request: whoever did not hear the answer asks again with the same one.
     """
     if known := call_of_invite(user=membership.user, device=device, invite_id=invite_id):
-        return _call_answer_again(known)
+        return _call_answer_again(known, membership.user)
     session = whip_session_live(device) if device.is_foreign else None
     worker_id = session.worker_id if session else worker_choose()
     if not device.presence.is_online or (device.is_foreign and session is None):
         _call_refused(membership, device, CallOutcome.OFFLINE, invite_id=invite_id)
-        raise _refusal(device, CallOutcome.OFFLINE)
+        raise _refusal(membership.user, device, CallOutcome.OFFLINE)
     try:
         with transaction.atomic():
             call = _call_create(membership, device, worker_id=worker_id, invite_id=invite_id)
@@ -47,9 +47,9 @@ def call_start(*, membership: Membership, device: Device, invite_id: str = "") -
     except IntegrityError:
         # Asked twice at once, over two sockets: the first one won just now.
         if known := call_of_invite(user=membership.user, device=device, invite_id=invite_id):
-            return _call_answer_again(known)
+            return _call_answer_again(known, membership.user)
         _call_refused(membership, device, CallOutcome.BUSY, invite_id=invite_id)
-        raise _refusal(device, CallOutcome.BUSY) from None
+        raise _refusal(membership.user, device, CallOutcome.BUSY) from None
     return call
 
 
@@ -62,16 +62,19 @@ def _call_out(call: Call) -> None:
     whip_join(call=call)
 
 
-def _call_answer_again(call: Call) -> Call:
+def _call_answer_again(call: Call, user: User) -> Call:
     """What the first request was answered."""
     if call.outcome in (CallOutcome.OFFLINE, CallOutcome.BUSY):
-        raise _refusal(call.device, CallOutcome(call.outcome))
+        raise _refusal(user, call.device, CallOutcome(call.outcome))
     return call
 
 
-def _refusal(device: Device, outcome: CallOutcome) -> DomainError:
+def _refusal(user: User, device: Device, outcome: CallOutcome) -> DomainError:
     if outcome is CallOutcome.OFFLINE:
         return DeviceOffline(f"{device.name} is offline. It will show as online when it is back.")
+    if own := call_live_of_user(user=user, device=device):
+        words = f"You are in a call with {device.name} already, on another page or device of yours."
+        return DeviceBusy(words, call_id=own.public_id)
     return DeviceBusy(f"{device.name} is in another call.")
 
 

@@ -13,6 +13,7 @@ DomainError
 """
 
 from typing import Any, ClassVar
+from uuid import UUID
 
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
@@ -60,7 +61,13 @@ class DeviceOffline(Conflict):
 
 
 class DeviceBusy(Conflict):
+    """`call_id`: the call that keeps it busy, where whoever asks is in that call already."""
+
     code = ErrorCode.DEVICE_BUSY
+
+    def __init__(self, message: str, *, call_id: UUID | None = None) -> None:
+        super().__init__(message)
+        self.call_id = call_id
 
 
 class TooMany(DomainError):

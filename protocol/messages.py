@@ -335,6 +335,7 @@ class Error(Message):
     type: Literal["error"] = "error"
     code: ErrorCode
     message: str
+    call_id: UUID | None = None  # of device_busy: the call that keeps it busy, if it is one's own
 
 
 # --- hub to device ---------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from calls.models import CallParticipant
 from calls.placement import worker_choose
 from calls.selectors import call_live_list
 from calls.services import call_end, call_start, call_state_message
-from common.errors import Conflict, NotFound, Unavailable
+from common.errors import Conflict, DeviceBusy, NotFound, Unavailable
 from common.push import apush, group_worker
 from common.tasks import delay_now
 from devices.access import access_device
@@ -38,7 +38,11 @@ async def on_call_invite(socket: MemberSocket, message: m.CallInvite) -> None:
         call = call_start(membership=membership, device=device, invite_id=message.id or "")
         return call_state_message(call)
 
-    await socket.reply(await socket.query(start, socket.membership), message)
+    try:
+        answer = await socket.query(start, socket.membership)
+    except DeviceBusy as busy:
+        answer = m.Error(code=busy.wire_code, message=busy.message, call_id=busy.call_id)
+    await socket.reply(answer, message)
 
 
 async def on_call_end(socket: MemberSocket, message: m.CallEnd) -> None:

@@ -116,6 +116,18 @@ def test_the_player_asks_until_the_recording_is_there(client: Client, cast: Cast
     assert "call-player" in ready
 
 
+def test_only_whoever_is_in_a_call_may_end_it_on_its_page(client: Client, cast: Cast) -> None:
+    call = _call(cast.anna, cast)
+    client.force_login(cast.anna.user)
+    for member in (cast.anna, cast.ben):
+        with scope(household=call.household):
+            row = Call.objects.filter(pk=call.pk)
+            row.update(state=CallState.CONNECTED, ended_at=None, started_by=member.user)
+        page = client.get(reverse("calls:player", args=[call.public_id])).content.decode()
+        assert "This call is going on right now." in page
+        assert ("Hang up" in page) == (member is cast.anna)
+
+
 @pytest.mark.parametrize(
     ("state", "ended_ago_s", "sound"), [(CallState.CONNECTED, None, "live"), (CallState.ENDED, 60, "none")]
 )

@@ -7,9 +7,11 @@ from django.urls import reverse
 from django_scopes import scope
 from playwright.sync_api import Page, expect
 
+from calls.models import Call
+from common.clock import now
 from devices.models import Device, Room
 from households.models import Household
-from protocol.messages import Stats, parse_browser
+from protocol.messages import CallState, Stats, parse_browser
 from tests.e2e.screens import look, picture
 from tests.fakes.browser_hub import FakeHub
 from tests.plugin_cast import Cast
@@ -289,6 +291,34 @@ def test_a_refusal_is_shown_in_the_hub_s_words(
     expect(screen.locator('[data-part="status"]')).to_have_text(message)
     expect(screen.get_by_role("link", name="Announce instead")).to_be_visible(visible=code != "no_worker")
     expect(screen.get_by_role("button", name="Call again")).to_be_visible()
+
+
+def test_whoever_is_in_that_call_already_is_led_to_it_and_may_end_it(
+    screen: Page, fake_hub: FakeHub, cast: Cast
+) -> None:
+    with scope(household=cast.anna.household):
+        Call.objects.create(
+            public_id=OTHER_CALL,
+            household=cast.anna.household,
+            device=cast.kitchen,
+            started_by=cast.anna.user,
+            state=CallState.CONNECTED,
+            connected_at=now(),
+        )
+    words = "You are in a call with Kitchen speaker already, on another page or device of yours."
+    busy = {"type": "error", "code": "device_busy", "message": words, "call_id": OTHER_CALL}
+    fake_hub.answers["call_invite"] = busy
+    screen.get_by_role("button", name="Call", exact=True).click()
+    expect(screen.locator('[data-part="status"]')).to_have_text(words)
+    link = screen.get_by_role("link", name="Go to the call")
+    assert look(screen, "call-elsewhere", full_page=False) == []
+    link.click()
+    button = screen.get_by_role("button", name="Hang up")
+    expect(button).to_be_visible()
+    assert look(screen, "call-going-on") == []
+    fake_hub.wait_for("hello", count=2)
+    button.click()
+    assert fake_hub.wait_for("call_end")["call_id"] == OTHER_CALL
 
 
 def test_a_bad_offer_ends_the_call_on_both_sides(screen: Page, fake_hub: FakeHub) -> None:

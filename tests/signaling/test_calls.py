@@ -109,7 +109,15 @@ async def test_a_busy_device_is_said_to_be_busy_and_its_call_goes_on(cast: Cast)
         await other.say("call_invite", device_id=str(cast.kitchen.public_id), id="c")
         error = await other.hear("error")
         assert (error["code"], error["message"]) == ("device_busy", "Kitchen speaker is in another call.")
+        assert "call_id" not in error
         assert (await call_row(first)).is_live
+        phone = await browser(cast.anna)
+        for _ in range(2):  # also to whoever did not hear it
+            await phone.say("call_invite", device_id=str(cast.kitchen.public_id), id="d")
+            error = await phone.hear("error")
+            assert error["message"].startswith("You are in a call with Kitchen speaker already")
+            assert (error["code"], error["call_id"], error["reply_to"]) == ("device_busy", first, "d")
+        await phone.close()
         for end in (page, other, device):
             await end.close()
 

@@ -260,7 +260,8 @@ export class CallSession extends EventTarget {
     if (this.callId && error.code !== "call_ended") this.#sayEnd(reason);
     const outcomes = { device_offline: "offline", device_busy: "busy" };
     const outcome = outcomes[error.code] ?? (this.connectedAt === null ? "failed" : "answered");
-    this.#end({ outcome, reason, durationS: this.connectedAt && (Date.now() - this.connectedAt) / 1000 });
+    const durationS = this.connectedAt && (Date.now() - this.connectedAt) / 1000;
+    this.#end({ outcome, reason, durationS, otherCallId: error.callId });
   }
 
   // Said until the hub has heard it. A page that is being left has one try, and the worker notices the rest.

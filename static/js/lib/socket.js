@@ -12,9 +12,10 @@ const SIGNED_OUT_CODES = [4401, 4403];
 
 /** A refusal by the hub, or an answer that never came. `message` is in words for the person. */
 export class HubError extends Error {
-  constructor(code, message) {
+  constructor(code, message, callId = null) {
     super(message);
     this.code = code;
+    this.callId = callId;
   }
 }
 
@@ -138,7 +139,7 @@ class HubSocket extends EventTarget {
     if (message.reply_to) {
       const failed = message.type === "error";
       this.#settle(message.reply_to, (entry) =>
-        failed ? entry.reject(new HubError(message.code, message.message)) : entry.resolve(message),
+        failed ? entry.reject(new HubError(message.code, message.message, message.call_id)) : entry.resolve(message),
       );
     }
     this.#tell(message.type, message);

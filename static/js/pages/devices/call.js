@@ -132,7 +132,7 @@ class CallView extends HTMLElement {
     this.#timer = setInterval(draw, 500);
   }
 
-  #ended(call, { outcome, reason, durationS }) {
+  #ended(call, { outcome, reason, durationS, otherCallId }) {
     clearInterval(this.#timer);
     this.#ringback.stop();
     this.#part("meter-own").stop();
@@ -156,7 +156,9 @@ class CallView extends HTMLElement {
     this.#part("history").hidden = !answered;
     if (call.callId) this.#part("history").href = `${this.dataset.calls}${call.callId}/`;
     this.#showAfterwards();
-    this.#part("announce").hidden = !WITHOUT_ANSWER.includes(outcome);
+    this.#part("announce").hidden = !WITHOUT_ANSWER.includes(outcome) || Boolean(otherCallId);
+    this.#part("own").hidden = !otherCallId;
+    if (otherCallId) this.#part("own").href = `${this.dataset.calls}${otherCallId}/`;
     this.#setMuted(false);
     this.#part("after").querySelector(".btn:not([hidden])").focus();
   }
