@@ -14,8 +14,8 @@ from protocol.quality import JITTER_HELD, Bars, bars_for, rating
 WINDOW_S = 2.0
 WINDOWS_MOST = 120
 OFTEN = 0.3  # of the call
-# Ends count by their own seconds, and a worker that hangs is found after 2 s.
-BREAK_LEAD_S = 3.0
+# A worker that hangs is found after 2 s, and the seconds of an end may stand up to 2 s too early (EARLY_S).
+BREAK_LEAD_S = 5.0
 BREAK_TAIL_S = 2.0
 SHORT_S = 100  # up to here people count seconds
 _GOOD = Bars.GOOD
@@ -109,12 +109,14 @@ class Connection:
 
     @property
     def sentence(self) -> str:
-        worst = [min(known) for each in self._columns() if (known := [b for b in each if b is not None])]
+        columns = list(self._columns())
+        worst = [min(known) for each in columns if (known := [b for b in each if b is not None])]
         if not worst and not self.breaks:
             return "Too short to measure."
-        good = sum(bars >= _GOOD for bars in worst) / len(worst) if worst else 1.0
-        if self.breaks:
-            good *= max(0.0, 1 - self._broken_s / self.duration_s)
+        bad = sum(bars < _GOOD for bars in worst)
+        good = 1 - bad / len(worst) if worst else 1.0
+        if self.breaks:  # around them nothing counts but they themselves
+            good = max(0.0, 1 - bad / len(columns) - self._broken_s / self.duration_s)
         if good == 1:
             best = sum(bars == Bars.VERY_GOOD for bars in worst) / len(worst)
             return "Very good the whole time." if best > 0.9 else "Good the whole time."
