@@ -29,6 +29,7 @@ from protocol.messages import LOST_FOR_GOOD, WebrtcAnswer, WebrtcOffer
 
 log = structlog.get_logger(__name__)
 
+OVER = "The call is over."
 _FINAL_CODES = (ErrorCode.CALL_ENDED, ErrorCode.NOT_FOUND, ErrorCode.NOT_ALLOWED, ErrorCode.BAD_SDP)
 _LOOK_EVERY_S = 0.25
 _ROUTE_EVERY_S = 1.0
@@ -113,7 +114,7 @@ class CallMedia:
         reason: str | None = None
         while reason is None:
             self._wake.clear()
-            reason = self._refused() or await self._do(self._renewal.step(self._look()))
+            reason = self._refused() or self._over() or await self._do(self._renewal.step(self._look()))
             self._tell()
             if reason is None:
                 await self._look_at_route()
@@ -165,6 +166,12 @@ class CallMedia:
             raise error
         words = "The hub did not answer in time." if isinstance(error, TimeoutError) else str(error)
         log.warning("The sound is not connected: {reason}", reason=words)
+        return None
+
+    def _over(self) -> str | None:
+        """That the call has ended, where nobody can say why. While the hub answers, it does."""
+        if self._peer is not None and self._peer.is_over and not self._parts.link.is_online:
+            return OVER
         return None
 
     async def _do(self, step: Step) -> str | None:

@@ -15,6 +15,8 @@ import structlog
 from aioice.ice import Connection, StunProtocol
 from aiortc.rtcdtlstransport import RTCDtlsTransport
 
+from protocol.rtcp import CALL_OVER, goodbye_reason
+
 log = structlog.get_logger(__name__)
 
 MAX_DATAGRAM_BYTES: Final = 1500
@@ -29,6 +31,7 @@ class Heard:
 
     def __init__(self) -> None:
         self.rtp_count = 0
+        self.is_over = False  # the worker closes the connection since the call has ended
         self.rtp_at_s = self.packet_at_s = time.monotonic()
 
     def note(self, *, is_rtp: bool) -> None:
@@ -112,6 +115,8 @@ def _guard_datagrams(inner: Any) -> Any:
 def _guard_packets(inner: Any, *, is_rtp: bool) -> Any:
     async def handle(self: Any, data: bytes, *args: Any, **kwargs: Any) -> None:
         heard(self).note(is_rtp=is_rtp)
+        if not is_rtp and goodbye_reason(data) == CALL_OVER:
+            heard(self).is_over = True
         try:
             await inner(self, data, *args, **kwargs)
         except ConnectionError:

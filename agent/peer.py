@@ -135,6 +135,11 @@ class Peer:
         return time.monotonic() - self._heard.packet_at_s
 
     @property
+    def is_over(self) -> bool:
+        """Whether the hub closed it because the call has ended."""
+        return self._heard is not None and self._heard.is_over
+
+    @property
     def has_sound(self) -> bool:
         """Whether sound came out of it yet."""
         return self._samples > 0

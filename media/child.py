@@ -150,7 +150,7 @@ async def _end_strays(link: "HubLink", worker: MediaWorker) -> None:
         }
         for call_id, has_ended in strays.items():
             if has_ended or moved_s[call_id] > MOVED_GRACE_S:
-                await worker.close_call(call_id)
+                await worker.close_call(call_id, is_over=has_ended)
 
 
 async def _tell_heard(worker: MediaWorker) -> None:

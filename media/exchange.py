@@ -158,11 +158,13 @@ class Exchange:
         if session is not None and not session.legs:
             await self._finish(session)
 
-    async def end_call(self, call_id: UUID) -> None:
-        """Standing legs go on without it."""
+    async def end_call(self, call_id: UUID, *, is_over: bool = True) -> None:
+        """Standing legs go on without it. Not `is_over`: it goes on elsewhere."""
         session = self._sessions.get(call_id)
         if session is None:
             return
+        for leg in session.legs if is_over else ():
+            leg.call_is_over()
         ways = {True: self._step_out, False: self.end}
         await asyncio.gather(*(ways[leg.is_standing](leg, "the call ended") for leg in session.legs))
         await self._finish(session)

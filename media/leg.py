@@ -223,6 +223,12 @@ class Leg:
             if recorder is not None:
                 recorder.tick(now_s)
 
+    def call_is_over(self) -> None:
+        """The other side hears that when the connections are closed."""
+        for peer in (self._peer, self._next_peer, *self._replaced):
+            if peer is not None:
+                peer.call_is_over()
+
     async def aclose(self) -> None:
         """Close the connections. Recordings are the session's, a capture the worker's."""
         self.detour()

@@ -88,9 +88,9 @@ class MediaWorker:
         if not self._turns.take(key, partial(self._run_safely, key, command), name=command.type):
             _dropped.warn(command=command.type, key=str(key))
 
-    async def close_call(self, call_id: str) -> None:
+    async def close_call(self, call_id: str, *, is_over: bool) -> None:
         """As the command does. Nothing for a call that is not here."""
-        await self.handle(CallClose(call_id=UUID(call_id)))
+        await self.handle(CallClose(call_id=UUID(call_id), is_over=is_over))
 
     async def close_leg(self, leg_id: UUID) -> None:
         """As the command does. Nothing for a leg that is not here."""
@@ -122,7 +122,7 @@ class MediaWorker:
             case LegOffer():
                 await self._offer(command)
             case CallClose():
-                await self.exchange.end_call(command.call_id)
+                await self.exchange.end_call(command.call_id, is_over=command.is_over)
             case _:
                 leg = self.exchange.leg(command.leg_id)
                 if leg is not None:

@@ -65,10 +65,11 @@ class LegClose(Message):
 
 
 class CallClose(Message):
-    """Close every leg of the call and finish its recordings."""
+    """Close every leg of the call and finish its recordings. Not `is_over`: it goes on with another worker."""
 
     type: Literal["call_close"] = "call_close"
     call_id: UUID
+    is_over: bool = True
 
 
 class ToneStart(Message):

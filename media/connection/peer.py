@@ -17,6 +17,7 @@ from media.packets import MicPacket
 from media.stats import LegStats, leg_stats
 from media.supervise import Supervisor
 from protocol.messages import IceServer
+from protocol.rtcp import CALL_OVER
 
 
 class Peer:
@@ -125,6 +126,10 @@ class Peer:
         self.settle()
         path = selected_path(self._ice)
         return leg_stats(self._receiver, self._sender, path=path)
+
+    def call_is_over(self) -> None:
+        """What the other side hears when this is closed."""
+        self._sender.reports.reason = CALL_OVER
 
     async def aclose(self) -> None:
         self._closed = True

@@ -17,6 +17,7 @@ from pylibsrtp._binding import ffi, lib
 from media.connection.datagrams import SLOT_BYTES, Slots
 from media.supervise import log_failure
 from protocol.audio import SAMPLE_RATE_HZ
+from protocol.rtcp import goodbye
 
 if TYPE_CHECKING:
     from media.connection.rtp import PacketReceiver, PacketSender
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 INTERVAL_S: Final = 1.0
 TICKS: Final = 4  # in an interval
 _NTP_EPOCH_S: Final = 2_208_988_800  # 1900 to 1970 (RFC 5905 section 6)
-_SR, _RR, _SDES, _BYE, _CNAME = 200, 201, 202, 203, 1
+_SR, _RR, _SDES, _CNAME = 200, 201, 202, 1
 _RTT_ALPHA: Final = 0.85  # aiortc's
 _HEADER: Final = struct.Struct("!BBHI")
 _SENDER: Final = struct.Struct("!QIII")
@@ -73,6 +74,7 @@ class Reports:
 
     def __init__(self, receiver: "PacketReceiver", sender: "PacketSender") -> None:
         self._receiver, self._sender = receiver, sender
+        self.reason = ""  # for leaving
 
     def receive_srtcp(self, slots: Slots, n: int, length: int, now_s: float) -> bool:
         """Take an encrypted RTCP packet from slot n. False: its encryption does not hold."""
@@ -128,7 +130,7 @@ class Reports:
     def stop(self) -> None:
         """Say goodbye."""
         _reporter().discard(self)
-        self._sender.send_rtcp(_HEADER.pack(0x81, _BYE, 1, self._sender._ssrc))
+        self._sender.send_rtcp(goodbye(self._sender._ssrc, self.reason))
 
     def report(self, now_s: float) -> None:
         for end in (self._receiver, self._sender):

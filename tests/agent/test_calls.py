@@ -262,6 +262,19 @@ async def test_a_dead_connection_is_replaced_within_the_call(hub: FakeHub, start
         assert tone_share(await leg.heard(seconds=0.5, skip_s=0.3), MICROPHONE_HZ) > 0.7
 
 
+async def test_a_call_that_ends_while_the_hub_is_away_is_over_at_once(
+    hub: FakeHub, start_agent: StartAgent, eventually: Eventually
+) -> None:
+    async with start_agent() as agent:
+        await hub.online()
+        await hub.call()
+        leg = await hub.leg()
+        await leg.heard(seconds=0.2)
+        await hub.stop_listening()
+        await leg.end()
+        await eventually(lambda: agent.state.state is State.IDLE)
+
+
 async def test_after_a_restart_it_comes_back_into_the_call(hub: FakeHub, start_agent: StartAgent) -> None:
     async with start_agent():
         await hub.online()

@@ -69,6 +69,11 @@ class NearHouse(Talk):
         ]
         return [process for process in media if process.ppid() in {one.pid for one in media}]
 
+    def web(self) -> psutil.Process:
+        """The process of the pages."""
+        [found] = [one for one in processes_of(self.house.hub.data_dir) if "daphne" in one.cmdline()]
+        return found
+
     def worker_with_call(self) -> psutil.Process:
         """The one whose process talks UDP: its port is open while it has a call."""
         [found] = [process for process in self.workers() if process.net_connections("udp")]

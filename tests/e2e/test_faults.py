@@ -1,5 +1,6 @@
 """One call, with the real page, agent and hub, while parts of the hub fail. benchmarks.media measures it (R1, R5)."""
 
+import re
 import signal
 import time
 from collections.abc import Iterator
@@ -40,7 +41,13 @@ def test_a_killed_worker_costs_no_call_and_the_recording_has_both_parts(near: Ne
     near.until_rows(COPIES_MISSING, [(0,)])
     assert near.rows(PARTS) == [(4, 4)]
     [(copy_s, call_s)] = near.rows(COPY)
-    assert float(copy_s) == pytest.approx(float(call_s), abs=0.3)
+    assert float(copy_s) == pytest.approx(float(call_s), abs=0.01)
+    [length] = re.findall(r"Call ended \((.*)\)", near.page.locator('[data-part="status"]').inner_text())
+    near.page.get_by_role("link", name="Recording and transcript").click()
+    expect(near.page.locator(".badge", has_text=re.compile(rf"^\s*{length}\s*$"))).to_be_visible()
+    expect(near.page.locator(".place")).to_contain_text(f"/ {length}")
+    words = r"^Good for .*; a part of the hub failed around 0:\d\d, so that nobody was heard for [\d.]+ s"
+    expect(near.page.locator(".connection .sub").first).to_have_text(re.compile(words))
     near.call()
 
 
@@ -50,6 +57,21 @@ def test_redis_that_is_away_is_not_heard_in_a_call(near: NearHouse, is_killed: b
     assert (away.sockets_dropped, away.wrong_health) == (0, 0)
     assert away.gap_s < 0.5
     assert away.call_s < 20  # the bar is 10 s, on a machine that does nothing else
+
+
+def test_a_hang_up_while_the_pages_are_away_ends_the_call_at_once_and_the_history_knows_whose_it_was(
+    near: NearHouse,
+) -> None:
+    near.web().kill()
+    expect(near.page.locator('[data-part="explanation"]')).not_to_be_empty()
+    near.page.locator("[data-act=end]").click()
+    near.until_rows("select count(*) from calls_call where state <> 'ended'", [(0,)], within_s=5)
+    link = near.page.get_by_role("link", name="Recording and transcript")
+    expect(link).to_have_attribute("aria-disabled", "false", timeout=60_000)
+    link.click()
+    expect(near.page.get_by_text("You hung up")).to_be_visible()
+    assert "The call is over." in near.agent_log(), "the device did not wait for the pages"
+    near.call()
 
 
 def test_ctrl_c_ends_the_call_and_says_so_at_both_ends(near: NearHouse) -> None:

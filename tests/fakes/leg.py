@@ -11,6 +11,7 @@ from aiortc.mediastreams import MediaStreamError
 
 from agent import downlink
 from protocol.audio import FRAME_SAMPLES, SAMPLE_RATE_HZ
+from protocol.rtcp import CALL_OVER, goodbye
 
 Samples = npt.NDArray[np.int16]
 
@@ -74,6 +75,12 @@ class FakeLeg:
 
     def everything_heard(self) -> Samples:
         return np.concatenate(self._heard)
+
+    async def end(self) -> None:
+        """As the worker does when the call has ended."""
+        sender = self._connection.getTransceivers()[0].sender
+        await sender.transport._send_rtp(goodbye(sender._ssrc, CALL_OVER))
+        await self.close()
 
     async def close(self) -> None:
         if self._reader is not None:

@@ -13,6 +13,7 @@ from media.door import LegState
 from media.worker import MediaWorker
 from protocol.errors import ErrorCode
 from protocol.messages import HUNG_UP, LOST_FOR_GOOD, IceServer
+from protocol.rtcp import CALL_OVER, goodbye_reason
 from protocol.worker import (
     CallClose,
     CaptureStart,
@@ -353,6 +354,29 @@ async def test_a_new_connection_takes_the_place_of_the_old_in_the_same_recording
     assert sorted(path.name for path in recordings.iterdir()) == ["anna.opus", "ben.opus"]
     samples = decoded(door.sound(recordings, "anna.opus"))
     assert loudest_hz(samples) == pytest.approx(440, abs=3)
+
+
+@pytest.mark.parametrize("is_over", [True, False], ids=["ended", "moved"])
+async def test_a_device_hears_whether_its_call_ended_or_moved(
+    worker: MediaWorker, door: FakeDoor, monkeypatch: pytest.MonkeyPatch, is_over: bool
+) -> None:
+    call_id, said = uuid4(), list[str]()
+    async with RealPeer(worker, door) as device:
+        await device.connect(call_id=call_id)
+        await door.wait_for("leg_state", lambda told: told.state is LegState.CONNECTED)
+        transport = device.connection.getTransceivers()[0].receiver.transport
+        read = transport._handle_rtcp_data
+
+        async def listen(data: bytes) -> None:
+            said.append(goodbye_reason(data))
+            await read(data)
+
+        monkeypatch.setattr(transport, "_handle_rtcp_data", listen)
+        await worker.close_call(str(call_id), is_over=is_over)
+        async with asyncio.timeout(5):
+            while transport.state != "closed":
+                await asyncio.sleep(0.01)
+    assert (CALL_OVER in said) is is_over
 
 
 async def test_a_participant_who_comes_back_goes_on_in_his_file(
