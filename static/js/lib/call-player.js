@@ -37,11 +37,16 @@ class CallPlayer extends HTMLElement {
 
   playFrom(seconds) {
     this.#audio.currentTime = Math.max(0, Math.min(seconds, this.duration));
-    this.#audio.play();
+    this.#play();
+  }
+
+  // A pause that comes before the first sound is no error, and the button shows what became of it.
+  #play() {
+    this.#audio.play().catch(() => {});
   }
 
   toggle() {
-    if (this.#audio.paused) this.#audio.play();
+    if (this.#audio.paused) this.#play();
     else this.#audio.pause();
   }
 
