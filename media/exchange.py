@@ -180,10 +180,10 @@ class Exchange:
             log.warning("drain_timed_out", call_count=len(self._sessions))
 
     async def aclose(self) -> None:
-        """End all calls and legs, and finish all files."""
+        """End all calls and legs, and finish all files. Calls that are still here may have moved."""
         self.is_draining = True
         for session in list(self._sessions.values()):
-            await self.end_call(session.call_id)
+            await self.end_call(session.call_id, is_over=False)
         for leg in list(self._legs.values()):
             await self.end(leg, _STOPS)
         if self._endings:

@@ -67,6 +67,7 @@ def _call_make(cast: Cast, outcome: CallOutcome, *, has_words: bool = False) -> 
         outcome=outcome,
         connected_at=ended - timedelta(seconds=LENGTH_S) if answered else None,
         ended_at=ended,
+        hung_up_by="caller" if answered else "",
     )
     if has_words:
         for role, name in ((ParticipantRole.CALLER, "Anna"), (ParticipantRole.CALLEE, "Kitchen speaker")):

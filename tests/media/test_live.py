@@ -356,9 +356,9 @@ async def test_a_new_connection_takes_the_place_of_the_old_in_the_same_recording
     assert loudest_hz(samples) == pytest.approx(440, abs=3)
 
 
-@pytest.mark.parametrize("is_over", [True, False], ids=["ended", "moved"])
-async def test_a_device_hears_whether_its_call_ended_or_moved(
-    worker: MediaWorker, door: FakeDoor, monkeypatch: pytest.MonkeyPatch, is_over: bool
+@pytest.mark.parametrize("ending", ["ended", "moved", "worker stops"])
+async def test_a_device_hears_whether_its_call_ended_or_may_go_on_elsewhere(
+    worker: MediaWorker, door: FakeDoor, monkeypatch: pytest.MonkeyPatch, ending: str
 ) -> None:
     call_id, said = uuid4(), list[str]()
     async with RealPeer(worker, door) as device:
@@ -372,11 +372,14 @@ async def test_a_device_hears_whether_its_call_ended_or_moved(
             await read(data)
 
         monkeypatch.setattr(transport, "_handle_rtcp_data", listen)
-        await worker.close_call(str(call_id), is_over=is_over)
+        if ending == "worker stops":
+            await worker.aclose()
+        else:
+            await worker.close_call(str(call_id), is_over=ending == "ended")
         async with asyncio.timeout(5):
             while transport.state != "closed":
                 await asyncio.sleep(0.01)
-    assert (CALL_OVER in said) is is_over
+    assert (CALL_OVER in said) is (ending == "ended")
 
 
 async def test_a_participant_who_comes_back_goes_on_in_his_file(
