@@ -134,6 +134,9 @@ class AnsweringConnection:
         if self._connecting is not None:
             await asyncio.wait({self._connecting}, timeout=_CONNECTING_ENDS_S)
         await guard.end_consent(self.ice_transport)
+        if self._connecting is None or self._connecting.done():
+            # OpenSSL's buffers: the objects around it are a circle, and wait for the garbage collector.
+            self.dtls._ssl = None
 
     def _changed(self) -> None:
         ice, dtls = self.ice_transport.state, self.dtls.state

@@ -135,13 +135,13 @@ class PlainDatagrams:
 
 
 class BatchedDatagrams:
-    """Up to `SLOTS` datagrams per system call."""
+    """Up to `SLOTS` datagrams per system call. `slots`: for what comes in and goes out."""
 
-    def __init__(self, sock: socket.socket, libc: Any) -> None:
+    def __init__(self, sock: socket.socket, libc: Any, slots: tuple[Slots, Slots] | None = None) -> None:
         self.fd = sock.fileno()
         self._receive, self._send = libc.recvmmsg, libc.sendmmsg
         self.key_bytes, self.name_bytes = _KEY_BYTES[sock.family], _NAME_BYTES[sock.family]
-        self.incoming, self.outgoing = Slots(), Slots()
+        self.incoming, self.outgoing = slots or (Slots(), Slots())
         self.block_in = Block(self.incoming, self.name_bytes)
         self._out = Block(self.outgoing, self.name_bytes)
         self.waiting = 0

@@ -42,10 +42,10 @@ class RoutedDatagrams(BatchedDatagrams):
     """A port whose usual packets are forwarded before Python hears of them; it gets the rest."""
 
     def __init__(self, sock: socket.socket, libc: Any, routes: "Routes", number: int) -> None:
-        super().__init__(sock, libc)
+        incoming, outgoing, routed = routes.memory(number)
+        super().__init__(sock, libc, (incoming, outgoing))
         self._routes, self.number = routes, number
-        self._slots = Slots()
-        self._block = Block(self._slots, self.name_bytes)
+        self._block = Block(routed, self.name_bytes)
         self._fill(routes.tables.ports[number])
 
     def close(self) -> None:
@@ -140,6 +140,16 @@ class Routes:
         self._index = tables.index_routes()
         self._fds, self.left_counts = self.tables.ports["fd"], self.tables.ports["left"]  # views, by port
         self._open: dict[int, Route] = {}
+        self._memory: dict[int, tuple[Slots, Slots, Slots]] = {}
+
+    def memory(self, number: int) -> tuple[Slots, Slots, Slots]:
+        """Of a port's place in the tables, for one port after the other: what comes in, goes out, and is routed.
+
+        With memory of its own for each port a process would grow until its garbage is collected.
+        """
+        if number not in self._memory:
+            self._memory[number] = Slots(), Slots(), Slots()
+        return self._memory[number]
 
     def datagrams(self, sock: socket.socket) -> Datagrams:
         """Those of a port; without direct routes where there is no room for more ports."""

@@ -1,6 +1,8 @@
 """The connection that answers an offer: whom it takes, and how it ends."""
 
 import asyncio
+import gc
+import weakref
 from typing import Any
 
 import pytest
@@ -69,6 +71,20 @@ async def test_it_connects_and_tells_each_state_once() -> None:
         assert ends.states == ["connecting", "connected", "closed"]
         assert ends.ours.sender.payload_type is None
     assert not [task for task in asyncio.all_tasks() if task.get_name().startswith("media.")]
+
+
+async def test_what_openssl_held_for_a_connection_goes_with_it_and_does_not_wait_for_a_collection() -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        async with Ends() as ends:
+            await ends.connect()
+            await ends.reach("connected")
+            held = weakref.ref(ends.ours.dtls._ssl)
+            await ends.ours.close()
+            assert held() is None
+    finally:
+        gc.enable()
 
 
 async def test_a_certificate_that_was_not_offered_is_refused() -> None:

@@ -1,6 +1,7 @@
 """Direct routes in a real worker: they are there while packets only pass, and gone before they do more."""
 
 import asyncio
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from media.connection import compiled, loop
 from media.connection.ports import ports
+from media.connection.routes import Routes
 from media.door import LegState
 from media.leg import Leg
 from media.worker import MediaWorker
@@ -176,3 +178,19 @@ def test_where_nothing_can_be_compiled_the_loop_is_asyncios_and_has_no_routes(
         return ports().routes
 
     assert loop.run(found()) is None
+
+
+def test_one_port_after_the_other_uses_the_same_memory() -> None:
+    routes = Routes()
+    found = []
+    for _ in range(3):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            io = routes.datagrams(sock)
+            found.append((id(io.incoming), id(io.outgoing)))
+            io.close()
+    assert len(set(found)) == 1
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other,
+    ):
+        assert routes.datagrams(one).incoming is not routes.datagrams(other).incoming

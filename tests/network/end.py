@@ -7,6 +7,7 @@ still hears after each `{"listen"}`, and ends with `{}`.
 """
 
 import asyncio
+import gc
 import json
 import sys
 import tempfile
@@ -24,6 +25,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from agent.audio import Samples
 from agent.peer import IceConfiguration, Peer, PeerError
 from media.connection import loop
+from media.connection.loop import compile_early
 from media.worker import MediaWorker
 from protocol.messages import IceServer, IceTransportPolicy
 from protocol.worker import parse_command
@@ -55,6 +57,10 @@ class TellingDoor(FakeDoor):
 
 
 async def worker_run() -> None:
+    """As `python -m media` begins, so that a look at all objects holds nothing up."""
+    compile_early()
+    gc.collect()
+    gc.freeze()
     with tempfile.TemporaryDirectory() as folder:
         worker = MediaWorker(
             TellingDoor(),
