@@ -2,6 +2,8 @@
 
 import asyncio
 import socket
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+THREADS: Final = 6  # for what waits: Redis, files
 BEAT_S: Final = 0.25
 REPORT_S: Final = 1.0
 RETRY_S: Final = 1.0
@@ -38,9 +41,18 @@ def run(worker_id: str, *, capacity: int, wire: socket.socket | None = None) -> 
 async def _main(worker_id: str, capacity: int, wire: socket.socket | None) -> None:
     stop = asyncio.Event()
     running = asyncio.get_running_loop()
+    running.set_default_executor(_threads_make())
     for number in STOP_SIGNALS:
         running.add_signal_handler(number, stop.set)
     await serve(worker_id, stop, capacity=capacity, wire=wire)
+
+
+def _threads_make() -> ThreadPoolExecutor:
+    """All of them at once: a pool that grows now and then looks like a leak."""
+    executor, all_there = ThreadPoolExecutor(THREADS, thread_name_prefix="worker"), Barrier(THREADS)
+    for _ in range(THREADS):
+        executor.submit(all_there.wait)
+    return executor
 
 
 async def serve(

@@ -89,7 +89,7 @@ def test_a_child_that_does_not_beat_is_killed(
     program = start(how)
     first, second = program.until("start", "w1"), program.until("start", "w2")
     said_late_s = 0.2  # a child says when it runs, which is after its parent began to count
-    assert after_s - said_late_s <= float(second[3]) - float(first[3]) < after_s + 2.0
+    assert after_s - said_late_s <= float(second[3]) - float(first[3]) < after_s + 5.0
     assert is_gone(int(first[2]))
 
 
