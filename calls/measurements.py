@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from redis.exceptions import RedisError
 
+from calls.breaks import breaks_of
 from calls.models import Call, CallParticipant, LegStatistics, Measurer, ParticipantRole
 from common.clock import now
 from common.push import group_household, push_on_commit
@@ -57,8 +58,22 @@ def stats_of_end(*, leg: CallParticipant, stats: Stats) -> None:
         leg=leg, measurer=Measurer.END, started_at=started_at, samples=stats.samples, way=Way.of(stats)
     )
     if call.is_live:
-        bars = window_bars(stats.samples, lost_elsewhere=_lost_by_others(leg))
-        quality_tell(leg=leg, measurer=Measurer.END, bars=bars, lost=fraction_lost(stats.samples))
+        samples = _own_of(call, stats.samples, started_at)
+        bars = window_bars(samples, lost_elsewhere=_lost_by_others(leg))
+        quality_tell(leg=leg, measurer=Measurer.END, bars=bars, lost=fraction_lost(samples))
+
+
+def _own_of(call: Call, samples: Sequence[StatsSample], started_at: datetime) -> list[StatsSample]:
+    """Without the bad ones for which a failure of the hub itself is the reason."""
+    is_bad = [(window_bars([sample]) or Bars.LOST) < Bars.GOOD for sample in samples]
+    if call.connected_at is None or not any(is_bad):
+        return list(samples)
+    begin_s, breaks = (started_at - call.connected_at).total_seconds(), breaks_of(call)
+    return [
+        sample
+        for i, sample in enumerate(samples)
+        if not is_bad[i] or not any(one.explains(begin_s + i) for one in breaks)
+    ]
 
 
 def samples_store(

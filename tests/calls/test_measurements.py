@@ -9,7 +9,7 @@ from django_scopes import scopes_disabled
 
 from calls import measurements
 from calls.measurements import Way, quality_get, quality_tell, samples_store, stats_of_end
-from calls.models import Call, CallParticipant, LegStatistics, Measurer
+from calls.models import Call, CallBreak, CallParticipant, LegStatistics, Measurer
 from calls.services import call_start
 from common.clock import now
 from protocol.messages import Stats
@@ -167,3 +167,34 @@ def test_what_the_hub_missed_of_the_other_end_is_not_blamed_on_this_one(leg: Cal
     known = quality_get(leg.call)
     assert known is not None
     assert {end.role: end.bars for end in known.ends} == {"caller": 4, "callee": 1}
+
+
+def bars_of(leg: CallParticipant) -> dict[str, int]:
+    known = quality_get(leg.call)
+    return {end.role: end.bars for end in known.ends} if known else {}
+
+
+@pytest.mark.parametrize("is_over", [True, False], ids=["over", "still going on"])
+def test_bad_seconds_around_a_failure_of_the_hub_are_no_reason_to_blame_an_end(
+    leg: CallParticipant, is_over: bool
+) -> None:
+    silent = BUSY.model_copy(update={"packets_received": 0, "concealed_samples": 48_000})
+    CallBreak.objects.create(
+        household=leg.household,
+        call=leg.call,
+        began_at=now() - timedelta(seconds=4),
+        ended_at=now() - timedelta(seconds=3.4) if is_over else None,
+    )
+    clean = BUSY.model_copy(update={"packets_lost": 0, "concealed_samples": 0})
+    stats_of_end(leg=leg, stats=stats(leg, clean, silent, clean, clean, clean))
+    assert bars_of(leg) == {"caller": 4}
+    assert LegStatistics.objects.get().packets_received == [50, 0, 50, 50, 50]
+
+
+def test_what_is_bad_some_seconds_after_a_failure_of_the_hub_is_said(leg: CallParticipant) -> None:
+    began_at = now() - timedelta(seconds=10)
+    ended_at = began_at + timedelta(seconds=1)
+    CallBreak.objects.create(household=leg.household, call=leg.call, began_at=began_at, ended_at=ended_at)
+    gaps = BUSY.model_copy(update={"packets_received": 40, "packets_lost": 10})
+    stats_of_end(leg=leg, stats=stats(leg, *[gaps] * 5))
+    assert bars_of(leg) == {"caller": 1}
