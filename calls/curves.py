@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from calls.quality import Connection, Window
 
@@ -21,10 +22,19 @@ class Line:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Gap:
+    """A piece of the chart in which nobody measured this; `x` and `width` as SVG has them."""
+
+    x: str
+    width: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Chart:
     title: str
     top: str  # the value at the upper edge, with its unit
     lines: Sequence[Line]
+    gaps: Sequence[Gap]
 
 
 @dataclass(frozen=True)
@@ -36,9 +46,9 @@ class _Measure:
 
 
 _MEASURES = (
-    _Measure("Lost packets", "%", 5, lambda window: window.lost_percent),
+    _Measure("Sound that got lost (packet loss)", "%", 5, lambda window: window.lost_percent),
     _Measure("Unsteadiness (jitter)", "ms", 20, lambda window: window.jitter_ms),
-    _Measure("Round trip", "ms", 100, lambda window: window.round_trip_ms),
+    _Measure("Delay (round trip)", "ms", 100, lambda window: window.round_trip_ms),
 )
 
 
@@ -59,7 +69,8 @@ def _chart(measure: _Measure, connection: Connection) -> Chart:
         )
         for end, each in zip(connection.ends, values, strict=True)
     ]
-    return Chart(title=measure.title, top=_words(top, measure.unit), lines=lines)
+    gaps = _gaps([all(value is None for value in column) for column in zip(*values, strict=True)])
+    return Chart(title=measure.title, top=_words(top, measure.unit), lines=lines, gaps=gaps)
 
 
 def _path(values: Sequence[float | None], top: float) -> str:
@@ -73,6 +84,18 @@ def _path(values: Sequence[float | None], top: float) -> str:
         parts.append(f"{pen}{i * step:.1f} {y:.1f}H{(i + 1) * step:.1f}")
         pen = "L"
     return "".join(parts)
+
+
+def _gaps(is_empty: Sequence[bool]) -> list[Gap]:
+    """Stretches of windows without anything."""
+    step, gaps = WIDTH / max(1, len(is_empty)), []
+    begin = 0
+    for is_gap, run in groupby(is_empty):
+        end = begin + len(list(run))
+        if is_gap:
+            gaps.append(Gap(x=f"{begin * step:.1f}", width=f"{(end - begin) * step:.1f}"))
+        begin = end
+    return gaps
 
 
 def _round_up(value: float) -> float:

@@ -2,22 +2,21 @@
 
 An end's connection has two directions. What it sent is counted at the hub, what it received at the end itself; of
 that, what the hub had already missed of the other end is taken off, since a forwarded gap is not this end's fault.
-Nor is what was missed while the hub's own worker was gone.
+Nor is what went wrong around a failure of the hub itself: such a second counts as not measured.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from calls.models import Call, CallBreak, CallParticipant, LegStatistics, Measurer
+from calls.breaks import Break, breaks_of
+from calls.models import Call, CallParticipant, LegStatistics, Measurer
 from protocol.quality import JITTER_HELD, Bars, bars_for, rating
 
 WINDOW_S = 2.0
 WINDOWS_MOST = 120
 OFTEN = 0.3  # of the call
-# A worker that hangs is found after 2 s, and the seconds of an end may stand up to 2 s too early (EARLY_S).
-BREAK_LEAD_S = 5.0
-BREAK_TAIL_S = 2.0
 SHORT_S = 100  # up to here people count seconds
+CUT_OFF = " was cut off"
 _GOOD = Bars.GOOD
 
 
@@ -32,6 +31,11 @@ class Second:
     jitter_ms: float | None
     round_trip_ms: float | None
 
+    @property
+    def is_good(self) -> bool:
+        r = _rating(100 * _missed([self]), self.jitter_ms, self.round_trip_ms)
+        return self.received > 0 and bars_for(r) >= _GOOD
+
 
 @dataclass(frozen=True, kw_only=True)
 class Window:
@@ -44,37 +48,27 @@ class Window:
     bars: Bars | None = None
 
     @property
+    def rating(self) -> float:
+        """The lower, the worse."""
+        return _rating(self.lost_percent, self.jitter_ms, self.round_trip_ms)
+
+    @property
     def trouble(self) -> str:
-        """What was the matter, to stand after "X's connection"."""
+        """What the matter was, to stand after the name of the end."""
         if self.is_gone:
-            return "was gone"
-        by_loss = R_OF_NOTHING - rating(
-            fraction_lost=(self.lost_percent or 0) / 100, round_trip_time_s=None, jitter_s=None
-        )
-        by_delay = R_OF_NOTHING - rating(
-            fraction_lost=0,
-            round_trip_time_s=(self.round_trip_ms or 0) / 1000,
-            jitter_s=(self.jitter_ms or 0) / 1000,
-        )
-        if by_loss >= by_delay:
-            return "lost packets"
+            return CUT_OFF
+        if _rating(self.lost_percent, None, None) <= _rating(None, self.jitter_ms, self.round_trip_ms):
+            return "'s sound broke up"
         held_ms = JITTER_HELD * (self.jitter_ms or 0)
-        return "was slow" if (self.round_trip_ms or 0) / 2 >= held_ms else "was unsteady"
+        return "'s sound came late" if (self.round_trip_ms or 0) / 2 >= held_ms else "'s sound came unevenly"
 
 
-R_OF_NOTHING = rating(fraction_lost=0, round_trip_time_s=None, jitter_s=None)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Break:
-    """The hub itself carried no sound."""
-
-    at_s: float
-    lasted_s: float
-
-    def explains(self, second: Second) -> bool:
-        """Whether it may be the cause of what was measured then."""
-        return self.at_s - BREAK_LEAD_S <= second.at_s <= self.at_s + self.lasted_s + BREAK_TAIL_S
+def _rating(lost_percent: float | None, jitter_ms: float | None, round_trip_ms: float | None) -> float:
+    return rating(
+        fraction_lost=(lost_percent or 0) / 100,
+        round_trip_time_s=None if round_trip_ms is None else round_trip_ms / 1000,
+        jitter_s=None if jitter_ms is None else jitter_ms / 1000,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,19 +138,21 @@ class Connection:
         return zip(*([window.bars for window in end.windows] for end in self.ends), strict=True)
 
     def _trouble(self, end: End) -> str:
-        bad = [(i, w) for i, w in enumerate(end.windows) if w.bars is not None and w.bars < _GOOD]
+        bad = {i: w for i, w in enumerate(end.windows) if w.bars is not None and w.bars < _GOOD}
         if not bad:
             return ""
-        index, worst = min(bad, key=lambda found: found[1].bars or 0)
-        is_often = len(bad) > OFTEN * len(end.windows)
-        alike = [i for i, window in bad if window.is_gone == worst.is_gone]
-        if is_often:
+        trouble = min(bad.values(), key=lambda window: (window.bars or 0, window.rating)).trouble
+        alike = _runs([i for i, window in bad.items() if window.trouble == trouble])
+        lasted = {i: len(run) for run in alike for i in run}
+        index = min(lasted, key=lambda i: (bad[i].rating, -lasted[i]))
+        if len(bad) > OFTEN * len(end.windows):
             when = "again and again"
-        elif (times := _runs(alike)) > 1:
-            when = f"{times} times, first around {_clock(alike[0] * self.window_s)}"
+        elif len(alike) > 1:
+            most = "longest" if trouble == CUT_OFF else "worst"
+            when = f"{len(alike)} times, {most} around {_clock(index * self.window_s)}"
         else:
             when = f"around {_clock(index * self.window_s)}"
-        return f"{end.name}'s connection {worst.trouble} {when}"
+        return f"{end.name}{trouble} {when}"
 
 
 def call_connection(call: Call) -> Connection | None:
@@ -171,26 +167,17 @@ def call_connection(call: Call) -> Connection | None:
     if not rows:
         return None
     window_s = max(WINDOW_S, call.duration_s / WINDOWS_MOST)
-    count = max(1, round(call.duration_s / window_s))
+    count = min(WINDOWS_MOST, max(1, int(call.duration_s / WINDOW_S)))
     legs = CallParticipant.objects.filter(call=call).select_related("call")
     participants = list(legs.order_by("-role"))  # the caller first
     by_leg = {p.pk: [row for row in rows if row.participant_id == p.pk] for p in participants}
-    breaks = list(_breaks(call))
+    breaks = breaks_of(call)
     sent = {
         pk: _cut(_seconds(call, of_leg, Measurer.HUB, breaks), window_s, count)
         for pk, of_leg in by_leg.items()
     }
     ends = [_end(p, by_leg[p.pk], sent, breaks, window_s=window_s) for p in participants]
     return Connection(duration_s=call.duration_s, window_s=window_s, ends=ends, breaks=breaks)
-
-
-def _breaks(call: Call) -> Iterable[Break]:
-    if call.connected_at is None or call.ended_at is None:
-        return
-    for row in CallBreak.objects.filter(call=call).order_by("began_at"):
-        until = min(row.ended_at or call.ended_at, call.ended_at)
-        at_s = (row.began_at - call.connected_at).total_seconds()
-        yield Break(at_s=at_s, lasted_s=max(0.0, (until - row.began_at).total_seconds()))
 
 
 def _end(
@@ -230,24 +217,19 @@ def window_of(up: Sequence[Second], down: Sequence[Second], *, lost_elsewhere: f
     round_trip = _mean(s.round_trip_ms for s in up)
     if round_trip is None:
         round_trip = _mean(s.round_trip_ms for s in down)
-    r = rating(
-        fraction_lost=lost,
-        round_trip_time_s=None if round_trip is None else round_trip / 1000,
-        jitter_s=None if jitter is None else jitter / 1000,
-    )
     return Window(
         lost_percent=100 * lost,
         jitter_ms=jitter,
         round_trip_ms=round_trip,
         is_gone=silent == 1,
-        bars=Bars.LOST if silent == 1 else bars_for(r),
+        bars=Bars.LOST if silent == 1 else bars_for(_rating(100 * lost, jitter, round_trip)),
     )
 
 
 def _seconds(
     call: Call, rows: Iterable[LegStatistics], measurer: Measurer, breaks: Sequence[Break]
 ) -> list[Second]:
-    """Of one direction, but for those that the hub is to blame for."""
+    """Of one direction, but for the bad ones that the hub is to blame for."""
     if call.connected_at is None:
         return []
     found: list[Second] = []
@@ -255,7 +237,9 @@ def _seconds(
         if row.measurer == measurer:
             begin_s = (row.started_at - call.connected_at).total_seconds()
             found += [_second(row, i, begin_s + i) for i in range(row.second_count)]
-    return [second for second in found if not any(one.explains(second) for one in breaks)]
+    return [
+        second for second in found if second.is_good or not any(one.explains(second.at_s) for one in breaks)
+    ]
 
 
 def _second(row: LegStatistics, i: int, at_s: float) -> Second:
@@ -271,11 +255,12 @@ def _second(row: LegStatistics, i: int, at_s: float) -> Second:
 
 
 def _cut(seconds: Iterable[Second], window_s: float, count: int) -> list[list[Second]]:
+    """What is left over at the end of the call belongs to the last window."""
     windows: list[list[Second]] = [[] for _ in range(count)]
     for second in seconds:
         index = int(second.at_s / window_s)
-        if second.at_s >= 0 and index < count:
-            windows[index].append(second)
+        if second.at_s >= 0 and index <= count:
+            windows[min(index, count - 1)].append(second)
     return windows
 
 
@@ -297,9 +282,15 @@ def _mean(values: Iterable[float | None]) -> float | None:
     return sum(known) / len(known) if known else None
 
 
-def _runs(indexes: Sequence[int]) -> int:
-    """How many stretches of numbers that follow each other."""
-    return sum(1 for i, index in enumerate(indexes) if not i or index != indexes[i - 1] + 1)
+def _runs(indexes: Sequence[int]) -> list[list[int]]:
+    """Stretches of numbers that follow each other."""
+    runs: list[list[int]] = []
+    for index in indexes:
+        if runs and index == runs[-1][-1] + 1:
+            runs[-1].append(index)
+        else:
+            runs.append([index])
+    return runs
 
 
 def _share(good: float, duration_s: float) -> str:
