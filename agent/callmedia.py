@@ -223,9 +223,9 @@ class CallMedia:
             stats = self._report.take(self._call_id, self._peer.path)
             if stats is not None:
                 removed = self._parts.processing.echo_return_loss_enhancement
-                await self._parts.link.send(
-                    stats.model_copy(update={"echo_return_loss_enhancement": removed})
-                )
+                told = stats.model_copy(update={"echo_return_loss_enhancement": removed})
+                if not await self._parts.link.send(told):
+                    self._report.put_back(stats)
 
     # --- connections --------------------------------------------------------------------------
 

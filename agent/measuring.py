@@ -79,6 +79,10 @@ class Report:
     def add(self, sample: StatsSample) -> None:
         self._samples = [*self._samples, sample][-MAX_STATS_SAMPLES:]
 
+    def put_back(self, stats: Stats) -> None:
+        """The hub could not be told: these go with the next ones."""
+        self._samples = [*stats.samples, *self._samples][-MAX_STATS_SAMPLES:]
+
     def take(self, call_id: UUID, path: tuple[str, str, str] | None) -> Stats | None:
         """What was added since the last time. `path`: own and other candidate type, and the protocol."""
         if not self._samples:

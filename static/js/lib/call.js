@@ -280,7 +280,6 @@ export class CallSession extends EventTarget {
     if (this.state === "ended") return;
     this.#stops.abort();
     for (const timer of this.#timers) clearInterval(timer);
-    this.#report.send(this.callId);
     this.#hub.calm();
     this.#drop();
     for (const peer of [this.#peer, ...this.#leaving]) peer?.close();
@@ -300,6 +299,7 @@ export class CallSession extends EventTarget {
     const isHubAway = this.callId !== null && !this.#hub.isReady;
     const isKnown = state === this.state && isHubAway === this.isHubAway;
     if (isKnown || this.state === "ended") return;
+    if (this.state === "connected" && state !== "connected") this.#report.pause(this.callId);
     this.state = state;
     this.isHubAway = isHubAway;
     this.#emit("state", { state, isHubAway });

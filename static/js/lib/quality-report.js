@@ -1,6 +1,7 @@
 // What this end of a call measures: getStats once a second, told to the hub every five seconds.
 
 const SAMPLES_A_MESSAGE = 5;
+const SAMPLES_KEPT = 15; // while the hub is away; a message takes no more
 const COUNTERS = {
   "inbound-rtp": {
     packetsReceived: ["packets_received", 1_000],
@@ -33,15 +34,20 @@ export class QualityReport {
       this.#connection = connection;
       this.#counts.clear();
     }
-    this.#samples.push(this.#sample([...reports.values()]));
+    this.#samples = [...this.#samples, this.#sample([...reports.values()])].slice(-SAMPLES_KEPT);
     this.#way = { ...this.#way, ...wayOf(reports) };
-    if (this.#samples.length >= SAMPLES_A_MESSAGE) this.send(callId);
+    if (this.#samples.length >= SAMPLES_A_MESSAGE) this.#send(callId);
   }
 
-  /** What is left, at the end of the call too. */
-  send(callId) {
-    if (!callId || !this.#samples.length) return;
-    this.#hub.send({ type: "stats", call_id: callId, samples: this.#samples.splice(0), ...this.#way });
+  /** Nothing is measured for a while, or any more. Now or never: the hub takes the last sample for that of this second. */
+  pause(callId) {
+    if (this.#samples.length) this.#send(callId);
+    this.#samples = [];
+  }
+
+  #send(callId) {
+    const message = { type: "stats", call_id: callId, samples: this.#samples, ...this.#way };
+    if (this.#hub.send(message)) this.#samples = [];
   }
 
   #sample(reports) {
