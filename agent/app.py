@@ -165,8 +165,15 @@ class Agent:
 
     def _on_offline(self) -> None:
         self.online.clear()
-        if not self._is_stopping:
-            log.warning("{device} is offline", device=self.identity.device_name)
+        if self._is_stopping:
+            return
+        name = self.identity.device_name
+        if self.phone.is_accepted:
+            log.warning(
+                "{device} has lost the hub. The call goes on while both ends hear each other.", device=name
+            )
+        else:
+            log.warning("{device} is offline", device=name)
 
     def _on_message(self, message: Message) -> None:
         if isinstance(message, DeviceSettings):

@@ -242,15 +242,25 @@ async def test_it_hangs_up_when_the_hub_says_that_the_call_is_over(
 
 
 async def test_the_call_lives_through_a_lost_socket(hub: FakeHub, start_agent: StartAgent) -> None:
-    async with start_agent():
-        await hub.online()
-        call_id = await hub.call()
-        leg = await hub.leg()
-        hub.first_words = [CallStateMessage(call_id=call_id, state=CallState.CONNECTED)]
-        await hub.cut()
-        await hub.online(count=2)
-        assert tone_share(await leg.heard(seconds=0.5), MICROPHONE_HZ) > 0.7
-        assert len(hub.legs) == 1
+    with capture_logs() as said:
+        async with start_agent():
+            await hub.online()
+            call_id = await hub.call()
+            leg = await hub.leg()
+            hub.first_words = [CallStateMessage(call_id=call_id, state=CallState.CONNECTED)]
+            await hub.cut()
+            await hub.online(count=2)
+            assert tone_share(await leg.heard(seconds=0.5), MICROPHONE_HZ) > 0.7
+            assert len(hub.legs) == 1
+            hub.first_words = []
+            await hub.send(CallEnd(call_id=call_id))
+            await leg.closed()
+            await hub.cut()
+            await hub.online(count=3)
+    words = [line["event"] for line in said]
+    lost = words.index("{device} has lost the hub. The call goes on while both ends hear each other.")
+    assert "{device} is offline" not in words[:lost]
+    assert "{device} is offline" in words[lost:]
 
 
 async def test_a_dead_connection_is_replaced_within_the_call(hub: FakeHub, start_agent: StartAgent) -> None:
@@ -309,7 +319,7 @@ async def test_it_tells_what_it_measured(hub: FakeHub, start_agent: StartAgent) 
     async with start_agent(timings=QUICK_TO_NOTICE):
         await hub.online()
         call_id = await hub.call()
-        await hub.leg()
+        leg = await hub.leg()
         stats = await hub.received(Stats, count=2)
         assert (stats.call_id, stats.codec, stats.protocol) == (call_id, "audio/opus", "udp")
         assert stats.local_candidate_type == "host"
@@ -321,6 +331,13 @@ async def test_it_tells_what_it_measured(hub: FakeHub, start_agent: StartAgent) 
         assert sample.jitter_s < 0.1
         assert 24_000 < (sample.total_samples_received or 0) < 96_000
         assert (sample.audio_level or 0.0) > 0.01
+        # What it measures while the hub is away is told afterwards.
+        hub.first_words = [CallStateMessage(call_id=call_id, state=CallState.CONNECTED)]
+        await hub.stop_listening()
+        told = len(hub.all(Stats))
+        await leg.heard(seconds=2.5)
+        await hub.listen()
+        assert len((await hub.received(Stats, count=told + 1)).samples) > 1
 
 
 async def test_the_microphone_file_starts_over_with_each_call(
