@@ -55,7 +55,7 @@ def call_relocate(*, call: Call) -> bool:
                 CallBreak.objects.create(household=call.household, call=call, began_at=began_at)
             if call.device.is_foreign:
                 whip_call_moved(call=call, from_worker_id=source)
-            _tell(call)
+            _tell(call, is_failure=is_broken)
     return True
 
 
@@ -92,9 +92,9 @@ def _calls_of(worker_id: str) -> "list[Call]":
     return list(calls.select_related("device", "household"))
 
 
-def _tell(call: Call) -> None:
+def _tell(call: Call, *, is_failure: bool) -> None:
     """Both ends make a new offer. A device that has not answered yet has nothing to move."""
-    message = CallMoved(call_id=call.public_id)
+    message = CallMoved(call_id=call.public_id, is_failure=is_failure or None)
     push_on_commit(group_household(call.household.public_id), message)
     if call.accepted_at:
         push_on_commit(group_device(call.device.public_id), message)

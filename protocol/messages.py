@@ -309,10 +309,11 @@ class CallQuality(Message):
 
 
 class CallMoved(Message):
-    """Make a new offer for this call now."""
+    """Make a new offer for this call now. `is_failure`: the hub itself failed, and nobody is heard until then."""
 
     type: Literal["call_moved"] = "call_moved"
     call_id: UUID
+    is_failure: bool | None = None
 
 
 class Transcription(Message):

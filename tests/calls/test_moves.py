@@ -70,7 +70,7 @@ def test_the_calls_of_a_dead_worker_move_and_both_ends_hear_of_it(
     worker_dead(worker_id="old")
     call.refresh_from_db()
     assert (call.worker_id, call.is_live, call.connected_at) == ("new", True, connected_at)
-    moved = CallMoved(call_id=call.public_id)
+    moved = CallMoved(call_id=call.public_id, is_failure=True)
     assert pushes == [
         (push.group_household(cast.anna.household.public_id), moved),
         (push.group_device(cast.kitchen.public_id), moved),
@@ -99,9 +99,10 @@ def test_a_call_that_waited_for_a_worker_was_broken_from_the_beginning(call: Cal
     assert CallBreak.objects.get(call=call).began_at == lost_at
 
 
-def test_a_worker_that_drains_breaks_nothing(call: Call) -> None:
+def test_a_worker_that_drains_breaks_nothing(call: Call, pushes: Pushes) -> None:
     calls_move(worker_id="old")
     assert not CallBreak.objects.filter(call=call).exists()
+    assert {message for _, message in pushes} == {CallMoved(call_id=call.public_id)}
 
 
 def test_of_two_that_notice_one_moves_the_call(call: Call, pushes: Pushes) -> None:

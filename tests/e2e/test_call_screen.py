@@ -531,15 +531,20 @@ def test_it_looks_well_while_it_connects_anew(screen: Page, fake_hub: FakeHub) -
     assert look(screen, "call-reconnecting", full_page=False) == []
 
 
-def test_a_moved_call_is_heard_once_all_the_time(screen: Page, fake_hub: FakeHub) -> None:
+def test_a_call_that_moves_since_the_hub_failed_says_so_and_is_heard_once_all_the_time(
+    screen: Page, fake_hub: FakeHub
+) -> None:
     _talk(screen, fake_hub)
     screen.evaluate(
         f"() => {{ window.counts = new Set(); setInterval(() => window.counts.add(({HEARD})()), 1); }}"
     )
-    fake_hub.say("call_moved", call_id=CALL)
+    explanation = screen.locator('[data-part="explanation"]')
+    fake_hub.say("call_moved", call_id=CALL, is_failure=True)
+    expect(explanation).to_have_text("A part of the hub failed. The sound comes back in a moment.")
     fake_hub.connect(count=2)
+    expect(explanation).to_have_text("A part of the hub failed for a moment. The sound is back.")
     screen.wait_for_function("() => window.farEnds[0].connectionState !== 'connected'")
-    screen.wait_for_timeout(500)
+    expect(explanation).to_be_empty(timeout=10_000)
     assert screen.evaluate("() => [...window.counts]") == [1]
     assert screen.evaluate("() => window.farEnds.at(-1).connectionState") == "connected"
     expect(screen.get_by_text("Connected")).to_have_class("call-status visually-hidden")

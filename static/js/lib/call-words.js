@@ -31,13 +31,20 @@ export function afterwards(isHubAway, isEndKnown) {
   return isEndKnown ? away : `${away} It hears that you hung up as soon as it is back.`;
 }
 
-/** What is going on, and what will happen; "" where there is nothing to explain. */
-export function explanation(state, isHubAway) {
+// Of the hub itself: the connection through it is being made anew, or is there again.
+const FAILURES = {
+  now: "A part of the hub failed. The sound comes back in a moment.",
+  over: "A part of the hub failed for a moment. The sound is back.",
+};
+
+/** What is going on, and what will happen; "" where there is nothing to explain. `failure` as in CallSession. */
+export function explanation({ state, isHubAway, failure }) {
   if (state === "reconnecting") {
-    return `${isHubAway ? "The hub does not answer." : "The sound broke off."} ${AFTERWARDS}`;
+    const why = failure ? "A part of the hub failed." : "The sound broke off.";
+    return `${isHubAway ? "The hub does not answer." : why} ${AFTERWARDS}`;
   }
   if (state === "waiting") return AFTERWARDS;
-  if (!isHubAway) return "";
+  if (!isHubAway) return FAILURES[failure] ?? "";
   if (state === "connected") return "The hub does not answer right now. You can go on talking while you hear each other.";
   return "The hub does not answer right now. This page keeps trying.";
 }

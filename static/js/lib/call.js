@@ -9,15 +9,16 @@ const LOOK_EVERY_MS = 250;
 const STATS_EVERY_MS = 1_000;
 const OLD_STAYS_MS = 1_000; // the other end may still listen at the worker that this one has left
 const HUB_WITHIN_MS = 15_000;
+const FAILURE_SAID_MS = 4_000; // to be read
 const END_KEPT_MS = 3_600_000; // a hub that is away for longer has ended the call itself
 const OWN_ROLE = "caller"; // pages call, devices are called
 // The hub may answer otherwise in a moment. All other refusals are final.
 const PASSING = ["timeout", "no_worker", "internal", "too_many"];
 
 /**
- * Events: "state" (detail: {state, isHubAway}), "incoming", "remote" and "gone" (detail: MediaStream; of a connection
- * that may take over, that has taken over, that came to nothing), "ended" (detail: {outcome, reason, durationS}), "settled"
- * (detail: {durationS}, of the hub, which knows now that this page ended the call).
+ * Events: "state" (detail: {state, isHubAway, failure}), "incoming", "remote" and "gone" (detail: MediaStream; of a
+ * connection that may take over, that has taken over, that came to nothing), "ended" (detail: {outcome, reason,
+ * durationS}), "settled" (detail: {durationS}, of the hub, which knows now that this page ended the call).
  * States: calling, ringing, connecting, connected, reconnecting, waiting (for the other end to come back), ended.
  */
 export class CallSession extends EventTarget {
@@ -33,11 +34,14 @@ export class CallSession extends EventTarget {
   #isTending = false;
   #waiting = [];
   #timers = [];
+  #failureTimer = 0;
+  #shown = "";
   #stops = new AbortController();
   #report;
   callId = null;
   state = "idle";
   isHubAway = false;
+  failure = ""; // of the hub itself: "now", until the sound is back; then "over" for a while
   connectedAt = null;
   microphone = null;
   isMuted = false;
@@ -123,7 +127,7 @@ export class CallSession extends EventTarget {
     }
     if (message.call_id !== this.callId || this.state === "ended") return;
     if (message.type === "call_state") this.#take(message);
-    else if (message.type === "call_moved") this.#askAnew();
+    else if (message.type === "call_moved") this.#move(message);
     else if (message.type === "ice_candidate") this.#takeCandidate(message);
     else this.#end({ outcome: message.outcome, reason: message.reason, durationS: message.duration_s });
   }
@@ -143,6 +147,18 @@ export class CallSession extends EventTarget {
 
   #takeCandidate({ candidate, sdpMid, sdpMLineIndex }) {
     (this.#next ?? this.#peer)?.addCandidate(candidate ? { candidate, sdpMid, sdpMLineIndex } : null);
+  }
+
+  #move({ is_failure: isFailure }) {
+    if (isFailure && this.#wasConnected) this.#setFailure("now");
+    this.#askAnew();
+  }
+
+  #setFailure(failure) {
+    clearTimeout(this.#failureTimer);
+    if (failure === "over") this.#failureTimer = setTimeout(() => this.#setFailure(""), FAILURE_SAID_MS);
+    this.failure = failure;
+    this.#show();
   }
 
   // --- connections -----------------------------------------------------------------------------
@@ -217,6 +233,7 @@ export class CallSession extends EventTarget {
     this.#next = null;
     this.#wasConnected = true;
     this.#hub.calm();
+    if (this.failure) this.#setFailure("over");
     if (this.#peer.stream) this.#emit("remote", this.#peer.stream);
     if (old) this.#leave(old);
   }
@@ -297,12 +314,13 @@ export class CallSession extends EventTarget {
 
   #setState(state) {
     const isHubAway = this.callId !== null && !this.#hub.isReady;
-    const isKnown = state === this.state && isHubAway === this.isHubAway;
-    if (isKnown || this.state === "ended") return;
+    const shown = [state, isHubAway, this.failure].join();
+    if (shown === this.#shown || this.state === "ended") return;
     if (this.state === "connected" && state !== "connected") this.#report.pause(this.callId);
+    this.#shown = shown;
     this.state = state;
     this.isHubAway = isHubAway;
-    this.#emit("state", { state, isHubAway });
+    this.#emit("state", { state, isHubAway, failure: this.failure });
   }
 
   #emit(name, detail) {

@@ -79,7 +79,7 @@ class CallView extends HTMLElement {
   }
 
   #listen(call) {
-    call.addEventListener("state", ({ detail }) => this.#show(detail.state, detail.isHubAway));
+    call.addEventListener("state", ({ detail }) => this.#show(detail.state, detail));
     call.addEventListener("incoming", ({ detail }) => this.#sound.prepare(detail));
     call.addEventListener("remote", ({ detail }) => this.#hear(detail));
     call.addEventListener("gone", ({ detail }) => this.#sound.drop(detail));
@@ -101,11 +101,11 @@ class CallView extends HTMLElement {
     this.#offerOutputs();
   }
 
-  #show(state, isHubAway = false) {
+  #show(state, { isHubAway = false, failure = "" } = {}) {
     if (state === "ended") return;
     this.dataset.state = state;
     this.#part("status").textContent = STATES[state];
-    this.#part("explanation").textContent = explanation(state, isHubAway);
+    this.#part("explanation").textContent = explanation({ state, isHubAway, failure });
     this.#part("before").hidden = state !== "opening";
     this.#part("after").hidden = true;
     this.#part("controls").hidden = state === "opening";
