@@ -345,6 +345,39 @@ def test_hanging_up_is_said_once(screen: Page, fake_hub: FakeHub) -> None:
     assert [m["type"] for m in fake_hub.sent].count("call_end") == 1
 
 
+def test_a_call_that_was_cancelled_before_the_hub_had_answered_ends_there_too(
+    screen: Page, fake_hub: FakeHub
+) -> None:
+    screen.get_by_role("button", name="Call", exact=True).click()
+    invite = fake_hub.wait_for("call_invite")
+    screen.get_by_role("button", name="Hang up").click()
+    fake_hub.say("call_state", reply_to=invite["id"], call_id=CALL, state="calling")
+    assert fake_hub.wait_for("call_end")["call_id"] == CALL
+    expect(screen.locator('[data-part="status"]')).to_have_text("Call cancelled")
+
+
+def test_a_call_to_a_hub_that_is_away_waits_for_it_and_can_be_cancelled(
+    screen: Page, fake_hub: FakeHub
+) -> None:
+    fake_hub.wait_for("hello")
+    fake_hub.leave()
+    expect(screen.locator(".stale-bar")).to_be_visible()
+    status, explanation = screen.locator('[data-part="status"]'), screen.locator('[data-part="explanation"]')
+    screen.get_by_role("button", name="Call", exact=True).click()
+    expect(status).to_have_text("The hub can't be reached")
+    expect(explanation).to_have_text("The call starts as soon as it is back.")
+    assert look(screen, "call-hub-unreached", full_page=False) == []
+    screen.get_by_role("button", name="Hang up").click()
+    expect(status).to_have_text("Call cancelled")
+    screen.get_by_role("button", name="Call again").click()
+    expect(status).to_have_text("The hub can't be reached")
+    fake_hub.answers["call_invite"] = {"type": "call_state", "call_id": CALL, "state": "ringing"}
+    fake_hub.come_back()
+    expect(status).to_have_text("Ringing…", timeout=15_000)
+    expect(explanation).to_be_empty()
+    assert [m["type"] for m in fake_hub.sent].count("call_invite") == 1
+
+
 def test_a_hang_up_waits_for_a_hub_that_is_away_and_closes_the_sound_at_once(
     screen: Page, fake_hub: FakeHub
 ) -> None:

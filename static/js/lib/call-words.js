@@ -4,6 +4,7 @@ import { LIMITS } from "./renewal.js";
 
 export const STATES = {
   opening: "Opening the microphone…",
+  unreached: "The hub can't be reached",
   calling: "Calling…",
   ringing: "Ringing…",
   connecting: "Connecting…",
@@ -44,6 +45,7 @@ export function explanation({ state, isHubAway, failure }) {
     return `${isHubAway ? "The hub does not answer." : why} ${AFTERWARDS}`;
   }
   if (state === "waiting") return AFTERWARDS;
+  if (state === "unreached") return "The call starts as soon as it is back.";
   if (!isHubAway) return FAILURES[failure] ?? "";
   if (state === "connected") return "The hub does not answer right now. You can go on talking while you hear each other.";
   return "The hub does not answer right now. This page keeps trying.";

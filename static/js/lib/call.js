@@ -8,7 +8,7 @@ import { HubError } from "./socket.js";
 const LOOK_EVERY_MS = 250;
 const STATS_EVERY_MS = 1_000;
 const OLD_STAYS_MS = 1_000; // the other end may still listen at the worker that this one has left
-const HUB_WITHIN_MS = 15_000;
+const HUB_WITHIN_MS = 60_000; // whoever pressed Call a minute ago may have gone
 const FAILURE_SAID_MS = 4_000; // to be read
 const END_KEPT_MS = 3_600_000; // a hub that is away for longer has ended the call itself
 const OWN_ROLE = "caller"; // pages call, devices are called
@@ -19,7 +19,8 @@ const PASSING = ["timeout", "no_worker", "internal", "too_many"];
  * Events: "state" (detail: {state, isHubAway, failure}), "incoming", "remote" and "gone" (detail: MediaStream; of a
  * connection that may take over, that has taken over, that came to nothing), "ended" (detail: {outcome, reason,
  * durationS}), "settled" (detail: {durationS}, of the hub, which knows now that this page ended the call).
- * States: calling, ringing, connecting, connected, reconnecting, waiting (for the other end to come back), ended.
+ * States: unreached (the hub, so that nobody was asked yet), calling, ringing, connecting, connected, reconnecting,
+ * waiting (for the other end to come back), ended.
  */
 export class CallSession extends EventTarget {
   #hub;
@@ -57,12 +58,18 @@ export class CallSession extends EventTarget {
   /** Takes an open microphone, invites the device and keeps a connection from then on. Throws HubError. */
   async start(microphone) {
     this.microphone = microphone;
+    this.#listen();
     this.#show();
     try {
+      if (!this.#hub.isReady) this.#hub.doubt();
       await this.#hub.ready({ timeoutMs: HUB_WITHIN_MS });
-      this.#listen();
+      if (this.state === "ended") return;
       const reply = await this.#hub.request({ type: "call_invite", device_id: this.#deviceId });
       this.callId = reply.call_id;
+      if (this.state === "ended") {
+        this.#sayEnd(null); // it was cancelled before the hub had answered
+        return;
+      }
       this.#take(reply);
       for (const message of this.#waiting.splice(0)) this.#hear(message);
     } catch (error) {
@@ -307,7 +314,8 @@ export class CallSession extends EventTarget {
 
   #show() {
     let state = this.#rowState;
-    if (state === "connected" && this.#wasConnected && this.#renewal.isLost) state = "reconnecting";
+    if (!this.callId && this.#hub.isAway) state = "unreached";
+    else if (state === "connected" && this.#wasConnected && this.#renewal.isLost) state = "reconnecting";
     else if (state === "connected" && this.#isOtherAway) state = "waiting";
     this.#setState(state);
   }

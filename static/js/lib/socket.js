@@ -34,6 +34,7 @@ class HubSocket extends EventTarget {
   #stopped = true;
   helloAck = null;
   isReady = false;
+  isAway = false; // it was tried in vain, or lost; not before the first try came to something
   #wasReady = false;
 
   start() {
@@ -116,6 +117,7 @@ class HubSocket extends EventTarget {
       if (socket !== this.#socket) return;
       this.helloAck = helloAck;
       this.isReady = true;
+      this.isAway = false;
       this.#tries = 0;
       this.#schedulePing();
       const again = this.#wasReady;
@@ -158,6 +160,7 @@ class HubSocket extends EventTarget {
     clearTimeout(this.#timers.ping);
     clearTimeout(this.#timers.pong);
     this.isReady = false;
+    this.isAway = true;
     const isOut = SIGNED_OUT_CODES.includes(code);
     for (const [id, { type }] of [...this.#pending]) {
       // A hello belongs to its socket. Everything else is said again on the next one.
