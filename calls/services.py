@@ -1,5 +1,7 @@
 """A call from the press of the button to the last word. Every change goes through calls.state."""
 
+from datetime import datetime, timedelta
+
 from django.db import IntegrityError, transaction
 
 from calls.events import call_ended
@@ -26,6 +28,9 @@ from protocol.messages import (
     CallStateMessage,
 )
 from protocol.worker import CallClose
+
+# A worker calls an end lost that it has not heard for so long (media.leg.Limits.quiet_after_s).
+SILENCE_NOTICED = timedelta(seconds=8)
 
 
 def call_start(*, membership: Membership, device: Device, invite_id: str = "") -> Call:
@@ -145,8 +150,8 @@ def call_decline(*, call: Call, outcome: CallOutcome) -> None:
     _end(call, outcome=outcome, reason=f"{call.device.name} {words}.")
 
 
-def call_end(*, call: Call, reason: str = "", by: CallParticipant | None = None) -> None:
-    """Hang up, or give up. Ending twice is the same as ending once."""
+def call_end(*, call: Call, reason: str = "", by: CallParticipant | None = None, ago_s: float = 0.0) -> None:
+    """Hang up, or give up, `ago_s` seconds ago by the word of that end. Ending twice is the same as ending once."""
     if by is not None and reason == LOST_FOR_GOOD:
         reason = call_lost_reason(by)
     if call.connected_at:
@@ -158,7 +163,17 @@ def call_end(*, call: Call, reason: str = "", by: CallParticipant | None = None)
     else:
         outcome = CallOutcome.CANCELLED
     hung_up_by = by.role if by is not None and reason in ("", HUNG_UP) else ""
-    _end(call, outcome=outcome, reason="" if hung_up_by else reason, hung_up_by=hung_up_by)
+    ended_at = call_hung_up_at(by, ago_s) if by is not None and ago_s else None
+    reason = "" if hung_up_by else reason
+    _end(call, outcome=outcome, reason=reason, hung_up_by=hung_up_by, ended_at=ended_at)
+
+
+def call_hung_up_at(leg: CallParticipant, ago_s: float) -> datetime:
+    """When this end hung up, so far as what the hub heard of it agrees: until then it was there."""
+    moment = now()
+    silent_since = min((at for at in (leg.lost_at, leg.awaited_at) if at is not None), default=moment)
+    begun_at = leg.call.connected_at or leg.call.created_at
+    return max(moment - timedelta(seconds=ago_s), silent_since - SILENCE_NOTICED, begun_at)
 
 
 def call_lost_reason(leg: CallParticipant) -> str:
@@ -213,10 +228,12 @@ def _connect_if_joined(call: Call) -> None:
         call_tell(call)
 
 
-def _end(call: Call, *, outcome: CallOutcome, reason: str, hung_up_by: str = "") -> None:
-    ended_at = (
-        call.worker_lost_at or now()
-    )  # without a worker nobody heard anything: that time is no part of it
+def _end(
+    call: Call, *, outcome: CallOutcome, reason: str, hung_up_by: str = "", ended_at: datetime | None = None
+) -> None:
+    ended_at = ended_at or now()
+    if call.worker_lost_at:  # since then nobody heard anything: that time is no part of it
+        ended_at = min(ended_at, call.worker_lost_at)
     with transaction.atomic():
         why = {"reason": reason[:200], "hung_up_by": hung_up_by}
         if not call_move(call, CallState.ENDED, outcome=outcome, ended_at=ended_at, **why):

@@ -112,10 +112,14 @@ class IceCandidate(Message):
 
 
 class CallEnd(Message):
-    """To the hub: hang up. From the hub: it is over, and how."""
+    """To the hub: hang up. From the hub: it is over, and how.
+
+    `ago_s` says to a hub that was away how long ago somebody hung up.
+    """
 
     type: Literal["call_end"] = "call_end"
     call_id: UUID
+    ago_s: float | None = Field(default=None, ge=0, le=86_400, allow_inf_nan=False)
     outcome: CallOutcome | None = None
     reason: ShortText | None = None
     duration_s: float | None = None

@@ -47,7 +47,9 @@ async def on_call_invite(socket: MemberSocket, message: m.CallInvite) -> None:
 
 async def on_call_end(socket: MemberSocket, message: m.CallEnd) -> None:
     leg = await socket.query(access_user_leg, membership=socket.membership, call_id=message.call_id)
-    await socket.query(call_end, call=leg.call, by=leg, reason=message.reason or "")
+    await socket.query(
+        call_end, call=leg.call, by=leg, reason=message.reason or "", ago_s=message.ago_s or 0.0
+    )
     await socket.reply(await socket.query(call_state_message, leg.call), message)
 
 

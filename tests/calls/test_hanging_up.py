@@ -1,6 +1,7 @@
 """Who hung up is kept, however the hub heard of it, and the history says so to each reader."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 from django.test import Client
@@ -11,6 +12,7 @@ from calls.models import Call, CallParticipant
 from calls.placement import worker_goodbye, worker_heartbeat
 from calls.services import call_accept, call_decline, call_end, call_leg_joined, call_leg_left, call_start
 from calls.services import call_state_message as message_of
+from common.clock import now
 from households.models import Membership
 from protocol.messages import HUNG_UP, CallOutcome
 from tests.plugin_cast import Cast, device_go_online
@@ -65,6 +67,25 @@ def test_a_hang_up_is_somebodys(
     page = page_of(call, client, cast.anna)
     assert words in page
     assert "The other side" not in page
+
+
+@pytest.mark.parametrize(
+    ("lost_s_ago", "ago_s", "lasted_s"),
+    [(None, 5, 25), (None, 20, 22), (10, 12, 18), (10, 60, 12), (10, 0, 30)],
+    ids=["unheard for a moment", "heard later", "lost", "lost later", "now"],
+)
+def test_a_call_ends_when_somebody_hung_up_as_far_as_the_hub_did_not_hear_him_after_that(
+    cast: Cast, lost_s_ago: int | None, ago_s: int, lasted_s: int
+) -> None:
+    call = talk(cast, cast.anna)
+    moment = now()
+    Call.objects.update(connected_at=moment - timedelta(seconds=30))
+    if lost_s_ago:
+        lost_at = moment - timedelta(seconds=lost_s_ago)
+        CallParticipant.objects.filter(call=call, role="caller").update(lost_at=lost_at)
+    leg = leg_of(call, "caller")
+    call_end(call=leg.call, by=leg, ago_s=ago_s)
+    assert Call.objects.get(pk=call.pk).duration_s == pytest.approx(lasted_s, abs=0.9)
 
 
 def test_others_read_who_it_was(cast: Cast, client: Client) -> None:

@@ -58,9 +58,10 @@ async def test_a_call_rings_connects_and_ends_for_both_sides(cast: Cast) -> None
         await join(call_id)
         connected = await page.hear("call_state")
         assert (connected["state"], connected["connected_at"] is not None) == ("connected", True)
-        await page.say("call_end", call_id=call_id)
+        await page.say("call_end", call_id=call_id, ago_s=3.0)
         ended = await device.hear("call_end")
         assert (ended["outcome"], (await page.hear("call_end"))["outcome"]) == ("answered", "answered")
+        assert ended["duration_s"] == 0  # no call ends before it began
         assert await worker.command() == CallClose(call_id=uuid.UUID(call_id))
         await page.close()
         await device.close()

@@ -18,7 +18,8 @@ const PASSING = ["timeout", "no_worker", "internal", "too_many"];
 /**
  * Events: "state" (detail: {state, isHubAway, failure}), "incoming", "remote" and "gone" (detail: MediaStream; of a
  * connection that may take over, that has taken over, that came to nothing), "ended" (detail: {outcome, reason,
- * durationS}), "settled" (detail: {durationS}, of the hub, which knows now that this page ended the call).
+ * durationS}), "settled" (detail: {durationS}, of the hub, which knows now that this page ended the call). How long the
+ * call was is for the hub to say.
  * States: unreached (the hub, so that nobody was asked yet), calling, ringing, connecting, connected, reconnecting,
  * waiting (for the other end to come back), ended.
  */
@@ -97,11 +98,7 @@ export class CallSession extends EventTarget {
     if (this.state === "ended") return;
     this.#sayEnd(reason);
     const answered = this.connectedAt !== null;
-    this.#end({
-      outcome: answered ? "answered" : "cancelled",
-      reason,
-      durationS: answered ? (Date.now() - this.connectedAt) / 1000 : null,
-    });
+    this.#end({ outcome: answered ? "answered" : "cancelled", reason });
   }
 
   // --- what the hub and the browser say --------------------------------------------------------
@@ -284,14 +281,21 @@ export class CallSession extends EventTarget {
     if (this.callId && error.code !== "call_ended") this.#sayEnd(reason);
     const outcomes = { device_offline: "offline", device_busy: "busy" };
     const outcome = outcomes[error.code] ?? (this.connectedAt === null ? "failed" : "answered");
-    const durationS = this.connectedAt && (Date.now() - this.connectedAt) / 1000;
-    this.#end({ outcome, reason, durationS, otherCallId: error.callId });
+    this.#end({ outcome, reason, otherCallId: error.callId });
   }
 
   // Said until the hub has heard it. A page that is being left has one try, and the worker notices the rest.
   async #sayEnd(reason) {
     if (!this.callId) return;
-    const message = { type: "call_end", call_id: this.callId, ...(reason && { reason }) };
+    const since_s = now_s();
+    const message = {
+      type: "call_end",
+      call_id: this.callId,
+      ...(reason && { reason }),
+      get ago_s() {
+        return now_s() - since_s; // whenever it is said again
+      },
+    };
     const answer = this.#hub.request(message, { timeoutMs: END_KEPT_MS });
     this.#hub.doubt(); // whoever hangs up wants to know soon whether anybody hears it
     this.isEndKnown = false;
