@@ -32,6 +32,7 @@ def near(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NearHouse]:
 def test_a_killed_worker_costs_no_call_and_the_recording_has_both_parts(near: NearHouse) -> None:
     near.page.wait_for_timeout(2000)
     near.worker_with_call().send_signal(signal.SIGKILL)
+    expect(near.page.locator('[data-part="explanation"]')).to_contain_text("A part of the hub failed")
     near.page.wait_for_timeout(500)
     near.heard_again(since_s=time.time(), within_s=8)
     near.page.wait_for_timeout(2000)
