@@ -35,7 +35,7 @@ def access_device_leg(*, device: Device, call_id: UUID) -> CallParticipant:
 
 def _leg(call_id: UUID, **whose: object) -> CallParticipant:
     leg = (
-        CallParticipant.objects.select_related("call__device", "call__household")
+        CallParticipant.objects.select_related("call__device", "call__household", "call__started_by")
         .filter(call__public_id=call_id, **whose)
         .first()
     )

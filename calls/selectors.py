@@ -29,7 +29,9 @@ def call_list(household: Household) -> QuerySet[Call]:
 
 
 def call_live_list(household: Household) -> QuerySet[Call]:
-    return Call.objects.filter(household=household, state__in=LIVE_STATES).select_related("device")
+    return Call.objects.filter(household=household, state__in=LIVE_STATES).select_related(
+        "device", "started_by"
+    )
 
 
 def call_counts() -> dict[str, int]:

@@ -15,7 +15,7 @@ from common.clock import now
 from common.errors import Conflict, DeviceBusy, DeviceOffline, DomainError
 from common.push import group_device, group_household, group_worker, push_on_commit
 from devices.models import Device
-from households.models import Membership, User
+from households.models import Membership
 from protocol.base import Message
 from protocol.errors import ErrorCode
 from protocol.messages import (
@@ -34,17 +34,16 @@ SILENCE_NOTICED = timedelta(seconds=8)
 
 
 def call_start(*, membership: Membership, device: Device, invite_id: str = "") -> Call:
-    """Call a device. Raises DeviceOffline, DeviceBusy (each leaves a line in the history), Unavailable.
+    """Call a device. Raises DeviceOffline, DeviceBusy, Unavailable. The first two leave a line in the history.
 
     `invite_id` is of the person's request: whoever did not hear the answer asks again with the same one.
     """
     if known := call_of_invite(user=membership.user, device=device, invite_id=invite_id):
-        return _call_answer_again(known, membership.user)
+        return _call_answer_again(known)
     session = whip_session_live(device) if device.is_foreign else None
     worker_id = session.worker_id if session else worker_choose()
     if not device.presence.is_online or (device.is_foreign and session is None):
-        _call_refused(membership, device, CallOutcome.OFFLINE, invite_id=invite_id)
-        raise _refusal(membership.user, device, CallOutcome.OFFLINE)
+        raise _call_refused(membership, device, CallOutcome.OFFLINE, invite_id=invite_id)
     try:
         with transaction.atomic():
             call = _call_create(membership, device, worker_id=worker_id, invite_id=invite_id)
@@ -52,9 +51,8 @@ def call_start(*, membership: Membership, device: Device, invite_id: str = "") -
     except IntegrityError:
         # Asked twice at once, over two sockets: the first one won just now.
         if known := call_of_invite(user=membership.user, device=device, invite_id=invite_id):
-            return _call_answer_again(known, membership.user)
-        _call_refused(membership, device, CallOutcome.BUSY, invite_id=invite_id)
-        raise _refusal(membership.user, device, CallOutcome.BUSY) from None
+            return _call_answer_again(known)
+        raise _call_refused(membership, device, CallOutcome.BUSY, invite_id=invite_id) from None
     return call
 
 
@@ -67,19 +65,16 @@ def _call_out(call: Call) -> None:
     whip_join(call=call)
 
 
-def _call_answer_again(call: Call, user: User) -> Call:
+def _call_answer_again(call: Call) -> Call:
     """What the first request was answered."""
     if call.outcome in (CallOutcome.OFFLINE, CallOutcome.BUSY):
-        raise _refusal(user, call.device, CallOutcome(call.outcome))
+        raise _refusal(call.device, CallOutcome(call.outcome))
     return call
 
 
-def _refusal(user: User, device: Device, outcome: CallOutcome) -> DomainError:
+def _refusal(device: Device, outcome: CallOutcome) -> DomainError:
     if outcome is CallOutcome.OFFLINE:
         return DeviceOffline(f"{device.name} is offline. It will show as online when it is back.")
-    if own := call_live_of_user(user=user, device=device):
-        words = f"You are in a call with {device.name} already, on another page or device of yours."
-        return DeviceBusy(words, call_id=own.public_id)
     return DeviceBusy(f"{device.name} is in another call.")
 
 
@@ -209,6 +204,7 @@ def call_state_message(call: Call, reply_to: str | None = None) -> CallStateMess
         connected_at=call.connected_at,
         duration_s=None if call.is_live else round(call.duration_s, 3),
         away=call_away_list(call) or None,
+        caller_id=call.started_by.public_id if call.started_by else None,
         reply_to=reply_to,
     )
 
@@ -264,8 +260,13 @@ def _call_create(membership: Membership, device: Device, *, worker_id: str, invi
     return call
 
 
-def _call_refused(membership: Membership, device: Device, outcome: CallOutcome, *, invite_id: str) -> None:
-    """A line in the history, for a call that never began."""
+def _call_refused(
+    membership: Membership, device: Device, outcome: CallOutcome, *, invite_id: str
+) -> DomainError:
+    """A line in the history, for a call that never began. None where the caller is on the line himself."""
+    if own := call_live_of_user(user=membership.user, device=device):
+        words = f"You are in a call with {device.name} already, on another page or device of yours."
+        return DeviceBusy(words, call_id=own.public_id)
     with transaction.atomic():
         call = Call.objects.create(
             household=membership.household,
@@ -277,6 +278,7 @@ def _call_refused(membership: Membership, device: Device, outcome: CallOutcome, 
             invite_id=invite_id,
         )
         _participants_create(call, membership, device)
+    return _refusal(device, outcome)
 
 
 def _participants_create(call: Call, membership: Membership, device: Device) -> None:

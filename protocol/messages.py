@@ -294,6 +294,7 @@ class CallStateMessage(Message):
     connected_at: datetime | None = None
     duration_s: float | None = None  # of a call that is over, as in `call_end`
     away: list[CallRole] | None = None
+    caller_id: UUID | None = None  # the person who called, whose other pages lead to the call
 
 
 class EndQuality(Part):

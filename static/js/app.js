@@ -1,6 +1,6 @@
 // On every page: times, messages, the theme, and the hub's socket where somebody is signed in.
 
-import { showCall, showPresence, wireStaleBar } from "./lib/live.js";
+import { showCall, showCalls, showPresence, wireStaleBar } from "./lib/live.js";
 import { hub } from "./lib/socket.js";
 import { wireThemeChoice } from "./lib/theme.js";
 import { showTimes } from "./lib/time.js";
@@ -55,6 +55,8 @@ if (document.body.dataset.signedIn === "true") {
   wireStaleBar();
   hub.addEventListener("presence", ({ detail }) => showPresence(detail));
   for (const name of ["call_state", "call_end"]) hub.addEventListener(name, ({ detail }) => showCall(detail));
+  // What the server wrote anew does not know whose call it is.
+  document.body.addEventListener("htmx:afterSwap", showCalls);
   hub.addEventListener("signed-out", () => location.reload());
   for (const name of ["presence", "transcription", "announce_progress", "call_end", "call_state"]) {
     hub.addEventListener(name, ({ detail }) => document.body.dispatchEvent(new CustomEvent(`hub:${name}`, { detail })));

@@ -315,6 +315,7 @@ def test_whoever_is_in_that_call_already_is_led_to_it_and_may_end_it(
     screen.get_by_role("button", name="Call", exact=True).click()
     expect(screen.locator('[data-part="status"]')).to_have_text(words)
     link = screen.get_by_role("link", name="Go to the call")
+    expect(screen.get_by_role("button", name="Call again")).to_be_hidden()
     assert look(screen, "call-elsewhere", full_page=False) == []
     link.click()
     button = screen.get_by_role("button", name="Hang up")

@@ -350,9 +350,20 @@ def test_who_is_in_a_call_changes_while_somebody_looks(page: Page, fake_hub: Fak
     call_id, device_id = str(uuid4()), str(cast.kitchen.public_id)
     fake_hub.say("call_state", call_id=call_id, state="ringing", device_id=device_id)
     expect(page.get_by_text("In a call")).to_be_visible()
+    button, usual = page.locator(".call-button"), reverse("devices:call", args=[device_id]) + "?start=1"
+    expect(button).to_have_attribute("href", usual)  # another member's
+    own = {"call_id": call_id, "device_id": device_id, "caller_id": str(cast.anna.user.public_id)}
+    fake_hub.say("call_state", **own, state="connected")
+    expect(button).to_have_text("Go to the call")
+    expect(button).to_have_attribute("href", reverse("calls:detail", args=[call_id]))
+    fake_hub.say("presence", device_id=device_id, is_online=False)
+    expect(button).to_have_attribute("aria-disabled", "false")
+    fake_hub.say("presence", device_id=device_id, is_online=True)
     assert look(page, "home-in-call") == []
     fake_hub.say("call_end", call_id=call_id, outcome="answered", duration_s=3)
     expect(page.get_by_text("Online", exact=True)).to_be_visible()
+    expect(button).to_have_text("Call")
+    expect(button).to_have_attribute("href", usual)
 
 
 def test_a_broken_connection_is_shown_and_mended(page: Page, fake_hub: FakeHub, cast: Cast) -> None:

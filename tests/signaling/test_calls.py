@@ -118,6 +118,8 @@ async def test_a_busy_device_is_said_to_be_busy_and_its_call_goes_on(cast: Cast)
             error = await phone.hear("error")
             assert error["message"].startswith("You are in a call with Kitchen speaker already")
             assert (error["code"], error["call_id"], error["reply_to"]) == ("device_busy", first, "d")
+        with scopes_disabled():
+            assert await Call.objects.filter(outcome="busy").acount() == 1  # of the other person alone
         await phone.close()
         for end in (page, other, device):
             await end.close()

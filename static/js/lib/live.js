@@ -4,7 +4,7 @@ import { hub } from "./socket.js";
 import { ago } from "./time.js";
 
 const STALE_AFTER_MS = 1_500;
-// Device by call: the end of a call names the call alone.
+// Device and whether it is this person's, by call: the end of a call names the call alone.
 const calls = new Map();
 
 export function showPresence({ device_id: deviceId, is_online: isOnline, last_seen_at: lastSeenAt }) {
@@ -14,27 +14,41 @@ export function showPresence({ device_id: deviceId, is_online: isOnline, last_se
     const here = element.dataset.inCall === "true" ? "In a call" : "Online";
     element.textContent = isOnline ? here : `Offline${since}`;
   }
-  for (const element of document.querySelectorAll(`[data-needs-online="${deviceId}"]`)) {
-    element.toggleAttribute("disabled", !isOnline);
-    element.setAttribute("aria-disabled", String(!isOnline));
-  }
+  for (const element of document.querySelectorAll(`[data-needs-online="${deviceId}"]`)) enable(element, isOnline);
+  showCalls();
   countOnline();
 }
 
-export function showCall({ type, call_id: callId, device_id: deviceId, state }) {
+export function showCall({ type, call_id: callId, device_id: deviceId, caller_id: callerId, state }) {
+  const isOwn = Boolean(callerId) && callerId === document.body.dataset.user;
   if (type === "call_end" || state === "ended") calls.delete(callId);
-  else if (deviceId) calls.set(callId, deviceId);
+  else if (deviceId) calls.set(callId, { deviceId, isOwn });
   showCalls();
 }
 
 export function showCalls() {
-  const devices = new Set(calls.values());
+  const devices = new Map([...calls].map(([callId, { deviceId, isOwn }]) => [deviceId, isOwn ? callId : null]));
   for (const element of document.querySelectorAll("[data-presence]")) {
     const isInCall = devices.has(element.dataset.presence);
     if (element.dataset.inCall === String(isInCall)) continue;
     element.dataset.inCall = String(isInCall);
     if (element.dataset.online === "true") element.textContent = isInCall ? "In a call" : "Online";
   }
+  for (const link of document.querySelectorAll("[data-calls-device]")) lead(link, devices.get(link.dataset.callsDevice));
+}
+
+// Whoever is in a call with the device already cannot call it again, and goes to that call.
+function lead(link, callId) {
+  link.dataset.usual ??= link.getAttribute("href");
+  link.href = callId ? `${document.body.dataset.calls}${callId}/` : link.dataset.usual;
+  link.querySelector("span").textContent = callId ? "Go to the call" : "Call";
+  const presence = document.querySelector(`[data-presence="${link.dataset.callsDevice}"]`);
+  enable(link, Boolean(callId) || presence?.dataset.online === "true");
+}
+
+function enable(element, isAble) {
+  element.toggleAttribute("disabled", !isAble);
+  element.setAttribute("aria-disabled", String(!isAble));
 }
 
 export function countOnline() {

@@ -157,6 +157,7 @@ class CallView extends HTMLElement {
     if (call.callId) this.#part("history").href = `${this.dataset.calls}${call.callId}/`;
     this.#showAfterwards();
     this.#part("announce").hidden = !WITHOUT_ANSWER.includes(outcome) || Boolean(otherCallId);
+    this.#button("again").hidden = Boolean(otherCallId);
     this.#part("own").hidden = !otherCallId;
     if (otherCallId) this.#part("own").href = `${this.dataset.calls}${otherCallId}/`;
     this.#setMuted(false);
