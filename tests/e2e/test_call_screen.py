@@ -5,7 +5,7 @@ import re
 import pytest
 from django.urls import reverse
 from django_scopes import scope
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Dialog, Page, expect
 
 from calls.models import Call
 from common.clock import now
@@ -273,10 +273,14 @@ def test_it_measures_a_sample_a_second_in_messages_of_five_and_what_the_hub_miss
 def test_an_answered_call_that_broke_off_says_why(screen: Page, fake_hub: FakeHub) -> None:
     _call(screen, fake_hub)
     fake_hub.say("call_state", call_id=CALL, state="connected", connected_at="2026-11-21T00:00:00Z")
-    words = "The part of the hub that carries the audio stopped."
-    fake_hub.say("call_end", call_id=CALL, outcome="answered", duration_s=92.0, reason=words)
+    words = "The hub was stopped or restarted"
+    fake_hub.say("call_end", call_id=CALL, outcome="answered", duration_s=92.0, reason=f"{words}.")
     expect(screen.locator('[data-part="status"]')).to_have_text("Call ended (1:32)")
-    expect(screen.get_by_text(words)).to_be_visible()
+    explanation = screen.locator('[data-part="explanation"]')
+    expect(explanation).to_have_text(f"{words}.")
+    fake_hub.leave()
+    expect(explanation).to_have_text(f"{words} and can't be reached just now.")
+    expect(screen.get_by_text("The hub", exact=False)).to_have_count(1)
 
 
 @pytest.mark.parametrize(
@@ -317,6 +321,10 @@ def test_whoever_is_in_that_call_already_is_led_to_it_and_may_end_it(
     link = screen.get_by_role("link", name="Go to the call")
     expect(screen.get_by_role("button", name="Call again")).to_be_hidden()
     assert look(screen, "call-elsewhere", full_page=False) == []
+    fake_hub.say("call_end", call_id=OTHER_CALL, outcome="answered", duration_s=3.0)
+    expect(screen.get_by_role("button", name="Call again")).to_be_visible()
+    expect(link).to_be_hidden()
+    screen.get_by_role("button", name="Call again").click()
     link.click()
     button = screen.get_by_role("button", name="Hang up")
     expect(button).to_be_visible()
@@ -377,6 +385,34 @@ def test_a_call_to_a_hub_that_is_away_waits_for_it_and_can_be_cancelled(
     expect(status).to_have_text("Ringing…", timeout=15_000)
     expect(explanation).to_be_empty()
     assert [m["type"] for m in fake_hub.sent].count("call_invite") == 1
+
+
+def test_a_page_that_is_loaded_anew_in_a_call_asks_first_and_says_once_that_the_call_ended(
+    screen: Page, fake_hub: FakeHub
+) -> None:
+    asked: list[str] = []
+
+    def go(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.accept()
+
+    screen.on("dialog", go)
+    status = screen.locator('[data-part="status"]')
+    _call(screen, fake_hub)
+    assert (
+        screen.evaluate("() => getComputedStyle(document.documentElement).overscrollBehaviorY") == "contain"
+    )
+    screen.reload()
+    assert asked == ["beforeunload"]
+    expect(status).to_have_text("Your call ended when the page was closed")
+    link = screen.get_by_role("link", name="See that call")
+    expect(link).to_have_attribute("href", reverse("calls:detail", args=[CALL]))
+    assert look(screen, "call-left", full_page=False) == []
+    assert _misplaced(screen, "call-left") == []
+    screen.reload()
+    expect(status).to_have_text("Ready to call")
+    expect(link).to_be_hidden()
+    assert len(asked) == 1
 
 
 def test_a_hang_up_waits_for_a_hub_that_is_away_and_closes_the_sound_at_once(
@@ -486,7 +522,7 @@ def test_it_does_not_listen_to_another_call(screen: Page, fake_hub: FakeHub) -> 
 
 # The person has not chosen yet, and then says no, once.
 REFUSES_ONCE = """(() => {
-  navigator.permissions.query = () => Promise.resolve({ state: "prompt" });
+  navigator.permissions.query = () => Promise.resolve(Object.assign(new EventTarget(), { state: "prompt" }));
   const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
   navigator.mediaDevices.getUserMedia = () => {
     navigator.mediaDevices.getUserMedia = open;
@@ -507,6 +543,40 @@ def test_a_refused_microphone_is_explained_at_the_first_try(
     assert _misplaced(page, "call-refused") == []
     page.get_by_role("button", name="Call", exact=True).click()
     fake_hub.wait_for("call_invite")
+
+
+BLOCKED = """(() => {
+  window.permission = Object.assign(new EventTarget(), { state: "denied" });
+  navigator.permissions.query = () => Promise.resolve(window.permission);
+})()"""
+INSTALLED = """(() => {
+  const match = window.matchMedia.bind(window);
+  window.matchMedia = (query) => query === "(display-mode: browser)" ? { matches: false } : match(query);
+})()"""
+
+
+def test_a_blocked_microphone_is_said_before_anybody_is_called_and_an_app_has_words_of_its_own(
+    page: Page, fake_hub: FakeHub, cast: Cast
+) -> None:
+    url = reverse("devices:call", args=[cast.kitchen.public_id])
+    reason, status = page.locator('[data-part="reason"]'), page.locator('[data-part="status"]')
+    page.add_init_script(BLOCKED)
+    page.goto(url)
+    expect(status).to_have_text("Microphone blocked")
+    expect(reason).to_have_text(
+        "Your browser keeps the microphone from this page. "
+        "Press the sign beside the address above, allow the microphone, then press Call."
+    )
+    page.evaluate("() => { permission.state = 'granted'; permission.dispatchEvent(new Event('change')); }")
+    expect(status).to_have_text("Ready to call")
+    expect(reason).to_contain_text("Your microphone opens only for the call")
+    page.add_init_script(INSTALLED)
+    page.goto(f"{url}?start=1")
+    expect(reason).to_have_text(
+        "The microphone is blocked for this page, so nobody was called. "
+        "Allow it in the settings of the app or of the browser, then press Call."
+    )
+    assert "call_invite" not in [m["type"] for m in fake_hub.sent]
 
 
 HEARD = """() => [...document.querySelectorAll('audio')]
@@ -543,8 +613,14 @@ def test_a_hub_that_stops_in_a_call_is_said_at_once_and_so_is_what_will_happen(
     _talk(screen, fake_hub)
     explanation, left = screen.locator('[data-part="explanation"]'), screen.locator('[data-part="left"]')
     expect(explanation).to_be_empty()
+    screen.set_viewport_size({"width": 320, "height": 568})
+    ends = [{"role": role, "bars": 4, "quality": "very_good"} for role in ("caller", "callee")]
+    fake_hub.say("call_quality", call_id=CALL, ends=ends)
     fake_hub.leave()
     expect(explanation).to_contain_text("The hub does not answer right now. You can go on", timeout=3_000)
+    gap = "([above, below]) => below.getBoundingClientRect().top - above.getBoundingClientRect().bottom"
+    parts = [explanation.element_handle(), screen.locator("call-quality").element_handle()]
+    assert screen.evaluate(gap, parts) >= 8
     expect(left).to_be_hidden()
     fake_hub.hang_far_end()
     expect(screen.locator('[data-part="status"]')).to_have_text("Reconnecting…", timeout=10_000)

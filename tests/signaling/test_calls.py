@@ -113,6 +113,7 @@ async def test_a_busy_device_is_said_to_be_busy_and_its_call_goes_on(cast: Cast)
         assert "call_id" not in error
         assert (await call_row(first)).is_live
         phone = await browser(cast.anna)
+        assert (await phone.hear("call_state"))["caller_id"] == str(cast.anna.user.public_id)
         for _ in range(2):  # also to whoever did not hear it
             await phone.say("call_invite", device_id=str(cast.kitchen.public_id), id="d")
             error = await phone.hear("error")

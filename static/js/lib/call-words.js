@@ -3,6 +3,7 @@
 import { LIMITS } from "./renewal.js";
 
 export const STATES = {
+  idle: "Ready to call",
   opening: "Opening the microphone…",
   unreached: "The hub can't be reached",
   calling: "Calling…",
@@ -25,11 +26,14 @@ export const WITHOUT_ANSWER = ["no_answer", "declined", "busy", "offline"];
 
 const AFTERWARDS = `If it is not back within ${LIMITS.give_up_s} seconds, the call ends. What was said so far is kept.`;
 
-/** After the call; "" while the hub answers. */
-export function afterwards(isHubAway, isEndKnown) {
-  if (!isHubAway) return "";
-  const away = "The hub can't be reached just now.";
-  return isEndKnown ? away : `${away} It hears that you hung up as soon as it is back.`;
+const AWAY = "The hub can't be reached just now.";
+
+/** After the call: why it ended, where that was not this person's doing, and whether the hub is away; else "". */
+export function afterwards({ reason, isHubAway, isEndKnown }) {
+  if (!isHubAway) return reason;
+  if (reason.startsWith("The hub ")) return `${reason.replace(/\.$/, "")} and can't be reached just now.`;
+  if (reason) return `${reason} ${AWAY}`;
+  return isEndKnown ? AWAY : `${AWAY} It hears that you hung up as soon as it is back.`;
 }
 
 // Of the hub itself: the connection through it is being made anew, or is there again.

@@ -5,8 +5,9 @@ import { CallSound } from "../../lib/call-sound.js";
 import { OUTCOMES, STATES, WITHOUT_ANSWER, afterwards, explanation } from "../../lib/call-words.js";
 import { CallSession } from "../../lib/call.js";
 import { setIcon } from "../../lib/icon.js";
+import { leftCallKeep, leftCallTake } from "../../lib/left-call.js";
 import "../../lib/level-meter.js";
-import { microphoneOpen, microphoneProblem } from "../../lib/microphone.js";
+import { microphoneBlocked, microphoneOpen, microphoneProblem } from "../../lib/microphone.js";
 import { hub } from "../../lib/socket.js";
 import { clock } from "../../lib/time.js";
 import { RingbackTone } from "../../lib/tone.js";
@@ -19,28 +20,55 @@ class CallView extends HTMLElement {
   #wakeLock = null;
   #reason = "";
   #last = null;
+  #why = "";
   #isAnswered = false;
+  #otherCallId = null;
 
   connectedCallback() {
     this.addEventListener("click", (event) => this.#act(event.target.closest("[data-act]")?.dataset.act));
-    addEventListener("beforeunload", (event) => this.#call && event.preventDefault());
-    addEventListener("pagehide", () => this.#call?.hangUp());
+    addEventListener("beforeunload", (event) => this.#askBeforeLeaving(event));
+    addEventListener("pagehide", () => this.#leave());
     this.#sound = new CallSound(this.#part("sound"));
     this.#reason = this.#part("reason").textContent;
     for (const type of ["stale", "ready"]) hub.addEventListener(type, () => this.#showAfterwards());
+    hub.addEventListener("call_end", ({ detail }) => this.#otherEnded(detail.call_id));
     this.#begin();
+  }
+
+  // Browsers ask only where the page was touched.
+  #askBeforeLeaving(event) {
+    if (!this.#call) return;
+    event.preventDefault();
+    event.returnValue = true; // for those that do not know the line above
+  }
+
+  #leave() {
+    if (!this.#call) return;
+    leftCallKeep(this.dataset.device, this.#call.callId);
+    this.#call.hangUp();
   }
 
   // The Call button of another page leads here and means it. Where the browser asks first, it asks beside the reason.
   async #begin() {
-    const asked = new URLSearchParams(location.search).has("start");
+    const isAsked = new URLSearchParams(location.search).has("start");
+    this.#showLeft(leftCallTake(this.dataset.device));
     if (!navigator.mediaDevices?.getUserMedia) {
       this.#refuse(microphoneProblem());
       return;
     }
     const permission = await navigator.permissions?.query({ name: "microphone" }).catch(() => null);
-    if (permission?.state === "denied") this.#refuse(microphoneProblem({ name: "NotAllowedError" }));
-    else if (asked) this.#start();
+    permission?.addEventListener("change", () => permission.state !== "denied" && this.#unblock());
+    if (permission?.state !== "denied") {
+      if (isAsked) this.#start();
+    } else if (isAsked) this.#refuse(microphoneProblem({ name: "NotAllowedError" }));
+    else this.#refuse(microphoneBlocked(), "Microphone blocked");
+  }
+
+  #showLeft(callId) {
+    if (!callId) return;
+    this.#part("status").textContent = "Your call ended when the page was closed";
+    this.#part("closed").href = `${this.dataset.calls}${callId}/`;
+    this.#part("closed").hidden = false;
   }
 
   #act(name) {
@@ -59,6 +87,7 @@ class CallView extends HTMLElement {
     if (this.#call || this.dataset.state === "opening") return;
     this.#part("reason").textContent = this.#reason;
     this.#part("before").classList.remove("refused");
+    this.#part("closed").hidden = true;
     this.#show("opening");
     let microphone;
     try {
@@ -151,17 +180,26 @@ class CallView extends HTMLElement {
     for (const name of ["timer", "left", "meters", "recording", "controls", "before"]) this.#part(name).hidden = true;
     this.#part("leave").hidden = false;
     this.#part("after").hidden = false;
-    this.#part("why").textContent = (answered && reason) || "";
-    this.#part("why").hidden = !answered || !reason;
+    this.#why = (answered && reason) || "";
     this.#part("history").hidden = !answered;
     if (call.callId) this.#part("history").href = `${this.dataset.calls}${call.callId}/`;
     this.#showAfterwards();
     this.#part("announce").hidden = !WITHOUT_ANSWER.includes(outcome) || Boolean(otherCallId);
+    this.#otherCallId = otherCallId;
     this.#button("again").hidden = Boolean(otherCallId);
     this.#part("own").hidden = !otherCallId;
     if (otherCallId) this.#part("own").href = `${this.dataset.calls}${otherCallId}/`;
     this.#setMuted(false);
     this.#part("after").querySelector(".btn:not([hidden])").focus();
+  }
+
+  // What kept the device busy was this person's own call, on another page.
+  #otherEnded(callId) {
+    if (!callId || callId !== this.#otherCallId) return;
+    this.#otherCallId = null;
+    this.#part("status").textContent = "That call is over";
+    this.#part("own").hidden = true;
+    this.#button("again").hidden = false;
   }
 
   #showLength(seconds) {
@@ -178,19 +216,27 @@ class CallView extends HTMLElement {
   #showAfterwards() {
     if (this.dataset.state !== "ended") return;
     const isHubAway = !hub.isReady;
-    this.#part("explanation").textContent = afterwards(isHubAway, this.#last.isEndKnown);
+    const { isEndKnown } = this.#last;
+    this.#part("explanation").textContent = afterwards({ reason: this.#why, isHubAway, isEndKnown });
     this.#part("note").hidden = !this.#isAnswered || isHubAway;
     this.#part("history").setAttribute("aria-disabled", String(isHubAway));
   }
 
-  #refuse(words) {
+  #refuse(words, status = "No microphone") {
     this.dataset.state = "idle";
-    this.#part("status").textContent = "No microphone";
+    this.#part("status").textContent = status;
     this.#part("reason").textContent = words;
     this.#part("before").classList.add("refused");
     this.#part("before").hidden = false;
     this.#part("leave").hidden = false;
     this.#part("controls").hidden = true;
+  }
+
+  #unblock() {
+    if (this.dataset.state !== "idle") return;
+    this.#part("status").textContent = STATES.idle;
+    this.#part("reason").textContent = this.#reason;
+    this.#part("before").classList.remove("refused");
   }
 
   #toggleMute() {
