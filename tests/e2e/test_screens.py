@@ -43,6 +43,18 @@ SPOKEN = [
 ]
 LENGTH_S = 9.0
 _COLOUR = "() => getComputedStyle(document.body).color"
+# What of the connection lies under the player, wherever the page was scrolled to.
+_COVERED = """() => {
+  const player = document.querySelector("call-player");
+  const covered = new Set();
+  for (let y = 0; y <= document.documentElement.scrollHeight; y += 50) {
+    scrollTo({ top: y, behavior: "instant" });
+    const { bottom } = player.getBoundingClientRect();
+    for (const one of document.querySelectorAll("#connection :is(figcaption, svg, .times, li, p)"))
+      if (one.getBoundingClientRect().top < bottom) covered.add(one.textContent.trim());
+  }
+  return [...covered];
+}"""
 
 
 @pytest.fixture
@@ -315,6 +327,9 @@ def test_how_the_connection_was_unfolds(page: Page, fake_hub: FakeHub, call: Cal
     expect(page.get_by_text("Sound that got lost (packet loss)")).to_be_hidden()
     page.get_by_text("How the connection was").click()
     expect(page.get_by_text("Anna: at most 23 %")).to_be_visible()
+    for width, height in ((390, 844), (900, 900), (1280, 800)):
+        page.set_viewport_size({"width": width, "height": height})
+        assert page.evaluate(_COVERED) == [], (width, height)
     assert look(page, "call-connection") == []
 
 
