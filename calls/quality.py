@@ -87,9 +87,13 @@ class End:
         kinds = self.path.split()
         if len(kinds) != 3:
             return ""
-        way = "through a relay" if "relay" in kinds[:2] else "directly"
+        return "through a relay" if "relay" in kinds[:2] else "directly"
+
+    @property
+    def terms(self) -> str:
+        """The same for engineers: transport and codec."""
         codec = self.codec.rpartition("/")[2].capitalize()
-        return ", ".join(word for word in (way, kinds[2].upper(), codec) if word)
+        return ", ".join(word for word in (self.path.rpartition(" ")[2].upper(), codec) if word)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -108,7 +108,7 @@ def read_the_transcript(page: Page, house: House) -> None:
     for chart in page.locator("#connection figure").all():
         expect(chart.locator("li").first).to_contain_text(re.compile(r"Anna: at most \d"))
         expect(chart.locator("li").last).to_contain_text(re.compile(r"Kitchen speaker: at most \d"))
-    expect(page.get_by_text("was connected directly, UDP, Opus")).to_be_visible()
+    expect(page.get_by_text("was connected directly (UDP, Opus)")).to_be_visible()
     picture(page, "5b-connection")
     page.get_by_role("link", name="Calls").first.click()
     expect(page.locator("a.item").first).to_contain_text("Answered")
