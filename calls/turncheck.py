@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -23,9 +23,6 @@ _LIFE_S: Final = 60
 _FORBIDDEN: Final = 403  # RFC 8656 section 19
 _UNAUTHORIZED: Final = 401
 _WITHIN_S: Final = 3.0
-_REACHED: Final = "can be reached"
-_ALLOCATES: Final = "takes the hub's credential and gives an allocation"
-_REFUSES_FORGED: Final = "refuses a forged credential"
 # The last addresses of their ranges, so that none is by chance the hub's own, which is allowed.
 _PRIVATE: Final = (
     "127.255.255.254", "10.255.255.253", "172.31.255.253", "192.168.255.253", "100.127.255.253", "169.254.169.254",
@@ -41,19 +38,31 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One line: what was tried at which server, and what to do where it failed."""
+    """One line: what was found at which server, and what to do where it is a fault."""
 
     server: str
-    what: str
+    what: str  # with the server before it, it is a sentence
     outcome: Outcome
     advice: str = ""
+
+    @property
+    def line(self) -> str:
+        return " ".join(
+            words for words in (f"{self.outcome:<4} {self.server} {self.what}.", self.advice) if words
+        )
 
 
 @dataclass(frozen=True)
 class _Check:
-    what: str
+    good: str
+    bad: str
     run: Callable[[], Awaitable[None]]
-    needs: str = ""  # the check without which this one tells nothing
+    needs: str = ""  # `bad` of the check without which this one tells nothing
+
+
+_UNREACHABLE: Final = "cannot be reached"
+_LOCKED: Final = "does not let the hub in"
+_OPEN: Final = "lets in whoever makes up a password"
 
 
 class _Failed(Exception):
@@ -61,46 +70,54 @@ class _Failed(Exception):
 
 
 async def turn_check(*, tls: ssl.SSLContext | None = None) -> list[Finding]:
-    """One finding for each server and check; of one cause only the first has failed.
-
-    Where a server cannot be reached nothing more is asked of it.
-    """
+    """A finding for each server and check. Of one cause only the first has failed, and what follows is one more."""
     found: list[Finding] = []
-    told: dict[tuple[str, str, str], str] = {}
+    told: set[tuple[str, str, str]] = set()
     for url in [*settings.STUN_URLS, *settings.TURN_URLS]:
         try:
             server = server_read(url)
         except ValueError as error:
-            found.append(Finding(server=url, what="is an address", outcome=Outcome.FAILED, advice=str(error)))
+            what = "is no address of a STUN or TURN server"
+            found.append(Finding(server=url, what=what, outcome=Outcome.FAILED, advice=str(error)))
             continue
-        found += [_once(told, server, one) for one in await _check(server, _TurnChecks(server, tls).all())]
+        found += _once(told, server, await _check(server, _TurnChecks(server, tls).all()))
     return found
 
 
-def _once(told: dict[tuple[str, str, str], str], server: Server, found: Finding) -> Finding:
+def _once(told: set[tuple[str, str, str]], server: Server, found: Sequence[Finding]) -> Iterator[Finding]:
     """The same fault of the same host over another transport has the same cause."""
-    if found.outcome is not Outcome.FAILED:
-        return found
-    first = told.setdefault((server.host, found.what, found.advice), found.server)
-    if first == found.server:
-        return found
-    return replace(found, outcome=Outcome.FOLLOWS, advice=f"the same fault as of {first}.")
+    is_known = False
+    for one in found:
+        fault = (server.host, one.what, one.advice)
+        if one.outcome is Outcome.FAILED and fault in told:
+            is_known = True
+            yield replace(one, what=f"{one.what}, for the same reason", outcome=Outcome.FOLLOWS, advice="")
+        elif one.outcome is not Outcome.FOLLOWS or not is_known:
+            yield one
+        if one.outcome is Outcome.FAILED:
+            told.add(fault)
 
 
 async def _check(server: Server, checks: Sequence[_Check]) -> list[Finding]:
-    found = []
-    causes: dict[str, str] = {}
+    """Where it cannot be reached nothing more is asked of it."""
+    found: list[Finding] = []
+    failed: set[str] = set()
+    has_untried = False
     for check in checks if server.is_turn else checks[:1]:
-        outcome, advice = Outcome.OK, ""
-        if check.needs in causes:
-            causes[check.what] = causes[check.needs]
-            outcome, advice = Outcome.FOLLOWS, f"not tried, because this failed: {causes[check.needs]}."
-        elif advice := await _advice(server, check):
-            causes[check.what] = check.what
-            outcome = Outcome.FAILED
-        found.append(Finding(server=server.words, what=check.what, outcome=outcome, advice=advice))
-        if _REACHED in causes:
+        if check.needs in failed:
+            failed.add(check.bad)
+            has_untried = True
+            continue
+        advice = await _advice(server, check)
+        outcome, what = (Outcome.FAILED, check.bad) if advice else (Outcome.OK, check.good)
+        found.append(Finding(server=server.words, what=what, outcome=outcome, advice=advice))
+        if advice:
+            failed.add(check.bad)
+        if _UNREACHABLE in failed:
             break
+    if has_untried:
+        what = "was not asked what depends on that"
+        found.append(Finding(server=server.words, what=what, outcome=Outcome.FOLLOWS))
     return found
 
 
@@ -113,9 +130,10 @@ async def _advice(server: Server, check: _Check) -> str:
     except _Failed as failure:
         advice = str(failure)
     except TurnError as error:
-        advice = f"The server refused with {error.code}. Look into its log."
+        advice = f"It answered with the error {error.code}. Its log says more."
     except TimeoutError:
-        advice = f"No answer. Look whether it runs, and open port {server.port} ({server.transport}) for it."
+        protocol = "UDP" if server.transport == "udp" else "TCP"
+        advice = f"There is no answer. Look whether it runs, and open port {server.port} ({protocol}) for it."
     except ssl.SSLError:
         advice = (
             "Its certificate is not valid for this name. Renew it, or take the certificate of another name."
@@ -123,7 +141,7 @@ async def _advice(server: Server, check: _Check) -> str:
     except socket.gaierror:
         advice = f"The name {server.host} is not known here. Check it, and the name server of this computer."
     except OSError:
-        advice = f"Not to be reached. Check the name {server.host}, port {server.port}, and whether it runs."
+        advice = f"Check the name {server.host} and the port {server.port}, and look whether it runs."
     return advice
 
 
@@ -133,13 +151,14 @@ class _TurnChecks:
 
     def all(self) -> list[_Check]:
         """Who takes forged credentials takes expired ones too; who takes none says nothing by refusing them."""
+        old, private = "a password that has run out", "into private networks"
         return [
-            _Check(_REACHED, self._reached),
-            _Check(_ALLOCATES, self._allocated),
-            _Check("relays a packet there and back", self._relayed, _ALLOCATES),
-            _Check(_REFUSES_FORGED, self._forged_refused, _ALLOCATES),
-            _Check("refuses an expired credential", self._expired_refused, _REFUSES_FORGED),
-            _Check("refuses private peers", self._private_refused, _ALLOCATES),
+            _Check("can be reached", _UNREACHABLE, self._reached),
+            _Check("lets the hub in", _LOCKED, self._allocated),
+            _Check("passes sound on", "does not pass sound on", self._relayed, _LOCKED),
+            _Check("refuses a made-up password", _OPEN, self._forged_refused, _LOCKED),
+            _Check(f"refuses {old}", f"takes {old}", self._expired_refused, _OPEN),
+            _Check(f"lets nobody {private}", f"lets callers {private}", self._private_refused, _LOCKED),
         ]
 
     @asynccontextmanager
@@ -159,7 +178,8 @@ class _TurnChecks:
             except TurnError as error:
                 if error.code == _UNAUTHORIZED:
                     raise _Failed(
-                        "Its static-auth-secret must be HUB_TURN_SECRET, use-auth-secret set, and both clocks right."
+                        f"Its static-auth-secret must be the secret of the hub, which is {settings.TURN_SECRET_PLACE}. "
+                        "It needs use-auth-secret too, and both clocks have to be right."
                     ) from None
                 raise
 
@@ -192,19 +212,19 @@ class _TurnChecks:
             transport.close()
 
     async def _expired_refused(self) -> None:
-        await self._refused(turn_credential("turncheck", life_s=-_LIFE_S), "expired")
+        await self._refused(turn_credential("turncheck", life_s=-_LIFE_S))
 
     async def _forged_refused(self) -> None:
         username, _ = turn_credential("turncheck", life_s=_LIFE_S)
-        await self._refused((username, "forged"), "forged")
+        await self._refused((username, "forged"))
 
-    async def _refused(self, credential: tuple[str, str], what: str) -> None:
+    async def _refused(self, credential: tuple[str, str]) -> None:
         async with self._client(credential) as client:
             try:
                 await client.allocate()
             except TurnError:
                 return
-        raise _Failed(f"It took an {what} credential: set use-auth-secret, and no-auth nowhere.")
+        raise _Failed("Set use-auth-secret, and no-auth nowhere.")
 
     async def _private_refused(self) -> None:
         async with self._client() as client:
@@ -212,19 +232,19 @@ class _TurnChecks:
             open_to = [peer for peer in _PRIVATE if await _is_permitted(client, peer)]
         if open_to:
             raise _Failed(
-                f"It would relay to {', '.join(open_to)}: take the denied-peer-ip lines of docker/turnserver.conf."
+                f"It would send to {', '.join(open_to)}. Take the denied-peer-ip lines of docker/turnserver.conf."
             )
 
 
 def _no_peer_advice(address: str) -> str:
     if ip_address(address).is_loopback:
         return (
-            f"It listens on loopback, where coturn relays to nobody by itself. For a trial on one machine start it "
+            f"It listens on loopback, where coturn sends to nobody by itself. For a trial on one machine start it "
             f"with --allow-loopback-peers and --allowed-peer-ip={address}; otherwise let it listen on an address "
             f"of your network."
         )
     return (
-        f"It relays neither to itself nor to this host ({address}): add allowed-peer-ip for the media worker."
+        f"It may send neither to itself nor to this computer. Start it with --allowed-peer-ip={address} too."
     )
 
 
@@ -270,7 +290,7 @@ async def _echoed(client: TurnClient, peer: Address) -> None:
             if (await client.receive(within_s=_WITHIN_S / 3))[1] == data:
                 return
     raise _Failed(
-        "What is sent through it does not come back: open its relay ports (min-port to max-port, UDP)."
+        "What is sent through it does not come back. Open its relay ports (min-port to max-port, UDP)."
     )
 
 

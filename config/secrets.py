@@ -32,6 +32,13 @@ def secret_get(name: str) -> str:
     return _read(path)
 
 
+def secret_place(name: str) -> str:
+    """Where `secret_get` has it from, in words."""
+    if os.environ.get(f"HUB_{name}", ""):
+        return f"in HUB_{name}"
+    return f"in the file {os.environ.get(f'HUB_{name}_FILE', '') or data_dir() / 'secrets' / name}"
+
+
 def _make(path: Path) -> None:
     """Write aside and link into place: link(2) fails when another was first and never shows half a secret."""
     for folder in (path.parent.parent, path.parent):  # parents=True would leave the upper one open to all

@@ -23,7 +23,7 @@ async def failures(
     tls = ssl.create_default_context(cafile=str(certificate)) if certificate else None
     findings = await turn_check(tls=tls)
     assert findings
-    assert all((found.outcome is Outcome.OK) != bool(found.advice) for found in findings)
+    assert all((found.outcome is Outcome.FAILED) == bool(found.advice) for found in findings)
     return {found.what: found.advice for found in findings if found.outcome is Outcome.FAILED}
 
 
@@ -37,13 +37,13 @@ async def test_our_coturn_passes_every_check_over_udp_tcp_and_tls(
 async def test_each_fault_of_a_server_has_its_advice(settings: LazySettings, tmp_path: Path) -> None:
     with coturn(tmp_path / "a", allowed=["127.0.0.0-127.255.255.255", "10.0.0.0-10.255.255.255"]) as server:
         found = await failures(settings, server.urls[:1])
-        assert found.keys() == {"refuses private peers"}
-        assert "127.255.255.254, 10.255.255.253" in found["refuses private peers"]
-        assert "certificate" in (await failures(settings, server.urls[2:]))["can be reached"]
+        assert found.keys() == {"lets callers into private networks"}
+        assert "127.255.255.254, 10.255.255.253" in found["lets callers into private networks"]
+        assert "certificate" in (await failures(settings, server.urls[2:]))["cannot be reached"]
     with coturn(tmp_path / "b", allowed=["127.0.0.99"]) as server:
         found = await failures(settings, server.urls[:1])
-        assert found.keys() == {"relays a packet there and back"}
-        assert "--allow-loopback-peers" in found["relays a packet there and back"]
+        assert found.keys() == {"does not pass sound on"}
+        assert "--allow-loopback-peers" in found["does not pass sound on"]
 
 
 async def test_one_cause_is_one_failure_and_what_follows_from_it_is_marked(
@@ -51,25 +51,28 @@ async def test_one_cause_is_one_failure_and_what_follows_from_it_is_marked(
 ) -> None:
     with coturn(tmp_path, allowed=["127.0.0.1"], words=("--static-auth-secret=other",)) as server:
         settings.TURN_URLS, settings.STUN_URLS = server.urls[:2], []
-        settings.TURN_SECRET = "a third"
+        settings.TURN_SECRET, settings.TURN_SECRET_PLACE = "a third", "in the file data/secrets/TURN_SECRET"
         findings = await turn_check()
-    [failed] = [found for found in findings if found.outcome is Outcome.FAILED]
-    assert "HUB_TURN_SECRET" in failed.advice
-    assert [found.what for found in findings if found.outcome is Outcome.OK] == 2 * ["can be reached"]
-    follows = [found.advice for found in findings if found.outcome is Outcome.FOLLOWS]
-    assert follows[:4] == 4 * [f"not tried, because this failed: {failed.what}."]
-    assert follows[4] == f"the same fault as of {failed.server}."
+    udp, tcp = (f"TURN {server.ip}:{server.port} over {transport}" for transport in ("UDP", "TCP"))
+    assert [found.line for found in findings] == [
+        f"ok   {udp} can be reached.",
+        f"FAIL {udp} does not let the hub in. Its static-auth-secret must be the secret of the hub, which is in the "
+        "file data/secrets/TURN_SECRET. It needs use-auth-secret too, and both clocks have to be right.",
+        f"-    {udp} was not asked what depends on that.",
+        f"ok   {tcp} can be reached.",
+        f"-    {tcp} does not let the hub in, for the same reason.",
+    ]
 
 
 async def test_who_takes_every_credential_has_one_fault(settings: LazySettings, tmp_path: Path) -> None:
     with coturn(tmp_path, allowed=["127.0.0.1"], asks_credentials=False) as server:
-        assert (await failures(settings, server.urls[:1])).keys() == {"refuses a forged credential"}
+        assert (await failures(settings, server.urls[:1])).keys() == {"lets in whoever makes up a password"}
 
 
 async def test_a_server_that_is_not_there_and_an_address_that_is_none(settings: LazySettings) -> None:
     found = await failures(settings, [f"turn:127.0.0.1:{free_port()}?transport=tcp"])
-    assert found.keys() == {"can be reached"}
-    assert "is an address" in await failures(settings, ["http://turn.example.org"])
+    assert found.keys() == {"cannot be reached"}
+    assert "is no address of a STUN or TURN server" in await failures(settings, ["http://turn.example.org"])
 
 
 def test_the_command_says_ok_or_what_to_do_and_ends_accordingly(

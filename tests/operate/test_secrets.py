@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from config.secrets import secret_get
+from config.secrets import secret_get, secret_place
 
 pytestmark = pytest.mark.unit
 
@@ -21,6 +21,7 @@ def test_a_secret_is_made_once_and_closed_to_others(own_data_dir: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.parent.stat().st_mode & 0o777 == 0o700
     assert secret_get("LETTER_KEY") == first
+    assert secret_place("LETTER_KEY") == f"in the file {path}"
     assert secret_get("OTHER_KEY") != first
 
 
@@ -34,8 +35,10 @@ def test_the_environment_and_its_file_come_first(own_data_dir: Path, monkeypatch
     (own_data_dir / "given").write_text("from the file\n")
     monkeypatch.setenv("HUB_LETTER_KEY_FILE", str(own_data_dir / "given"))
     assert secret_get("LETTER_KEY") == "from the file"
+    assert secret_place("LETTER_KEY") == f"in the file {own_data_dir / 'given'}"
     monkeypatch.setenv("HUB_LETTER_KEY", "from the environment")
     assert secret_get("LETTER_KEY") == "from the environment"
+    assert secret_place("LETTER_KEY") == "in HUB_LETTER_KEY"
     assert not (own_data_dir / "secrets").exists()
 
 

@@ -20,8 +20,6 @@ class Command(BaseCommand):
             )
         findings = asyncio.run(turn_check())
         for found in findings:
-            self.stdout.write(
-                f"{found.outcome:<4} {found.server} {found.what}{': ' * bool(found.advice)}{found.advice}"
-            )
+            self.stdout.write(found.line)
         if any(found.outcome is Outcome.FAILED for found in findings):
             sys.exit(1)
