@@ -76,8 +76,15 @@ def test_every_variable_of_compose_stands_in_the_example_and_no_secret_does() ->
         "HUB_TURN_SECRET": "",
     }
     # Without its value Compose must stop with a sentence, at its first use at least.
-    optional = "HOST_PORT|MEDIA_IP|TURNS_URL"
+    optional = "HOST_PORT|MEDIA_IP|TURNS_URL|METRICS_TOKEN"
     assert all(f"${{{name}:?" in text for name in wanted if not re.search(optional, name))
+
+
+def test_only_web_gets_the_token_of_the_metrics(compose: dict[str, Any]) -> None:
+    having = [
+        name for name, one in compose["services"].items() if "HUB_METRICS_TOKEN" in one.get("environment", {})
+    ]
+    assert having == ["web"]
 
 
 def test_the_image_runs_as_nobody_in_particular_and_carries_no_secret() -> None:
