@@ -7,15 +7,25 @@ import os
 import secrets
 import socket
 import sys
+from pathlib import Path
 from typing import Final
 
 import django
+import structlog
 
 from media import child
 from media.parent import Parent
 
+log = structlog.get_logger(__name__)
+
 LEAST_PROCESSES: Final = 2  # when one dies, its calls go on in the other at once
 MOST_PROCESSES: Final = 8
+HUB_SETTINGS: Final = ("HUB_DATA_DIR", "DATABASE_URL", "REDIS_URL")
+USUAL_DATA_DIR: Final = Path(__file__).resolve().parent.parent / "data"
+LOST: Final = (
+    "This media worker does not know where its hub is: it was told nothing, and {found}. Set HUB_DATA_DIR to the data "
+    "folder of the hub, or DATABASE_URL and REDIS_URL too where the hub runs elsewhere; see docs/subsystems/workers.md."
+)
 
 
 def worker_id_make() -> str:
@@ -55,9 +65,13 @@ def _count(text: str) -> int:
 def main(words: list[str]) -> int:
     arguments = parse_arguments(words)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")
+    is_told = any(os.environ.get(name) or os.environ.get(f"{name}_FILE") for name in HUB_SETTINGS)
+    if not is_told and not USUAL_DATA_DIR.exists():  # the settings would make one, with secrets of its own
+        sys.exit(LOST.format(found=f"there is no folder {USUAL_DATA_DIR}"))
     django.setup()
     for library in ("aiortc", "aioice"):  # their lesser messages hold addresses of people's networks
         logging.getLogger(library).setLevel(logging.WARNING)
+    _check_hub(is_told=is_told)
     _check_secrets()
     if arguments.worker_id:
         return child.run(arguments.worker_id, capacity=arguments.capacity)
@@ -72,6 +86,19 @@ def main(words: list[str]) -> int:
         tie=die_with_parent,
     )
     return parent.run()
+
+
+def _check_hub(*, is_told: bool) -> None:
+    """Says which servers do not answer. Raises SystemExit where nobody said where they are."""
+    from common.servers import silent_servers
+
+    if not (silent := " and ".join(silent_servers())):
+        return
+    if not is_told:
+        sys.exit(LOST.format(found=f"no answer came from {silent}"))
+    log.warning(
+        "the hub does not answer, so this media worker waits for it; is the address right?", tried=silent
+    )
 
 
 def _check_secrets() -> None:

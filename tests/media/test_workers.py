@@ -14,6 +14,7 @@ import psutil
 import pytest
 from asgiref.sync import sync_to_async
 from django.conf import LazySettings
+from django.db import connection
 from django_scopes import scopes_disabled
 
 from calls.ends import GONE_AFTER
@@ -25,7 +26,7 @@ from calls.sounds import sound_open
 from calls.sweep import calls_sweep
 from calls.tasks import recordings_recover_task
 from households.keys import key_wrap
-from media.__main__ import main
+from media.__main__ import HUB_SETTINGS, main
 from tests.fakes.media_program import MediaProgram
 from tests.fakes.phone import Phone
 from tests.plugin_cast import Cast, device_go_online
@@ -49,6 +50,24 @@ def test_a_worker_that_could_not_keep_recordings_does_not_start(cast: Cast, sett
     settings.DATA_KEY = "made anew in another folder"
     with pytest.raises(SystemExit, match=r"other secrets than the hub.*HUB_DATA_DIR"):
         main(["--processes", "1"])
+
+
+def test_a_worker_that_nobody_told_where_its_hub_is_says_where_it_looked(
+    settings: LazySettings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in HUB_SETTINGS:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("media.__main__.USUAL_DATA_DIR", tmp_path / "data")
+    with pytest.raises(SystemExit, match=rf"there is no folder {tmp_path}/data. Set HUB_DATA_DIR"):
+        main([])
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.setattr("media.__main__.USUAL_DATA_DIR", tmp_path)
+    settings.REDIS_URL = "redis://:secret@127.0.0.1:1/0"
+    monkeypatch.setitem(connection.settings_dict, "OPTIONS", {"host": str(tmp_path)})
+    connection.close()
+    words = f"no answer came from PostgreSQL at {tmp_path} and Redis at 127.0.0.1:1. Set HUB_DATA_DIR"
+    with pytest.raises(SystemExit, match=words):
+        main([])
 
 
 def call_make(cast: Cast) -> tuple[Call, CallParticipant, CallParticipant]:
