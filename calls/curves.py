@@ -32,6 +32,7 @@ class Gap:
 @dataclass(frozen=True, kw_only=True)
 class Chart:
     title: str
+    term: str  # the title for engineers
     top: str  # the value at the upper edge, with its unit
     lines: Sequence[Line]
     gaps: Sequence[Gap]
@@ -40,15 +41,16 @@ class Chart:
 @dataclass(frozen=True)
 class _Measure:
     title: str
+    term: str
     unit: str
     least_top: float  # so that a quiet curve looks quiet
     value: Callable[[Window], float | None]
 
 
 _MEASURES = (
-    _Measure("Sound that got lost (packet loss)", "%", 5, lambda window: window.lost_percent),
-    _Measure("Unsteadiness (jitter)", "ms", 20, lambda window: window.jitter_ms),
-    _Measure("Delay (round trip)", "ms", 100, lambda window: window.round_trip_ms),
+    _Measure("Sound that got lost", "packet loss", "%", 5, lambda window: window.lost_percent),
+    _Measure("Uneven sound", "jitter", "ms", 20, lambda window: window.jitter_ms),
+    _Measure("Delay", "round trip", "ms", 100, lambda window: window.round_trip_ms),
 )
 
 
@@ -70,7 +72,8 @@ def _chart(measure: _Measure, connection: Connection) -> Chart:
         for end, each in zip(connection.ends, values, strict=True)
     ]
     gaps = _gaps([all(value is None for value in column) for column in zip(*values, strict=True)])
-    return Chart(title=measure.title, top=_words(top, measure.unit), lines=lines, gaps=gaps)
+    top_words = _words(top, measure.unit)
+    return Chart(title=measure.title, term=measure.term, top=top_words, lines=lines, gaps=gaps)
 
 
 def _path(values: Sequence[float | None], top: float) -> str:

@@ -189,7 +189,7 @@ def test_the_curves_have_one_line_for_each_end_and_gaps_where_nothing_was_measur
     measure(anna, Measurer.HUB, 60, during=range(30, 35), other={"packets_lost": 50})
     measure(kitchen, Measurer.HUB, 20)
     loss, jitter, round_trip = charts_of(connection_of(call))
-    assert (loss.title, loss.top) == ("Sound that got lost (packet loss)", "50 %")
+    assert (loss.title, loss.term, loss.top) == ("Sound that got lost", "packet loss", "50 %")
     by_name = {line.name: line for line in loss.lines}
     assert by_name["Anna"].most == "50 %"
     assert by_name["Anna"].d.count("H") == 30
