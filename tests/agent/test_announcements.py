@@ -149,14 +149,14 @@ async def test_a_hub_that_stumbles_is_asked_again_for_the_clip(hub: FakeHub, sta
 async def test_one_that_is_too_old_when_its_turn_comes_is_not_played(
     hub: FakeHub, start_agent: StartAgent, tmp_path: Path
 ) -> None:
-    soon = datetime.now(UTC) + timedelta(seconds=0.6)
     async with start_agent():
         await hub.online()
-        await hub.send(hub.make_announcement(wav_bytes(tone(hz=CLIP_HZ, seconds=1.0))))
+        soon = datetime.now(UTC) + timedelta(seconds=1.5)
+        await hub.send(hub.make_announcement(wav_bytes(tone(hz=CLIP_HZ, seconds=2.0))))
         await hub.send(hub.make_announcement(CLIP).model_copy(update={"expires_at": soon}))
         await hub.received(AnnounceProgress, count=3)
     assert states(hub) == [DeliveryState.FETCHED, DeliveryState.PLAYED, DeliveryState.EXPIRED]
-    assert loud_s(read_wav(tmp_path / "speaker.wav")) == pytest.approx(1.0, abs=0.05)
+    assert loud_s(read_wav(tmp_path / "speaker.wav")) == pytest.approx(2.0, abs=0.05)
 
 
 async def test_a_device_whose_clock_is_wrong_plays_what_the_hub_sends(
