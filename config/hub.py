@@ -175,7 +175,7 @@ async def _supervise(
 
 
 async def calls_tell(log: LogLines, began_s: float) -> None:
-    """Nothing where they are by now."""
+    """Say when a media worker takes calls; nothing where one does already, or where `CALLS_WITHIN_S` pass without."""
     if await asyncio.to_thread(worker_is_there):
         return
     log.say("hub", "calls are possible in a moment: the part that carries the audio still starts")
