@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 ResultT = TypeVar("ResultT")
 
 FLUSH_S: Final = 0.5
-MAX_BATCH: Final = 200  # packets, four seconds of one voice
+MAX_BATCH: Final = 1000  # packets; what a network held up for 20 seconds may come at once
 MAX_JOBS: Final = 512
 
 

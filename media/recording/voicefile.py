@@ -2,13 +2,14 @@
 
 import os
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from media.packets import MicPacket, signed16
 from media.recording.ogg import PRE_SKIP_SAMPLES, OggOpusWriter
-from media.recording.timeline import Reorderer, WallLine
+from media.recording.timeline import Placed, Reorderer, WallLine
 from protocol.audio import SAMPLE_RATE_HZ
 from sealing.files import SealedWriter
 from sound.opus import packet_samples, silence_packets
@@ -52,14 +53,15 @@ class VoiceFile:
         """Add packets and put all that is in order on disk."""
         for packet in packets:
             for ordered in self._order.push(packet):
-                self._add(ordered)
+                self._add_all(self._line.push(ordered))
         self._ogg.flush()
 
     def finish(self, *, ended_at_s: float) -> FinishedFile:
         """Fill with silence up to the end, close and rename."""
         try:
             for packet in self._order.flush():
-                self._add(packet)
+                self._add_all(self._line.push(packet))
+            self._add_all(self._line.flush())
             end = round((ended_at_s - self._started_at_s) * SAMPLE_RATE_HZ)
             self._fill(silence_packets(max(0, end + PRE_SKIP_SAMPLES - self._ogg.samples)))
             self._ogg.close()
@@ -79,13 +81,17 @@ class VoiceFile:
         os.close(self._file)
         self._part.unlink(missing_ok=True)
 
-    def _add(self, packet: MicPacket) -> None:
+    def _add_all(self, placed: Iterable[Placed]) -> None:
+        for position, packet in placed:
+            self._add(position, packet)
+
+    def _add(self, position: int, packet: MicPacket) -> None:
         try:
             samples = packet_samples(packet.payload)
         except ValueError:
             self.packets_dropped += 1
             return
-        gap = self._line.place(packet) - self._ogg.samples
+        gap = position - self._ogg.samples
         if gap <= -samples // 2:
             self.packets_dropped += 1
             return

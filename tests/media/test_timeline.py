@@ -1,4 +1,5 @@
 import random
+from collections.abc import Iterable
 from itertools import pairwise
 
 import pytest
@@ -85,36 +86,74 @@ class TestReorderer:
         assert len(out) + reorderer.dropped == len(arriving)
 
 
+def positions(line: WallLine, packets: Iterable[MicPacket]) -> list[int]:
+    """Where they are placed, in the order in which they came."""
+    return [placed.position for p in packets for placed in line.push(p)] + [p.position for p in line.flush()]
+
+
 class TestWallLine:
     def test_the_senders_timestamps_count_not_the_jitter(self) -> None:
-        line = WallLine(started_at_s=0.0)
         jitter = random.Random(4)
-        places = [line.place(packet(n, arrival_s=n * 0.02 + jitter.uniform(0, 0.08))) for n in range(1, 400)]
+        line = WallLine(started_at_s=0.0)
+        places = positions(
+            line, (packet(n, arrival_s=n * 0.02 + jitter.uniform(0, 0.08)) for n in range(1, 400))
+        )
         assert {later - earlier for earlier, later in pairwise(places)} == {960}
 
     def test_a_timestamp_wraps_without_a_jump(self) -> None:
-        line = WallLine(started_at_s=0.0)
-        first = line.place(packet(0, timestamp=2**32 - 960, arrival_s=1.0))
-        assert line.place(packet(1, timestamp=0, arrival_s=1.02)) == first + 960
+        wrapping = [packet(n, timestamp=n * 960 - 960, arrival_s=1.0 + n * 0.02) for n in range(100)]
+        assert positions(WallLine(started_at_s=0.0), wrapping) == [48_000 + n * 960 for n in range(100)]
 
     def test_a_jump_of_the_timestamps_is_anchored_by_arrival(self) -> None:
-        line = WallLine(started_at_s=10.0)
-        line.place(packet(0, timestamp=0, arrival_s=10.0))
-        assert line.place(packet(1, timestamp=2**31, arrival_s=11.0)) == 48_000
+        before = [packet(n) for n in range(100)]
+        after = [packet(n, timestamp=2**31 - 1 + n * 960) for n in range(100, 200)]
+        assert positions(WallLine(started_at_s=0.0), before + after) == [n * 960 for n in range(200)]
 
     def test_another_source_is_anchored_by_arrival(self) -> None:
         line = WallLine(started_at_s=0.0)
-        line.place(packet(0, timestamp=500, arrival_s=0.0))
-        assert line.place(packet(9, timestamp=77, arrival_s=2.5, source=2)) == 120_000
+        before, other = packet(0, timestamp=500), packet(9, timestamp=77, arrival_s=2.5, source=2)
+        assert positions(line, [before, other]) == [0, 120_000]
+
+    @pytest.mark.parametrize("held_s", [0.5, 2.5, 10.0])
+    @pytest.mark.parametrize("drain_s", [0.0, 3.0])
+    def test_what_a_network_held_up_and_let_go_at_once_stays_where_it_was_said(
+        self, held_s: float, drain_s: float
+    ) -> None:
+        """From 4 s on nothing arrives, then all of it, at once or little by little."""
+        end_s = 4 + held_s
+        share = drain_s / (held_s + drain_s)
+        late = (packet(n, arrival_s=max(n * 0.02, end_s + (n * 0.02 - 4) * share)) for n in range(200, 1500))
+        places = positions(WallLine(started_at_s=0.0), [*(packet(n) for n in range(200)), *late])
+        assert places == [n * 960 for n in range(1500)]
+
+    def test_a_beginning_that_was_held_up_stays_where_it_was_said(self) -> None:
+        late = [packet(n, arrival_s=max(n * 0.02, 3.0)) for n in range(300)]
+        assert positions(WallLine(started_at_s=0.0), late) == [n * 960 for n in range(300)]
+
+    @pytest.mark.parametrize("pause_s", [2.5, 600.0])
+    def test_a_pause_in_which_the_senders_clock_stood_still_stays_a_pause(self, pause_s: float) -> None:
+        before = [packet(n) for n in range(100)]
+        after = [packet(n, arrival_s=n * 0.02 + pause_s) for n in range(100, 300)]
+        places = positions(WallLine(started_at_s=0.0), before + after)
+        assert places[100:] == [n * 960 + round(pause_s * 48_000) for n in range(100, 300)]
+
+    @given(st.lists(st.tuples(st.integers(1, 3), st.integers(0, 2**32 - 1), st.floats(0, 5))))
+    def test_hostile_timestamps_lose_no_packet_and_hold_back_no_more_than_a_second(
+        self, arriving: list[tuple[int, int, float]]
+    ) -> None:
+        line, now_s, out = WallLine(started_at_s=0.0), 0.0, 0
+        for number, (source, timestamp, pause_s) in enumerate(arriving):
+            now_s += pause_s
+            came = packet(number, timestamp=timestamp, arrival_s=now_s, source=source)
+            out += len(list(line.push(came)))
+            assert not line._held or now_s - line._held[0].arrival_s < 1.0
+        assert out + len(list(line.flush())) == len(arriving)
 
     @pytest.mark.parametrize("clock_error", [-300e-6, 300e-6])
     def test_a_clock_that_drifts_stays_within_a_fifth_of_a_second(self, clock_error: float) -> None:
-        line = WallLine(started_at_s=0.0)
-        worst = 0.0
-        for n in range(90_000):  # half an hour
-            arrival_s = n * 0.02 * (1 + clock_error)
-            position = line.place(packet(n, arrival_s=arrival_s))
-            worst = max(worst, abs(position - arrival_s * 48_000))
+        half_an_hour = [packet(n, arrival_s=n * 0.02 * (1 + clock_error)) for n in range(90_000)]
+        places = positions(WallLine(started_at_s=0.0), half_an_hour)
+        worst = max(abs(place - p.arrival_s * 48_000) for place, p in zip(places, half_an_hour, strict=True))
         assert worst < 0.2 * 48_000
 
 
