@@ -9,6 +9,7 @@ secured connection is counted and dropped. The worker has a guard of its own for
 
 import asyncio
 import time
+from functools import wraps
 from typing import Any, Final
 
 import structlog
@@ -91,6 +92,7 @@ def heard(transport: Any) -> Heard:
 
 
 def _guard_addresses(inner: Any) -> Any:
+    @wraps(inner)
     def datagram_received(self: Any, data: bytes, addr: tuple[Any, ...]) -> None:
         # RFC 7983: the first byte of a STUN message is 0 to 3; aioice authenticates those itself.
         is_stun = bool(data) and data[0] <= 3
@@ -103,6 +105,7 @@ def _guard_addresses(inner: Any) -> Any:
 
 
 def _guard_datagrams(inner: Any) -> Any:
+    @wraps(inner)
     def data_received(self: Any, data: bytes, component: int) -> None:
         if 0 < len(data) <= MAX_DATAGRAM_BYTES and self._queue.qsize() < MAX_QUEUED_DATAGRAMS:
             inner(self, data, component)
@@ -113,6 +116,7 @@ def _guard_datagrams(inner: Any) -> Any:
 
 
 def _guard_packets(inner: Any, *, is_rtp: bool) -> Any:
+    @wraps(inner)
     async def handle(self: Any, data: bytes, *args: Any, **kwargs: Any) -> None:
         heard(self).note(is_rtp=is_rtp)
         if not is_rtp and goodbye_reason(data) == CALL_OVER:

@@ -7,6 +7,7 @@ and dropped. `tests/media/test_guard.py` fails when the names used here change u
 """
 
 import asyncio
+from functools import wraps
 from typing import Any, Final
 
 from aioice.ice import Connection
@@ -52,6 +53,7 @@ async def end_consent(transport: Any) -> None:
 
 
 def _guard_datagrams(inner: Any) -> Any:
+    @wraps(inner)
     def data_received(self: Any, data: bytes, component: int) -> None:
         fits = 0 < len(data) <= MAX_DATAGRAM_BYTES and self._queue.qsize() < MAX_QUEUED_DATAGRAMS
         if fits:
@@ -63,6 +65,7 @@ def _guard_datagrams(inner: Any) -> Any:
 
 
 def _guard_packets(inner: Any) -> Any:
+    @wraps(inner)
     async def handle(self: Any, data: bytes, *args: Any, **kwargs: Any) -> None:
         try:
             await inner(self, data, *args, **kwargs)

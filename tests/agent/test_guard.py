@@ -15,7 +15,7 @@ pytestmark = pytest.mark.unit
 
 
 @pytest.fixture(autouse=True)
-def installed() -> None:
+def installed(bare: None) -> None:
     guard.install()
 
 

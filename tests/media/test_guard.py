@@ -16,7 +16,7 @@ from pylibsrtp._binding import lib
 from media.connection import guard
 from media.connection.rtp import PacketReceiver
 
-pytestmark = pytest.mark.unit
+pytestmark = [pytest.mark.unit, pytest.mark.usefixtures("bare")]
 
 
 def test_it_is_pinned_to_the_version_that_was_read() -> None:
