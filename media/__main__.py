@@ -71,12 +71,13 @@ def main(words: list[str]) -> int:
     django.setup()
     for library in ("aiortc", "aioice"):  # their lesser messages hold addresses of people's networks
         logging.getLogger(library).setLevel(logging.WARNING)
+    from common.processes import die_with_parent, threads_share_memory
+
+    threads_share_memory()
     _check_hub(is_told=is_told)
     _check_secrets()
     if arguments.worker_id:
         return child.run(arguments.worker_id, capacity=arguments.capacity)
-
-    from common.processes import die_with_parent
 
     _preload()
     parent = Parent(
