@@ -7,7 +7,7 @@ from typing import Any
 import kombu
 from celery import Celery
 from celery.app.amqp import AMQP
-from celery.signals import worker_process_init
+from celery.signals import worker_init, worker_process_init
 
 from common.processes import die_with_parent
 
@@ -30,6 +30,12 @@ class HubAMQP(AMQP):
 app = Celery("hearthline", task_cls="common.tasks:HubTask", amqp="config.celery:HubAMQP")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+@worker_init.connect
+def give_way(**_: object) -> None:
+    """By HUB_NICE steps of nice(2): a transcript can wait, the sound of a call cannot."""
+    os.nice(int(os.environ.get("HUB_NICE", "0")))
 
 
 @worker_process_init.connect

@@ -67,7 +67,8 @@ def hub_programs(*, host: str, port: int) -> list[Program]:
     """web, media, three task workers and beat.
 
     Long transcripts must not delay an announcement, and neither may wait for the download of a model,
-    so each queue has a worker of its own. Chores wait for disks and networks: threads are enough.
+    so each queue has a worker of its own. Transcripts give way to calls, too. Chores wait for disks and networks:
+    threads are enough.
     """
     return [
         web(host, port),
@@ -78,7 +79,7 @@ def hub_programs(*, host: str, port: int) -> list[Program]:
             environment={"HUB_MEDIA_MAY_LOOPBACK": "1"} if host in LOOPBACK_HOSTS else {},
         ),
         Program(name="speech", command=_worker("speech", "tts")),
-        Program(name="words", command=_worker("words", "stt")),
+        Program(name="words", command=_worker("words", "stt"), environment={"HUB_NICE": "5"}),
         Program(name="chores", command=_worker("chores", "default", pool="threads", concurrency=4)),
         Program(
             name="beat",
