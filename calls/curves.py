@@ -5,10 +5,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from calls.breaks import Break
 from calls.quality import Connection, Window
 
 WIDTH = 600
 HEIGHT = 90
+LEAST_WIDTH = 6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,8 +24,8 @@ class Line:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Gap:
-    """A piece of the chart in which nobody measured this; `x` and `width` as SVG has them."""
+class Span:
+    """A piece of the chart's time; `x` and `width` as SVG has them."""
 
     x: str
     width: str
@@ -35,7 +37,8 @@ class Chart:
     term: str  # the title for engineers
     top: str  # the value at the upper edge, with its unit
     lines: Sequence[Line]
-    gaps: Sequence[Gap]
+    gaps: Sequence[Span]  # in which nobody measured this
+    failures: Sequence[Span]  # of the hub
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,14 @@ def _chart(measure: _Measure, connection: Connection) -> Chart:
     ]
     gaps = _gaps([all(value is None for value in column) for column in zip(*values, strict=True)])
     top_words = _words(top, measure.unit)
-    return Chart(title=measure.title, term=measure.term, top=top_words, lines=lines, gaps=gaps)
+    return Chart(
+        title=measure.title,
+        term=measure.term,
+        top=top_words,
+        lines=lines,
+        gaps=gaps,
+        failures=[_failure(one, connection.duration_s) for one in connection.breaks],
+    )
 
 
 def _path(values: Sequence[float | None], top: float) -> str:
@@ -89,16 +99,22 @@ def _path(values: Sequence[float | None], top: float) -> str:
     return "".join(parts)
 
 
-def _gaps(is_empty: Sequence[bool]) -> list[Gap]:
+def _gaps(is_empty: Sequence[bool]) -> list[Span]:
     """Stretches of windows without anything."""
     step, gaps = WIDTH / max(1, len(is_empty)), []
     begin = 0
     for is_gap, run in groupby(is_empty):
         end = begin + len(list(run))
         if is_gap:
-            gaps.append(Gap(x=f"{begin * step:.1f}", width=f"{(end - begin) * step:.1f}"))
+            gaps.append(Span(x=f"{begin * step:.1f}", width=f"{(end - begin) * step:.1f}"))
         begin = end
     return gaps
+
+
+def _failure(broken: Break, duration_s: float) -> Span:
+    """Wide enough to be seen in a long call."""
+    width = max(LEAST_WIDTH, WIDTH * broken.lasted_s / duration_s)
+    return Span(x=f"{min(WIDTH * broken.at_s / duration_s, WIDTH - width):.1f}", width=f"{width:.1f}")
 
 
 def _round_up(value: float) -> float:

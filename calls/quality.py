@@ -118,8 +118,8 @@ class Connection:
         if good == 1:
             best = sum(bars == Bars.VERY_GOOD for bars in worst) / len(worst)
             return "Very good the whole time." if best > 0.9 else "Good the whole time."
-        troubles = [words for words in (self._failure, *map(self._trouble, self.ends)) if words]
-        return f"{_share(good, self.duration_s)}; {' and '.join(troubles)}."
+        said = (_share(good, self.duration_s), self._failure, *map(self._trouble, self.ends))
+        return " ".join(f"{words}." for words in said if words)
 
     @property
     def _broken_s(self) -> float:
@@ -133,10 +133,8 @@ class Connection:
         silent = f"nobody was heard for {self._broken_s:.1f} s"
         at = _clock(self.breaks[0].at_s)
         if len(self.breaks) == 1:
-            return f"a part of the hub failed around {at}, so that {silent}"
-        return (
-            f"a part of the hub failed {len(self.breaks)} times, first around {at}, so that {silent} in all"
-        )
+            return f"A part of the hub failed around {at}: {silent}"
+        return f"A part of the hub failed {_times(len(self.breaks))}, first around {at}: {silent} in all"
 
     def _columns(self) -> Iterable[tuple[Bars | None, ...]]:
         return zip(*([window.bars for window in end.windows] for end in self.ends), strict=True)
@@ -153,7 +151,7 @@ class Connection:
             when = "again and again"
         elif len(alike) > 1:
             most = "longest" if trouble == CUT_OFF else "worst"
-            when = f"{len(alike)} times, {most} around {_clock(index * self.window_s)}"
+            when = f"{_times(len(alike))}, {most} around {_clock(index * self.window_s)}"
         else:
             when = f"around {_clock(index * self.window_s)}"
         return f"{end.name}{trouble} {when}"
@@ -306,6 +304,10 @@ def _share(good: float, duration_s: float) -> str:
     if total_s < SHORT_S:
         return f"Good for {part_s} of {total_s} seconds"
     return f"Good for {_clock(part_s)} of {_clock(total_s)} minutes"
+
+
+def _times(count: int) -> str:
+    return "twice" if count == 2 else f"{count} times"
 
 
 def _clock(seconds: float) -> str:

@@ -23,6 +23,15 @@ document.addEventListener("click", (event) => {
   if (copier) copy(copier);
 });
 
+// A part of the page that asks for itself stays as it is while nothing has changed: whoever is in it stays there.
+const shown = new Map();
+document.body.addEventListener("htmx:beforeSwap", ({ detail }) => {
+  const { elt, target, verb } = detail.requestConfig;
+  if (elt !== target || verb !== "get") return;
+  if (shown.get(target.id) === detail.serverResponse) detail.shouldSwap = false;
+  shown.set(target.id, detail.serverResponse);
+});
+
 // After a refusal the first field at fault has the focus.
 document.querySelector('main [aria-invalid="true"]')?.focus();
 

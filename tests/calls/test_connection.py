@@ -101,7 +101,7 @@ def test_the_sentence_names_the_end_the_trouble_and_the_time(cast: Cast) -> None
     measure(kitchen, Measurer.HUB)
     measure(kitchen, Measurer.END, during=range(240, 280), other=loss)  # a forwarded gap is heard there
     found = connection_of(call)
-    assert found.sentence == "Good for 9:20 of 10:00 minutes; Anna's sound broke up around 4:00."
+    assert found.sentence == "Good for 9:20 of 10:00 minutes. Anna's sound broke up around 4:00."
     by_name = {end.name: end for end in found.ends}
     assert max(window.lost_percent or 0 for window in by_name["Kitchen speaker"].windows) == 0
 
@@ -109,7 +109,7 @@ def test_the_sentence_names_the_end_the_trouble_and_the_time(cast: Cast) -> None
 def test_a_few_bad_seconds_do_not_sound_like_a_bad_minute(cast: Cast) -> None:
     call, anna, _ = call_make(cast, minutes=178 / 60)
     measure(anna, Measurer.HUB, 178, during=range(60, 64), other={"packets_lost": 20})
-    assert connection_of(call).sentence.startswith("Good for 2:54 of 2:58 minutes; ")
+    assert connection_of(call).sentence.startswith("Good for 2:54 of 2:58 minutes. ")
 
 
 @pytest.mark.parametrize(
@@ -125,13 +125,13 @@ def test_each_kind_of_trouble_has_its_words(cast: Cast, values: Mapping[str, flo
     measure(anna, Measurer.HUB, 60)
     measure(kitchen, Measurer.HUB, 60, during=range(30, 40), other=values)
     sentence = connection_of(call).sentence
-    assert sentence == f"Good for 50 of 60 seconds; Kitchen {words} around 0:30."
+    assert sentence == f"Good for 50 of 60 seconds. Kitchen {words} around 0:30."
 
 
 def test_a_bad_line_is_said_to_be_bad_again_and_again(cast: Cast) -> None:
     call, anna, _ = call_make(cast)
     measure(anna, Measurer.HUB, during=range(0, 600), other={"packets_lost": 20})
-    assert connection_of(call).sentence == "Weak the whole time; Anna's sound broke up again and again."
+    assert connection_of(call).sentence == "Weak the whole time. Anna's sound broke up again and again."
 
 
 def test_of_several_troubles_the_worst_is_named(cast: Cast) -> None:
@@ -141,7 +141,7 @@ def test_of_several_troubles_the_worst_is_named(cast: Cast) -> None:
     measure(anna, Measurer.HUB, 30, during=range(0, 2), other=tiny)
     measure(anna, Measurer.HUB, 30, during=range(26, 28), other=heavy, from_s=30)
     assert connection_of(call).sentence == (
-        "Good for 56 of 60 seconds; Anna's sound broke up 2 times, worst around 0:56."
+        "Good for 56 of 60 seconds. Anna's sound broke up twice, worst around 0:56."
     )
 
 
@@ -153,12 +153,12 @@ def test_what_the_hub_did_is_not_blamed_on_the_ends_and_every_break_counts(cast:
         measure(leg, Measurer.HUB, 12)  # what the killed worker had measured, and the next one
     break_make(call, at_s=12.2, lasted_s=1.3)
     assert connection_of(call).sentence == (
-        "Good for 59 of 60 seconds; a part of the hub failed around 0:12, so that nobody was heard for 1.3 s."
+        "Good for 59 of 60 seconds. A part of the hub failed around 0:12: nobody was heard for 1.3 s."
     )
     break_make(call, at_s=40, lasted_s=2.0)
     assert connection_of(call).sentence == (
-        "Good for 57 of 60 seconds; a part of the hub failed 2 times, first around 0:12, "
-        "so that nobody was heard for 3.3 s in all."
+        "Good for 57 of 60 seconds. A part of the hub failed twice, first around 0:12: "
+        "nobody was heard for 3.3 s in all."
     )
 
 
@@ -168,8 +168,8 @@ def test_an_end_that_was_away_after_the_hub_had_failed_is_named_too(cast: Cast) 
     measure(kitchen, Measurer.HUB, 60, during=range(40, 44), other={"packets_received": 0})
     break_make(call, at_s=12, lasted_s=1.0)
     assert connection_of(call).sentence == (
-        "Good for 55 of 60 seconds; a part of the hub failed around 0:12, so that nobody was heard for 1.0 s "
-        "and Kitchen speaker was cut off around 0:40."
+        "Good for 55 of 60 seconds. A part of the hub failed around 0:12: nobody was heard for 1.0 s. "
+        "Kitchen speaker was cut off around 0:40."
     )
 
 
@@ -180,8 +180,17 @@ def test_each_time_that_an_end_was_gone_is_counted(cast: Cast) -> None:
     measure(kitchen, Measurer.HUB, 30, during=range(10, 12), other=away)
     measure(kitchen, Measurer.HUB, 30, during=range(20, 26), other=away, from_s=30)
     assert connection_of(call).sentence == (
-        "Good for 52 of 60 seconds; Kitchen speaker was cut off 2 times, longest around 0:50."
+        "Good for 52 of 60 seconds. Kitchen speaker was cut off twice, longest around 0:50."
     )
+
+
+def test_the_curves_show_where_the_hub_failed(cast: Cast) -> None:
+    call, anna, _ = call_make(cast, minutes=1)
+    measure(anna, Measurer.HUB, 60)
+    break_make(call, at_s=12, lasted_s=3.0)
+    break_make(call, at_s=59.9, lasted_s=0.1)
+    for chart in charts_of(connection_of(call)):
+        assert [(one.x, one.width) for one in chart.failures] == [("120.0", "30.0"), ("594.0", "6.0")]
 
 
 def test_the_curves_have_one_line_for_each_end_and_gaps_where_nothing_was_measured(cast: Cast) -> None:

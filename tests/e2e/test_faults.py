@@ -47,7 +47,7 @@ def test_a_killed_worker_costs_no_call_and_the_recording_has_both_parts(near: Ne
     near.page.get_by_role("link", name="Recording and transcript").click()
     expect(near.page.locator(".badge", has_text=re.compile(rf"^\s*{length}\s*$"))).to_be_visible()
     expect(near.page.locator(".place")).to_contain_text(f"/ {length}")
-    words = r"^Good for .*; a part of the hub failed around 0:\d\d, so that nobody was heard for [\d.]+ s"
+    words = r"^Good for .*\. A part of the hub failed around 0:\d\d: nobody was heard for [\d.]+ s"
     expect(near.page.locator(".connection .sub").first).to_have_text(re.compile(words))
     near.call()
 

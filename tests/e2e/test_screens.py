@@ -323,7 +323,7 @@ def test_a_call_shows_its_words_and_plays_from_them(page: Page, fake_hub: FakeHu
 
 def test_how_the_connection_was_unfolds(page: Page, fake_hub: FakeHub, call: Call) -> None:
     page.goto(reverse("calls:detail", args=[call.public_id]))
-    expect(page.get_by_text("Good for 7 of 9 seconds; Anna's sound broke up around 0:04")).to_be_visible()
+    expect(page.get_by_text("Good for 7 of 9 seconds. Anna's sound broke up around 0:04")).to_be_visible()
     expect(page.get_by_text("Sound that got lost (packet loss)")).to_be_hidden()
     page.get_by_text("How the connection was").click()
     expect(page.get_by_text("Anna: at most 23 %")).to_be_visible()
