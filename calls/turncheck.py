@@ -102,11 +102,11 @@ async def _check(server: Server, checks: Sequence[_Check]) -> list[Finding]:
     """Where it cannot be reached nothing more is asked of it."""
     found: list[Finding] = []
     failed: set[str] = set()
-    has_untried = False
+    untried: list[str] = []
     for check in checks if server.is_turn else checks[:1]:
         if check.needs in failed:
             failed.add(check.bad)
-            has_untried = True
+            untried.append(check.good)
             continue
         advice = await _advice(server, check)
         outcome, what = (Outcome.FAILED, check.bad) if advice else (Outcome.OK, check.good)
@@ -115,10 +115,15 @@ async def _check(server: Server, checks: Sequence[_Check]) -> list[Finding]:
             failed.add(check.bad)
         if _UNREACHABLE in failed:
             break
-    if has_untried:
-        what = "was not asked what depends on that"
+    if untried:
+        what = f"was not asked whether it {_listed(untried)}"
         found.append(Finding(server=server.words, what=what, outcome=Outcome.FOLLOWS))
     return found
+
+
+def _listed(words: Sequence[str]) -> str:
+    """In the order of a sentence: a, b or c."""
+    return " or ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
 async def _advice(server: Server, check: _Check) -> str:
@@ -140,6 +145,8 @@ async def _advice(server: Server, check: _Check) -> str:
         )
     except socket.gaierror:
         advice = f"The name {server.host} is not known here. Check it, and the name server of this computer."
+    except ConnectionRefusedError:
+        advice = f"Nothing listens on port {server.port} there. Start the server, or correct the port."
     except OSError:
         advice = f"Check the name {server.host} and the port {server.port}, and look whether it runs."
     return advice
@@ -232,7 +239,8 @@ class _TurnChecks:
             open_to = [peer for peer in _PRIVATE if await _is_permitted(client, peer)]
         if open_to:
             raise _Failed(
-                f"It would send to {', '.join(open_to)}. Take the denied-peer-ip lines of docker/turnserver.conf."
+                f"It would send to {', '.join(open_to)}. Copy the denied-peer-ip lines of docker/turnserver.conf into "
+                "its own turnserver.conf, and start it again."
             )
 
 

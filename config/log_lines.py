@@ -10,6 +10,7 @@ COLOURS = {"web": 36, "media": 35, "speech": 32, "words": 33, "beat": 34, "devic
 SERVER_COLOUR = 90
 LINE_BYTES_MAX = 64 * 1024
 READ_BYTES = 64 * 1024
+_CELERY_ENDS = "worker: Warm shutdown (MainProcess)"  # that it ends is said for all processes alike
 
 
 class LogLines:
@@ -85,4 +86,6 @@ class LogLines:
             self._partial[name] = rest
 
     def _say_bytes(self, name: str, line: bytes) -> None:
-        self.say(name, line.decode(errors="replace").rstrip())
+        text = line.decode(errors="replace").rstrip()
+        if text and text != _CELERY_ENDS:
+            self.say(name, text)

@@ -159,8 +159,8 @@ def _media() -> Part:
     if not workers:
         return Part("Calls", "audio-lines", False, NO_CALLS)
     legs = sum(worker.leg_count for worker in workers)
-    count = "1 part carries" if len(workers) == 1 else f"{len(workers)} parts carry"
-    return Part("Calls", "audio-lines", True, f"{count} the audio, {legs} live connections.")
+    now_words = "1 device or browser is" if legs == 1 else f"{legs or 'No'} devices and browsers are"
+    return Part("Calls", "audio-lines", True, f"Ready. {now_words} connected for sound right now.")
 
 
 def _tasks() -> Part:
@@ -173,8 +173,7 @@ def _tasks() -> Part:
     if not answers:
         words = f"None answered just now. One that writes a long transcript is slow. {RESTART}"
         return Part(HELPERS, "server", False, words)
-    count = "1 answers." if len(answers) == 1 else f"{len(answers)} answer."
-    return Part(HELPERS, "server", True, count)
+    return Part(HELPERS, "server", True, f"Ready: {len(answers)} at work.")
 
 
 def _queues() -> list[Part]:

@@ -146,7 +146,7 @@ class HubLink:
                 await _ask(_calls_waiting_move, None)
             looks += 1
             for worker_id in watch.look(await asyncio.to_thread(_leases), time.monotonic()):
-                log.info("media_worker_lease_gone", worker_id=worker_id)
+                log.info("A media worker is gone. Its calls go on in another one.", worker_id=worker_id)
                 await tell(_calls_move, worker_id)
             await asyncio.sleep(HEARTBEAT_S)
 

@@ -58,7 +58,8 @@ async def test_one_cause_is_one_failure_and_what_follows_from_it_is_marked(
         f"ok   {udp} can be reached.",
         f"FAIL {udp} does not let the hub in. Its static-auth-secret must be the secret of the hub, which is in the "
         "file data/secrets/TURN_SECRET. It needs use-auth-secret too, and both clocks have to be right.",
-        f"-    {udp} was not asked what depends on that.",
+        f"-    {udp} was not asked whether it passes sound on, refuses a made-up password, refuses a password that has "
+        "run out or lets nobody into private networks.",
         f"ok   {tcp} can be reached.",
         f"-    {tcp} does not let the hub in, for the same reason.",
     ]

@@ -22,7 +22,7 @@ def test_right_after_the_start_it_says_that_parts_are_starting(
     client.force_login(cast.anna.user)
     page = client.get(reverse("status")).content.decode()
     assert page.count("Still starting.") == 2
-    assert "Not well" not in page
+    assert "Trouble" not in page
 
 
 def test_it_says_what_does_not_run(client: Client, cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,7 +32,7 @@ def test_it_says_what_does_not_run(client: Client, cast: Cast, monkeypatch: pyte
     assert "What carries the audio is not running, so no call can be made." in page
     assert "None answered just now." in page
     assert page.count("if it does not, restart the hub.") == 2
-    assert page.count("Not well") == 2
+    assert page.count("Trouble") == 2
     assert "GB left" in page
     assert page.count("Demo quality") == 2
 
@@ -42,7 +42,7 @@ def test_it_counts_the_media_workers(client: Client, cast: Cast) -> None:
     client.force_login(cast.anna.user)
     part = client.get(reverse("status"), headers={"HX-Request": "true"}).content.decode()
     worker_goodbye(worker_id="here-1")
-    assert "1 part carries the audio, 4 live connections." in part
+    assert "Ready. 4 devices and browsers are connected for sound right now." in part
     assert "<html" not in part
 
 
