@@ -58,8 +58,7 @@ class BrowserConsumer(MemberSocket):
                 group_household(membership.household.public_id), self.channel_name
             )
         await self.reply(await self.query(self._hello_ack, membership), message)
-        for state in await self.query(handlers.live_call_states, membership):
-            await self.reply(state)
+        await self.catch_up()
 
     async def catch_up(self) -> None:
         if self.membership is not None:

@@ -145,17 +145,12 @@ async def on_stats(socket: MemberSocket, message: m.Stats) -> None:
     await socket.tell_call(await socket.query(keep, socket.membership))
 
 
-def live_call_states(membership: Membership) -> list[Message]:
-    """What a socket that connects has to know."""
+def present_states(membership: Membership) -> list[Message]:
+    """What a socket has to know that is new, or missed some pushes."""
     household: Household = membership.household
     calls = list(call_live_list(household))
-    states: list[Message] = [call_state_message(call) for call in calls]
-    return states + [quality for call in calls if (quality := quality_get(call)) is not None]
-
-
-def present_states(membership: Membership) -> list[Message]:
-    """What a socket has to know that missed some pushes."""
-    return [*presence_list(membership.household), *live_call_states(membership)]
+    qualities = [quality for call in calls if (quality := quality_get(call)) is not None]
+    return [*presence_list(household), *(call_state_message(call) for call in calls), *qualities]
 
 
 async def _household(socket: MemberSocket, leg: CallParticipant | None) -> Household:

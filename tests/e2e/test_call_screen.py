@@ -330,6 +330,11 @@ def test_whoever_is_in_that_call_already_is_led_to_it_and_may_end_it(
     expect(button).to_be_visible()
     assert look(screen, "call-going-on") == []
     fake_hub.wait_for("hello", count=2)
+    button.focus()
+    for _ in range(3):  # what comes is the same as before
+        with screen.expect_response("**/player/"):
+            pass
+    expect(button).to_be_focused()
     button.click()
     assert fake_hub.wait_for("call_end")["call_id"] == OTHER_CALL
 
@@ -385,6 +390,43 @@ def test_a_call_to_a_hub_that_is_away_waits_for_it_and_can_be_cancelled(
     expect(status).to_have_text("Ringing…", timeout=15_000)
     expect(explanation).to_be_empty()
     assert [m["type"] for m in fake_hub.sent].count("call_invite") == 1
+
+
+def test_a_call_that_waited_for_the_hub_waits_for_the_device_and_for_what_carries_the_sound_too(
+    screen: Page, fake_hub: FakeHub, cast: Cast
+) -> None:
+    status = screen.locator('[data-part="status"]')
+    fake_hub.wait_for("hello")
+    fake_hub.leave()
+    expect(screen.locator(".stale-bar")).to_be_visible()
+    screen.get_by_role("button", name="Call", exact=True).click()
+    expect(status).to_have_text("The hub can't be reached")
+    fake_hub.come_back()
+    fake_hub.wait_for("hello", count=2)
+    device = {"device_id": str(cast.kitchen.public_id), "last_seen_at": None}
+    fake_hub.say("presence", **device, is_online=False)
+    expect(status).to_have_text("The hub is starting", timeout=15_000)
+    assert look(screen, "call-hub-starting", full_page=False) == []
+    fake_hub.answers["call_invite"] = {"type": "error", "code": "no_worker", "message": "Not yet."}
+    assert "call_invite" not in [m["type"] for m in fake_hub.sent]
+    fake_hub.say("presence", **device, is_online=True)
+    fake_hub.wait_for("call_invite")
+    expect(status).to_have_text("The hub is starting")
+    fake_hub.answers["call_invite"] = {"type": "call_state", "call_id": CALL, "state": "ringing"}
+    expect(status).to_have_text("Ringing…")
+
+
+def test_a_second_page_of_a_call_leads_to_it_at_once(screen: Page, fake_hub: FakeHub, cast: Cast) -> None:
+    fake_hub.wait_for("hello")
+    mine = {"device_id": str(cast.kitchen.public_id), "caller_id": str(cast.anna.user.public_id)}
+    fake_hub.say("call_state", call_id=OTHER_CALL, state="connected", **mine)
+    words = "You are in a call with Kitchen speaker already, on another page or device of yours."
+    expect(screen.locator('[data-part="status"]')).to_have_text(words)
+    expect(screen.get_by_role("link", name="Go to the call")).to_be_visible()
+    expect(screen.get_by_role("button", name="Call", exact=True)).to_be_hidden()
+    assert look(screen, "call-second-page", full_page=False) == []
+    fake_hub.say("call_end", call_id=OTHER_CALL, outcome="answered", duration_s=3.0)
+    expect(screen.get_by_role("button", name="Call again")).to_be_visible()
 
 
 def test_a_page_that_is_loaded_anew_in_a_call_asks_first_and_says_once_that_the_call_ended(

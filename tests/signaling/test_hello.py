@@ -96,6 +96,7 @@ async def test_a_page_of_another_origin_cannot_open_the_socket(cast: Cast, origi
 
 async def test_a_device_that_proves_its_key_shows_as_online_and_then_as_offline(cast: Cast) -> None:
     page = await browser(cast.anna)
+    assert (await page.hear("presence"))["is_online"] is False  # how it was when the page came
     device = await device_socket(cast.kitchen, cast.keys[cast.kitchen.pk])
     shown = await page.hear("presence")
     assert (shown["device_id"], shown["is_online"]) == (str(cast.kitchen.public_id), True)

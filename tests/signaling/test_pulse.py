@@ -97,6 +97,7 @@ async def test_a_call_that_began_or_ended_meanwhile_is_told(cast: Cast) -> None:
 
 async def test_a_page_is_told_who_is_online_in_its_own_home(cast: Cast) -> None:
     page = await browser(cast.anna)
+    assert (await page.hear("presence"))["is_online"] is False
     with scopes_disabled():
         await DevicePresence.objects.aupdate(is_online=True)
     await pulse_get().catch_up()

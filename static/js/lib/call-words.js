@@ -6,6 +6,7 @@ export const STATES = {
   idle: "Ready to call",
   opening: "Opening the microphone…",
   unreached: "The hub can't be reached",
+  returning: "The hub is starting",
   calling: "Calling…",
   ringing: "Ringing…",
   connecting: "Connecting…",
@@ -50,6 +51,7 @@ export function explanation({ state, isHubAway, failure }) {
   }
   if (state === "waiting") return AFTERWARDS;
   if (state === "unreached") return "The call starts as soon as it is back.";
+  if (state === "returning") return "The call starts as soon as the hub and the device are ready.";
   if (!isHubAway) return FAILURES[failure] ?? "";
   if (state === "connected") return "The hub does not answer right now. You can go on talking while you hear each other.";
   return "The hub does not answer right now. This page keeps trying.";

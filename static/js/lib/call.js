@@ -3,6 +3,7 @@
 import { Peer, now_s } from "./peer.js";
 import { QualityReport } from "./quality-report.js";
 import { LOST_FOR_GOOD, Renewal } from "./renewal.js";
+import { inviteReturning } from "./returning.js";
 import { HubError } from "./socket.js";
 
 const LOOK_EVERY_MS = 250;
@@ -20,8 +21,8 @@ const PASSING = ["timeout", "no_worker", "internal", "too_many"];
  * connection that may take over, that has taken over, that came to nothing), "ended" (detail: {outcome, reason,
  * durationS}), "settled" (detail: {durationS}, of the hub, which knows now that this page ended the call). How long the
  * call was is for the hub to say.
- * States: unreached (the hub, so that nobody was asked yet), calling, ringing, connecting, connected, reconnecting,
- * waiting (for the other end to come back), ended.
+ * States: unreached (the hub, so that nobody was asked yet), returning (the hub is there, but not yet all of it), calling,
+ * ringing, connecting, connected, reconnecting, waiting (for the other end to come back), ended.
  */
 export class CallSession extends EventTarget {
   #hub;
@@ -35,6 +36,7 @@ export class CallSession extends EventTarget {
   #wasConnected = false;
   #isTending = false;
   #waiting = [];
+  #wasUnreached = false;
   #timers = [];
   #failureTimer = 0;
   #shown = "";
@@ -65,7 +67,8 @@ export class CallSession extends EventTarget {
       if (!this.#hub.isReady) this.#hub.doubt();
       await this.#hub.ready({ timeoutMs: HUB_WITHIN_MS });
       if (this.state === "ended") return;
-      const reply = await this.#hub.request({ type: "call_invite", device_id: this.#deviceId });
+      const reply = await this.#invite();
+      if (!reply) return;
       this.callId = reply.call_id;
       if (this.state === "ended") {
         this.#sayEnd(null); // it was cancelled before the hub had answered
@@ -82,6 +85,13 @@ export class CallSession extends EventTarget {
     this.#timers.push(setInterval(() => this.#tend(), LOOK_EVERY_MS));
     this.#timers.push(setInterval(() => this.#measure(), STATS_EVERY_MS));
     await this.#tend();
+  }
+
+  // Null where it was cancelled before anybody was asked.
+  #invite() {
+    const invite = () => this.#hub.request({ type: "call_invite", device_id: this.#deviceId });
+    if (!this.#wasUnreached) return invite();
+    return inviteReturning(this.#hub, this.#deviceId, invite, this.#stops.signal);
   }
 
   /** Seconds until this end gives the call up; null while its connection works. */
@@ -319,6 +329,7 @@ export class CallSession extends EventTarget {
   #show() {
     let state = this.#rowState;
     if (!this.callId && this.#hub.isAway) state = "unreached";
+    else if (!this.callId && this.#wasUnreached) state = "returning";
     else if (state === "connected" && this.#wasConnected && this.#renewal.isLost) state = "reconnecting";
     else if (state === "connected" && this.#isOtherAway) state = "waiting";
     this.#setState(state);
@@ -328,6 +339,7 @@ export class CallSession extends EventTarget {
     const isHubAway = this.callId !== null && !this.#hub.isReady;
     const shown = [state, isHubAway, this.failure].join();
     if (shown === this.#shown || this.state === "ended") return;
+    this.#wasUnreached ||= state === "unreached";
     if (this.state === "connected" && state !== "connected") this.#report.pause(this.callId);
     this.#shown = shown;
     this.state = state;

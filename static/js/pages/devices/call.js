@@ -12,6 +12,8 @@ import { hub } from "../../lib/socket.js";
 import { clock } from "../../lib/time.js";
 import { RingbackTone } from "../../lib/tone.js";
 
+const PAGE_CLOSED = "The page of the call was closed.";
+
 class CallView extends HTMLElement {
   #call = null;
   #sound = null;
@@ -23,6 +25,7 @@ class CallView extends HTMLElement {
   #why = "";
   #isAnswered = false;
   #otherCallId = null;
+  #leftCallId = null;
 
   connectedCallback() {
     this.addEventListener("click", (event) => this.#act(event.target.closest("[data-act]")?.dataset.act));
@@ -31,6 +34,7 @@ class CallView extends HTMLElement {
     this.#sound = new CallSound(this.#part("sound"));
     this.#reason = this.#part("reason").textContent;
     for (const type of ["stale", "ready"]) hub.addEventListener(type, () => this.#showAfterwards());
+    hub.addEventListener("call_state", ({ detail }) => this.#hearOfCall(detail));
     hub.addEventListener("call_end", ({ detail }) => this.#otherEnded(detail.call_id));
     this.#begin();
   }
@@ -45,13 +49,14 @@ class CallView extends HTMLElement {
   #leave() {
     if (!this.#call) return;
     leftCallKeep(this.dataset.device, this.#call.callId);
-    this.#call.hangUp();
+    this.#call.hangUp(PAGE_CLOSED);
   }
 
   // The Call button of another page leads here and means it. Where the browser asks first, it asks beside the reason.
   async #begin() {
     const isAsked = new URLSearchParams(location.search).has("start");
-    this.#showLeft(leftCallTake(this.dataset.device));
+    this.#leftCallId = leftCallTake(this.dataset.device);
+    this.#showLeft(this.#leftCallId);
     if (!navigator.mediaDevices?.getUserMedia) {
       this.#refuse(microphoneProblem());
       return;
@@ -185,12 +190,28 @@ class CallView extends HTMLElement {
     if (call.callId) this.#part("history").href = `${this.dataset.calls}${call.callId}/`;
     this.#showAfterwards();
     this.#part("announce").hidden = !WITHOUT_ANSWER.includes(outcome) || Boolean(otherCallId);
+    this.#leadTo(otherCallId);
+    this.#setMuted(false);
+    this.#part("after").querySelector(".btn:not([hidden])").focus();
+  }
+
+  #leadTo(otherCallId) {
     this.#otherCallId = otherCallId;
     this.#button("again").hidden = Boolean(otherCallId);
     this.#part("own").hidden = !otherCallId;
     if (otherCallId) this.#part("own").href = `${this.dataset.calls}${otherCallId}/`;
-    this.#setMuted(false);
-    this.#part("after").querySelector(".btn:not([hidden])").focus();
+  }
+
+  // This person may be in a call with the device already, on another page. The one that was just left is ending.
+  #hearOfCall({ call_id: callId, device_id: deviceId, caller_id: callerId, state }) {
+    const isOwn = deviceId === this.dataset.device && callerId === document.body.dataset.user;
+    const isKnown = callId === this.#leftCallId || callId === this.#last?.callId;
+    if (!isOwn || isKnown || state === "ended" || this.dataset.state !== "idle") return;
+    const name = this.querySelector("h1").textContent;
+    this.#part("status").textContent = `You are in a call with ${name} already, on another page or device of yours.`;
+    for (const part of ["before", "history", "announce"]) this.#part(part).hidden = true;
+    this.#part("after").hidden = false;
+    this.#leadTo(callId);
   }
 
   // What kept the device busy was this person's own call, on another page.
