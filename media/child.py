@@ -27,6 +27,7 @@ METRICS_S: Final = 5.0
 DRAIN_S: Final = 50.0  # a minute is usual before a stopped container is killed
 STRAYS_EVERY_S: Final = 2.0
 HEARD_EVERY_S: Final = 2.0
+IDLE_LOOK_S: Final = 3.0
 STANDING_EVERY_S: Final = 5.0  # a device that is silent for 25 s counts as offline
 # Both ends have made their new connection by then, or notice that this one is gone.
 MOVED_GRACE_S: Final = 10.0
@@ -85,6 +86,7 @@ async def serve(
             tasks.spawn(_end_strays(link, worker), name="strays")
             tasks.spawn(_tell_heard(worker), name="heard")
             tasks.spawn(_keep_standing(link, worker), name="standing")
+            tasks.spawn(_give_memory_back(worker), name="memory")
             if wire is not None:
                 tasks.spawn(_hear_of_the_dead(link, wire), name="dead")
             log.info("media_worker_ready", worker_id=worker_id)
@@ -177,6 +179,19 @@ async def _keep_standing(link: "HubLink", worker: MediaWorker) -> None:
         await asyncio.sleep(STANDING_EVERY_S)
         for leg_id in await link.standing_strays(worker.exchange.standing_ids):
             await worker.close_leg(leg_id)
+
+
+async def _give_memory_back(worker: MediaWorker) -> None:
+    """After the last call, when nobody hears that the loop stands for a moment."""
+    from common.processes import memory_give_back
+
+    was_busy = False
+    while True:
+        await asyncio.sleep(IDLE_LOOK_S)
+        is_busy = bool(worker.exchange.call_ids)
+        if was_busy and not is_busy:
+            memory_give_back()
+        was_busy = is_busy
 
 
 async def _drain(link: "HubLink", worker: MediaWorker, stop: asyncio.Event) -> None:

@@ -26,12 +26,32 @@ all_there.wait()
 """
 
 
+IN_PIECES = """
+import psutil
+from common.processes import memory_give_back
+def rss_mb():
+    return psutil.Process().memory_info().rss / 1e6
+pieces = [bytes(1000) for _ in range(100_000)]
+in_use = rss_mb()
+del pieces[:-1]  # the last one keeps the heap from shrinking by itself
+memory_give_back()
+print(in_use - rss_mb())
+"""
+
+
 def arenas(first: str) -> int:
     program = EIGHT_THREADS.format(first=first)
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    return done.stdout.count("<heap nr=")
+    return printed(program).count("<heap nr=")
+
+
+def printed(program: str) -> str:
+    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
 
 
 def test_threads_share_two_arenas_where_each_would_have_its_own() -> None:
     assert arenas("pass") > 2
     assert arenas("threads_share_memory()") == 2
+
+
+def test_what_is_free_in_pieces_goes_back_to_the_system() -> None:
+    assert float(printed(IN_PIECES)) > 80
