@@ -66,8 +66,10 @@ async def test_a_device_that_cannot_remove_echo_is_heard_through_the_worker(
         tail = slice(48_000, None)
         assert loudest_hz(heard_by_anna[tail]) == pytest.approx(1000, abs=3)
         assert loudest_hz(heard_by_device[tail]) == pytest.approx(440, abs=3)
-    assert loudest_hz(np.concatenate(played[-40:])) == pytest.approx(440, abs=15)
-    assert loudest_hz(np.concatenate(taken[-40:])) == pytest.approx(1000, abs=15)
+        # While both are there: at the end what is lost is made up for.
+        far, near = (np.concatenate(frames[-40:]) for frames in (played, taken))
+    assert loudest_hz(far) == pytest.approx(440, abs=15)
+    assert loudest_hz(near) == pytest.approx(1000, abs=15)
     await door.wait_for("leg_measured", lambda _: len(door.all("leg_measured")) == 2)
     told = {told.participant_id: told.measured for told in door.all("leg_measured")}
     assert told[device.participant_id].echo_return_loss_enhancement == 21.5
