@@ -64,8 +64,8 @@ async def test_a_device_that_cannot_remove_echo_is_heard_through_the_worker(
         await device.connect(call_id=call_id)
         heard_by_anna, heard_by_device = await asyncio.gather(anna.listen(2.0), device.listen(2.0))
         tail = slice(48_000, None)
-        assert loudest_hz(heard_by_anna[tail]) == pytest.approx(1000, abs=3)
-        assert loudest_hz(heard_by_device[tail]) == pytest.approx(440, abs=3)
+        assert loudest_hz(heard_by_anna[tail]) == pytest.approx(1000, abs=15)
+        assert loudest_hz(heard_by_device[tail]) == pytest.approx(440, abs=15)
         # While both are there: at the end what is lost is made up for.
         far, near = (np.concatenate(frames[-40:]) for frames in (played, taken))
     assert loudest_hz(far) == pytest.approx(440, abs=15)
