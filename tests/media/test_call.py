@@ -38,6 +38,14 @@ async def test_both_hear_the_other_and_nobody_hears_himself(worker: MediaWorker,
         assert level_db(heard_by_ben[tail], 1000) < -40
 
 
+async def hears(peer: RealPeer, frequency_hz: float) -> bool:
+    """The tone to 3 Hz, within five seconds: on a busy machine a jitter buffer stretches some of them."""
+    for _ in range(5):
+        if abs(loudest_hz(await peer.listen(1.0)) - frequency_hz) <= 3:
+            return True
+    return False
+
+
 async def test_a_device_that_cannot_remove_echo_is_heard_through_the_worker(
     worker: MediaWorker, door: FakeDoor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -62,10 +70,7 @@ async def test_a_device_that_cannot_remove_echo_is_heard_through_the_worker(
         device.needs_echo_cancellation = True
         await anna.connect(call_id=call_id)
         await device.connect(call_id=call_id)
-        heard_by_anna, heard_by_device = await asyncio.gather(anna.listen(2.0), device.listen(2.0))
-        tail = slice(48_000, None)
-        assert loudest_hz(heard_by_anna[tail]) == pytest.approx(1000, abs=15)
-        assert loudest_hz(heard_by_device[tail]) == pytest.approx(440, abs=15)
+        assert all(await asyncio.gather(hears(anna, 1000), hears(device, 440)))
         # While both are there: at the end what is lost is made up for.
         far, near = (np.concatenate(frames[-40:]) for frames in (played, taken))
     assert loudest_hz(far) == pytest.approx(440, abs=15)
