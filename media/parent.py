@@ -98,6 +98,8 @@ class Parent:
             self._kill_late()
         self._selector.close()
         signal.set_wakeup_fd(-1)
+        for number in STOP_SIGNALS:  # else one that comes while the interpreter ends would kill it
+            signal.signal(number, signal.SIG_IGN)
         return 0
 
     # Signals

@@ -38,6 +38,7 @@ from tests.fakes.hub import FakeHub
 from tests.fakes.leg import level_db, tone_share
 from tests.house.backend import HouseBackend
 from tests.house.room import Room
+from tests.network.stalls import Stalls
 
 pytestmark = pytest.mark.integration
 
@@ -498,13 +499,15 @@ async def test_a_renewal_leaves_no_hole_in_what_the_room_hears(
     async with start_agent():
         await hub.online()
         call_id = await hub.call()
-        await (await hub.leg()).heard(seconds=1.0)
-        await hub.send(CallMoved(call_id=call_id))
-        await (await hub.leg(2)).heard(seconds=1.5)
-        played = read_wav(tmp_path / "speaker.wav")
+        async with Stalls() as stalls:
+            await (await hub.leg()).heard(seconds=1.0)
+            await hub.send(CallMoved(call_id=call_id))
+            await (await hub.leg(2)).heard(seconds=1.5)
+            played = read_wav(tmp_path / "speaker.wav")
     frames = np.abs(played[-96_000:-4_800].astype(np.int32)).reshape(-1, 480).max(axis=1)
     silent = "".join("x" if loud < 500 else "." for loud in frames)
-    assert max(map(len, silent.split("."))) <= 4, silent  # of 10 ms
+    # This loop runs the caller, too: while it stands still there is nothing to hear.
+    assert 0.01 * max(map(len, silent.split("."))) <= 0.04 + stalls.longest_s, silent
 
 
 async def test_a_call_that_does_not_come_back_ends_with_the_reason(
