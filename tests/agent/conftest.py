@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from agent.app import Agent
 from agent.backends.choice import SoundBackend
 from agent.config import AgentConfig, Timings
+from agent.renewal import RenewalLimits
 from tests.agent.sounds import write_wav
 from tests.fakes.hub import FakeHub
 
@@ -25,6 +27,7 @@ QUICK = Timings(
     ring_s=1.0,
     slow_down_s=0.2,
 )
+QUICK_TO_NOTICE = replace(QUICK, renewal=RenewalLimits(silence_s=1.0), stats_interval_s=0.5)
 MICROPHONE_HZ = 1000.0
 
 StartAgent = Callable[..., AbstractAsyncContextManager[Agent]]

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from django.urls import reverse
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from pytest_django.live_server_helper import LiveServer
 
@@ -70,3 +71,10 @@ def page(stranger: Page, context: BrowserContext, live_server: LiveServer, cast:
 def fake_hub(page: Page) -> FakeHub:
     """What Anna's page is connected to."""
     return FakeHub(page)
+
+
+@pytest.fixture
+def screen(page: Page, fake_hub: FakeHub, cast: Cast) -> Page:
+    """The call page of Anna's kitchen, before anything was pressed."""
+    page.goto(reverse("devices:call", args=[cast.kitchen.public_id]))
+    return page

@@ -1,11 +1,7 @@
 """WHIP over HTTP: each answer of RFC 9725, in words where it is a refusal, and what the worker is told."""
 
-import asyncio
 import time
-from collections.abc import Awaitable
-from datetime import timedelta
-from typing import Any, TypeVar
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 from asgiref.sync import sync_to_async
@@ -13,118 +9,34 @@ from django.conf import LazySettings
 from django.test import AsyncClient
 from django_scopes import scopes_disabled
 
-from calls.models import Call, CallParticipant, WhipSession
-from calls.moves import call_relocate
-from calls.services import call_leg_joined, call_start
-from calls.sweep import calls_sweep
-from calls.whip import whip_heard, whip_touch, whip_worker_died
-from common.clock import now
-from common.errors import DeviceOffline
-from common.push import apush_channel
-from devices.foreign import device_token_renew, foreign_device_create
-from devices.models import Device, DevicePresence
+from calls.models import WhipSession
+from devices.foreign import device_token_renew
+from devices.models import Device
 from devices.services import device_unclaim
-from households.models import Membership
 from households.services import api_token_create
-from protocol.base import Message
 from protocol.errors import ErrorCode
-from protocol.messages import CallOutcome, CallState, Error, WebrtcAnswer
+from protocol.messages import Error
 from protocol.whip import MAX_BODY_BYTES
-from protocol.worker import LegCandidate, LegClose, LegJoin, LegOffer
+from protocol.worker import LegCandidate, LegClose, LegOffer
 from signaling import ask, whip, whip_api
 from tests.fakes.worker import FakeWorker
 from tests.plugin_cast import Cast
+from tests.whip.door import (
+    ANSWER,
+    SDP,
+    SDPFRAG,
+    URL,
+    Door,
+    answered,
+    door_make,
+    heard,
+    is_online,
+    next_of,
+    problem,
+)
 from tests.whip.offers import FRAGMENT, OFFER, VIDEO
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db(transaction=True)]
-
-URL = "/api/v1/whip"
-ANSWER = "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n"
-SDP, SDPFRAG = "application/sdp", "application/trickle-ice-sdpfrag"
-
-
-Command = TypeVar("Command", bound=Message)
-
-
-class Door:
-    """The foreign device, as far as HTTP goes."""
-
-    def __init__(self, device: Device, token: str) -> None:
-        self.device, self.token = device, token
-        self.location = self.etag = ""
-
-    async def ask(
-        self, method: str, path: str = URL, body: str | bytes = b"", kind: str = SDP, **headers: str
-    ) -> Any:
-        headers = {"Authorization": f"Bearer {self.token}"} | headers
-        data = body.encode() if isinstance(body, str) else body
-        return await AsyncClient().generic(method, path, data, content_type=kind, headers=headers)
-
-    async def connect(self, worker: FakeWorker, sdp: str = OFFER) -> tuple[Any, LegOffer]:
-        """POST, and the worker answers."""
-        offer, answer = await answered(worker, self.ask("POST", body=sdp), WebrtcAnswer(sdp=ANSWER))
-        assert answer.status_code == 201, answer.content
-        self.location, self.etag = answer["Location"], answer["ETag"]
-        return answer, offer
-
-    async def trickle(self, body: str = FRAGMENT, **headers: str) -> Any:
-        return await self.ask("PATCH", self.location, body, SDPFRAG, **headers)
-
-
-async def answered(
-    worker: FakeWorker, request: Awaitable[Any], reply: WebrtcAnswer | Error
-) -> tuple[LegOffer, Any]:
-    asking = asyncio.ensure_future(request)
-    offer = await next_of(worker, LegOffer)
-    await apush_channel(offer.reply_channel, reply.model_copy(update={"reply_to": offer.request_id}))
-    return offer, await asking
-
-
-async def next_of(worker: FakeWorker, kind: type[Command]) -> Command:
-    async with asyncio.timeout(10):
-        command = await worker.command()
-    assert isinstance(command, kind), command
-    return command
-
-
-def problem(answer: Any) -> tuple[int, str]:
-    """Status and words. Every refusal has the form of RFC 9457."""
-    assert answer["Content-Type"] == "application/problem+json"
-    body = answer.json()
-    assert set(body) == {"type", "title", "status", "detail"}
-    assert body["status"] == answer.status_code
-    assert body["title"]
-    return answer.status_code, body["detail"]
-
-
-def door_make(member: Membership, name: str) -> Door:
-    with scopes_disabled():
-        device = foreign_device_create(membership=member, name=name, room=None)
-        return Door(device, device_token_renew(device=device))
-
-
-@pytest.fixture
-def door(cast: Cast) -> Door:
-    return door_make(cast.anna, "Front door")
-
-
-@sync_to_async
-def heard(door: Door, worker_id: str = "fake-worker") -> None:
-    """The worker hears it, so it is online."""
-    with scopes_disabled():
-        whip_heard(device_id=door.device.public_id, worker_id=worker_id)
-
-
-@sync_to_async
-def called(cast: Cast, door: Door) -> Call:
-    with scopes_disabled():
-        devices = Device.objects.select_related("household", "presence")
-        return call_start(membership=cast.anna, device=devices.get(pk=door.device.pk))
-
-
-@sync_to_async
-def is_online(door: Door) -> bool:
-    return DevicePresence.objects.get(device=door.device).is_online
 
 
 # The connection
@@ -381,132 +293,3 @@ async def test_a_new_token_opens_and_only_one_is_good(door: Door) -> None:
     door.token = second
     async with FakeWorker() as worker:
         await door.connect(worker)
-
-
-# Calls
-
-
-async def test_a_call_takes_the_waiting_connection_in_without_ringing(cast: Cast, door: Door) -> None:
-    async with FakeWorker() as worker:
-        await door.connect(worker)
-        await heard(door)
-        async with FakeWorker("another-worker"):  # would be chosen for any other call
-            call = await called(cast, door)
-        assert (call.state, call.worker_id) == (CallState.CONNECTING, worker.worker_id)
-        join = await next_of(worker, LegJoin)
-    with scopes_disabled():
-        leg = await CallParticipant.objects.aget(call=call, role="callee")
-    assert (join.leg_id, join.call_id, join.participant_id) == (
-        door.device.public_id,
-        call.public_id,
-        leg.public_id,
-    )
-    assert join.recording_name
-
-
-async def test_a_device_that_is_not_connected_is_offline(cast: Cast, door: Door) -> None:
-    async with FakeWorker() as worker:
-        with pytest.raises(DeviceOffline):
-            await called(cast, door)
-        await door.connect(worker)
-        with pytest.raises(DeviceOffline):  # answered, but nothing was heard of it
-            await called(cast, door)
-
-
-async def test_a_device_that_comes_back_in_its_call_is_in_it_again(cast: Cast, door: Door) -> None:
-    async with FakeWorker() as worker:
-        await door.connect(worker)
-        await heard(door)
-        call = await called(cast, door)
-        await next_of(worker, LegJoin)
-        await door.connect(worker)
-        assert (await next_of(worker, LegJoin)).call_id == call.public_id
-
-
-async def test_when_its_call_moves_the_device_is_let_go_and_comes_to_the_new_worker(
-    cast: Cast, door: Door
-) -> None:
-    async with FakeWorker("first") as first:
-        await door.connect(first)
-        await heard(door, "first")
-        call = await called(cast, door)
-        await next_of(first, LegJoin)
-        async with FakeWorker("second") as second:
-            assert await sync_to_async(moved)(call)
-            assert (await next_of(first, LegClose)).leg_id == door.device.public_id
-            assert not await is_online(door)
-            await door.connect(second)
-            assert (await next_of(second, LegJoin)).call_id == call.public_id
-
-
-def moved(call: Call) -> bool:
-    with scopes_disabled():
-        return call_relocate(call=Call.objects.select_related("device", "household").get(pk=call.pk))
-
-
-async def test_a_call_whose_device_never_comes_back_ends(cast: Cast, door: Door) -> None:
-    @sync_to_async
-    def a_minute_later() -> Call:
-        with scopes_disabled():
-            for leg in CallParticipant.objects.select_related("call__device", "call__household"):
-                call_leg_joined(leg=leg, worker_id=leg.call.worker_id)
-            whip_worker_died(worker_id="first")
-            assert call_relocate(call=Call.objects.select_related("device", "household").get(pk=call.pk))
-            calls_sweep()
-            assert Call.objects.get(pk=call.pk).is_live
-            callee = CallParticipant.objects.filter(call=call, role="callee")
-            callee.update(awaited_at=now() - timedelta(seconds=61))
-            calls_sweep()
-            return Call.objects.get(pk=call.pk)
-
-    async with FakeWorker("first") as first:
-        await door.connect(first)
-        await heard(door, "first")
-        call = await called(cast, door)
-        async with FakeWorker("second"):
-            over = await a_minute_later()
-    assert (over.is_live, over.outcome) == (False, CallOutcome.ANSWERED)
-    assert over.reason == "The connection to Front door was lost and did not come back."
-
-
-async def test_the_devices_of_a_worker_that_died_are_offline(door: Door) -> None:
-    @sync_to_async
-    def died() -> None:
-        with scopes_disabled():
-            whip_worker_died(worker_id="fake-worker")
-
-    async with FakeWorker() as worker:
-        await door.connect(worker)
-        await heard(door)
-        await died()
-    assert not await is_online(door)
-
-
-async def test_a_worker_is_told_which_devices_it_should_not_have(door: Door) -> None:
-    @sync_to_async
-    def touch(worker_id: str) -> list[UUID]:
-        with scopes_disabled():
-            return whip_touch(device_ids=[door.device.public_id], worker_id=worker_id)
-
-    async with FakeWorker() as worker:
-        await door.connect(worker)
-        assert await touch(worker.worker_id) == []
-        assert await is_online(door)
-        assert await touch("another") == [door.device.public_id]
-        assert await is_online(door)
-
-
-async def test_a_session_whose_worker_nobody_has_seen_for_long_ends(door: Door) -> None:
-    @sync_to_async
-    def later() -> None:
-        with scopes_disabled():
-            WhipSession.objects.update(started_at=now() - timedelta(minutes=1))
-            calls_sweep()
-
-    async with FakeWorker() as worker:
-        await door.connect(worker)
-        await heard(door)
-        await later()
-        assert await is_online(door)
-    await later()
-    assert not await is_online(door)
