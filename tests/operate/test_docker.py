@@ -65,6 +65,12 @@ def test_compose_names_only_what_it_defines(compose: dict[str, Any]) -> None:
             assert (DOCKER / source).exists() if source.startswith(".") else source in compose["volumes"]
 
 
+def test_media_stops_before_what_tells_pages_and_devices_why_their_calls_end(compose: dict[str, Any]) -> None:
+    services = compose["services"]  # they stop in the opposite order of that in which they start
+    assert "caddy" in services["media"]["depends_on"]
+    assert "web" in services["caddy"]["depends_on"]
+
+
 def test_every_variable_of_compose_stands_in_the_example_and_no_secret_does() -> None:
     text = (DOCKER / "compose.yml").read_text()
     wanted = set(re.findall(r"\$\{([A-Z_]+)", text))
