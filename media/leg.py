@@ -211,7 +211,7 @@ class Leg:
                 self._events.leg_gone(self, "no audio arrived")
         elif silent_s > self._limits.closed_after_s:
             self._events.leg_gone(self, LOST_FOR_GOOD)
-        elif silent_s > self._allowed_s(self._peer):
+        elif silent_s > self._allowed_s(self._peer) or self._peer.state == "failed":
             self._change(LegState.LOST)
         elif self.state is LegState.LOST:
             self._change(LegState.CONNECTED)
@@ -292,8 +292,7 @@ class Leg:
         elif self.state is not LegState.LOST and state == "closed":
             self._events.leg_gone(self, HUNG_UP)
         else:
-            # Its consent ran out (RFC 7675), which aiortc too reports as "closed". The other end may come back
-            # with a new offer until `check` ends the leg.
+            # The other end may come back with a new offer until `check` ends the leg.
             self._change(LegState.LOST)
 
     def _promote(self) -> None:

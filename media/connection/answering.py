@@ -140,9 +140,10 @@ class AnsweringConnection:
 
     def _changed(self) -> None:
         ice, dtls = self.ice_transport.state, self.dtls.state
+        is_consent_gone = self.ice._closing  # by itself (RFC 7675)
         if self._closing is not None:
-            state = "closed" if ice == "closed" else self.state
-        elif "failed" in (ice, dtls):
+            state = "closed" if ice == "closed" and self.state != "failed" else self.state
+        elif "failed" in (ice, dtls) or is_consent_gone:
             state = "failed"
         elif dtls in ("connected", "closed") and ice == "completed":
             state = "connected"
@@ -151,5 +152,5 @@ class AnsweringConnection:
         if state != self.state:
             self.state = state
             self._on_state()
-        if dtls == "closed" and self._closing is None:  # the other side hung up, or its consent ran out
+        if dtls == "closed" and self._closing is None:  # the other side hung up, or consent ran out
             self._closing = asyncio.create_task(self._close(), name="media.close_connection")

@@ -223,6 +223,27 @@ async def test_the_same_offer_again_gets_the_same_answer_and_no_second_connectio
         await door.wait_for("leg_state", lambda told: told.state is LegState.CONNECTED)
 
 
+async def test_a_connection_whose_consent_runs_out_while_it_is_heard_again_is_no_hang_up(
+    worker: MediaWorker, door: FakeDoor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aioice.ice.CONSENT_INTERVAL", 0.1)
+    monkeypatch.setattr("aioice.ice.CONSENT_FAILURES", 2)
+    async with RealPeer(worker, door) as anna:
+        await anna.connect()
+        await door.wait_for("leg_state", lambda told: told.state is LegState.CONNECTED)
+        ice = anna.connection.getSenders()[0].transport.transport._connection
+        monkeypatch.setattr(ice, "request_received", lambda *_: None)
+        await door.wait_for("leg_state", lambda told: told.state is LegState.LOST)
+        monkeypatch.undo()
+        async with RealPeer(worker, door) as back:
+            back.leg_id, back.participant_id = anna.leg_id, anna.participant_id
+            await back.connect()
+            await door.wait_for(
+                "leg_state", lambda told: door.states(anna.leg_id).count(LegState.CONNECTED) == 2
+            )
+        assert door.states(anna.leg_id)[:3] == [LegState.CONNECTED, LegState.LOST, LegState.CONNECTED]
+
+
 async def test_a_connection_whose_consent_ran_out_waits_for_a_new_offer(
     worker: MediaWorker, door: FakeDoor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
