@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ import psutil
 
 from benchmarks.environment import django_ready
 from benchmarks.figures import Figure, Options, figure
+from benchmarks.media.ends import ends_of
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
@@ -60,6 +62,7 @@ class State:
     files: int
     threads: int
     sockets: int
+    ends: Counter[str]
     tasks: dict[str, int]
 
 
@@ -273,6 +276,7 @@ class _Rig:
             files=min(look.files for look in looks),
             threads=min(look.threads for look in looks),
             sockets=min(look.sockets for look in looks),
+            ends=min((look.ends for look in looks), key=Counter.total),
             tasks={name: min(look.tasks[name] for look in looks) for name in looks[0].tasks},
         )
 
@@ -285,6 +289,7 @@ class _Rig:
             files=sum(process.num_fds() for process in processes.values()),
             threads=sum(process.num_threads() for process in processes.values()),
             sockets=sum(len(process.net_connections("all")) for process in processes.values()),
+            ends=ends_of([process.pid for process in processes.values()]),
             tasks=self._web.metrics(),
         )
 
@@ -368,12 +373,14 @@ def _figures(plan: Plan, rig: _Rig, warm: State, end: State, left: dict[str, int
     counted = plan.calls - plan.warm_up
     said = ", ".join(f"{name} {grown[name] / _MB:+.2f} MB to {end.rss[name] / _MB:.0f} MB" for name in grown)
     tasks = sum(end.tasks.values()) - sum(warm.tasks.values())
+    more = ", ".join(f"{count} {where}" for where, count in (end.ends - warm.ends).items())
     return [
         figure("R17.memory", "growth of worker or web, the larger, extrapolated to an hour", max(per_hour.values()),
                "MB/h", bar="<= 10", reference=f"{counted} calls in {took_s:.0f} s, after {plan.warm_up}: {said}"),
         figure("R17.files", "open files and sockets more than before", end.files - warm.files, "", bar="<= 0",
                reference=f"{end.files}"),
-        figure("R17.sockets", "network and unix sockets more", end.sockets - warm.sockets, "", bar="<= 0"),
+        figure("R17.sockets", "network and unix sockets more", end.sockets - warm.sockets, "", bar="<= 0",
+               reference=f"more: {more or 'none'}; {dict(end.ends)}"),
         figure("R17.threads", "threads more", end.threads - warm.threads, "", bar="<= 0", reference=f"{end.threads}"),
         figure("R17.tasks", "asyncio tasks more", tasks, "", bar="<= 0", reference=str(end.tasks)),
         figure("R17.left", "live calls, open recordings and keys in Redis that should be gone", sum(left.values()), "",
