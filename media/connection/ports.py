@@ -36,7 +36,8 @@ from media.seldom import Seldom
 MAX_ADDRESSES: Final = 16  # of one connection; the oldest is forgotten
 PORTS_TRIED: Final = 64  # several workers on one host share a range
 _BUFFER_BYTES: Final = 1 << 20
-_MAX_BATCHES: Final = 4  # before everything else on the loop has its turn
+_MAX_BATCHES: Final = 4  # before everything else on the loop has its turn,
+_MAX_TURN_S: Final = 0.005  # and fewer where they are costly: a batch of STUN can take 20 ms
 _unreadable, _unsent = Seldom("stun_dropped"), Seldom("datagram_not_sent")
 _COOKIE: Final = stun.COOKIE.to_bytes(4, "big")
 
@@ -203,11 +204,12 @@ class Port:
     # What comes in
 
     def _readable(self) -> None:
+        began_s = time.monotonic()
         with self._ports:
             for _ in range(_MAX_BATCHES):
                 batch = self.io.receive()
                 self._take(batch)
-                if len(batch) < SLOTS:
+                if len(batch) < SLOTS or time.monotonic() - began_s > _MAX_TURN_S:
                     break
 
     def _take(self, batch: list[tuple[int, Key, int]]) -> None:
