@@ -76,6 +76,7 @@ async def worker_run() -> None:
                         event="stall",
                         longest_ms=1000 * stalls.longest_s,
                         cpu_ms=1000 * stalls.cpu_of_longest_s,
+                        kept=stalls.kept,
                     )
                 else:
                     await worker.handle(parse_command(line.decode()))

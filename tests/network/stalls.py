@@ -2,8 +2,12 @@
 
 import asyncio
 import time
+from typing import Final
 
-TICK_S = 0.002
+TICK_S: Final = 0.002
+KEPT_S: Final = 0.01  # shorter ones are not kept one by one
+
+Stall = tuple[float, float]  # from, to: CLOCK_MONOTONIC, which all processes share
 
 
 class Stalls:
@@ -12,6 +16,7 @@ class Stalls:
     def __init__(self) -> None:
         self.longest_s = self.longest_cpu_s = 0.0
         self.cpu_of_longest_s = 0.0  # of this thread, while the loop stood still the longest
+        self.kept: list[Stall] = []
 
     async def __aenter__(self) -> "Stalls":
         self._watching = asyncio.create_task(self._watch())
@@ -26,7 +31,9 @@ class Stalls:
         while True:
             wall_s, cpu_s = time.monotonic(), time.thread_time()
             await asyncio.sleep(TICK_S)
-            stood_s, took_s = time.monotonic() - wall_s - TICK_S, time.thread_time() - cpu_s
-            if stood_s > self.longest_s:
-                self.longest_s, self.cpu_of_longest_s = stood_s, took_s
+            due_s, now_s, took_s = wall_s + TICK_S, time.monotonic(), time.thread_time() - cpu_s
+            if now_s - due_s > KEPT_S:
+                self.kept.append((due_s, now_s))
+            if now_s - due_s > self.longest_s:
+                self.longest_s, self.cpu_of_longest_s = now_s - due_s, took_s
             self.longest_cpu_s = max(self.longest_cpu_s, took_s)
