@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 import wave
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -26,6 +27,8 @@ from transcripts.recogniser import transcriber_get
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 PHONE: ViewportSize = {"width": 390, "height": 844}
 DESKTOP: ViewportSize = {"width": 1280, "height": 800}
+_SPEECH_PEAK = 1000  # of 32,767
+_PAUSE_TENTHS = 6  # longer than any pause between two words
 PASSWORD = "quiet-hearth-42-lanterns"
 
 
@@ -121,6 +124,23 @@ class Device:
             part.setparams((1, 2, SAMPLE_RATE_HZ, 0, "NONE", ""))
             part.writeframes(data)
         return target
+
+    def wait_until_said(self, *, since_s: float, speech_s: float, within_s: float = 30.0) -> None:
+        """Until its speaker has played so much speech, from `since_s` of its file on, and then a pause.
+
+        Raises AssertionError.
+        """
+        deadline_s = time.monotonic() + within_s
+        while time.monotonic() < deadline_s:
+            with wave.open(str(self.heard_since(since_s, self.folder / "so-far.wav")), "rb") as part:
+                samples = np.frombuffer(part.readframes(part.getnframes()), np.int16)
+            size = SAMPLE_RATE_HZ // 10
+            tenths = samples[: len(samples) // size * size].reshape(-1, size).astype(np.int32)
+            is_loud = np.abs(tenths).max(axis=1) > _SPEECH_PEAK
+            if is_loud.sum() >= 10 * speech_s and not is_loud[-_PAUSE_TENTHS:].any():
+                return
+            time.sleep(0.2)
+        raise AssertionError(f"after {within_s} s only {is_loud.sum() / 10} s of speech were played")
 
     def played_s(self) -> float:
         if not self.speaker.exists():

@@ -84,7 +84,7 @@ def test_a_device_of_another_maker_is_added_called_and_read(house: House, tmp_pa
     with connected(url, token, tmp_path) as speaker:
         page.get_by_role("link", name="Call it").click()
         expect(page.locator("call-view")).to_have_attribute("data-state", "connected", timeout=20_000)
-        page.wait_for_timeout(11_000)
+        page.wait_for_timeout(14_000)
         page.get_by_role("button", name="Hang up").click()
         page.get_by_role("link", name="Recording and transcript").click()
         page.goto(page.url)
