@@ -37,7 +37,7 @@ RING = np.concatenate(
 CHIME = np.concatenate([tone(frequencies_hz=(hz,), duration_s=0.15, level=0.25) for hz in (659.0, 880.0)])
 
 
-@dataclass
+@dataclass(eq=False)
 class _Clip:
     samples: Samples
     finished: asyncio.Future[None]

@@ -194,6 +194,16 @@ async def test_call_sound_is_ducked_under_a_clip() -> None:
     await playout.aclose()
 
 
+async def test_a_clip_ends_while_another_one_plays() -> None:
+    playout = Playout(ListSpeaker())
+    long, short = (
+        asyncio.create_task(playout.play(np.full(count * FRAME_SAMPLES, 1000, np.int16))) for count in (3, 1)
+    )
+    await asyncio.wait_for(short, timeout=1)
+    await asyncio.wait_for(long, timeout=1)
+    await playout.aclose()
+
+
 def test_the_ring_is_no_louder_than_a_third_of_full_scale() -> None:
     assert 8000 < np.abs(RING).max() < 11_000
 
