@@ -31,6 +31,8 @@ from protocol.worker import CallClose
 
 # A worker calls an end lost that it has not heard for so long (media.leg.Limits.quiet_after_s).
 SILENCE_NOTICED = timedelta(seconds=8)
+# A connection that closes may be heard of before the word why it was closed, or that word comes from the next page.
+EXPLAINED_WITHIN = timedelta(seconds=30)
 
 
 def call_start(*, membership: Membership, device: Device, invite_id: str = "") -> Call:
@@ -160,7 +162,16 @@ def call_end(*, call: Call, reason: str = "", by: CallParticipant | None = None,
     hung_up_by = by.role if by is not None and reason in ("", HUNG_UP) else ""
     ended_at = call_hung_up_at(by, ago_s) if by is not None and ago_s else None
     reason = "" if hung_up_by else reason
-    _end(call, outcome=outcome, reason=reason, hung_up_by=hung_up_by, ended_at=ended_at)
+    is_end = _end(call, outcome=outcome, reason=reason, hung_up_by=hung_up_by, ended_at=ended_at)
+    if reason and by is not None and not is_end:
+        _explain(call, by, reason)
+
+
+def _explain(call: Call, by: CallParticipant, reason: str) -> None:
+    """What passed for hanging up, since the connection closed, was something else."""
+    ended = Call.objects.filter(pk=call.pk, hung_up_by=by.role, ended_at__gt=now() - EXPLAINED_WITHIN)
+    ended.update(reason=reason[:200], hung_up_by="")
+    call.refresh_from_db()
 
 
 def call_hung_up_at(leg: CallParticipant, ago_s: float) -> datetime:
@@ -226,14 +237,15 @@ def _connect_if_joined(call: Call) -> None:
 
 def _end(
     call: Call, *, outcome: CallOutcome, reason: str, hung_up_by: str = "", ended_at: datetime | None = None
-) -> None:
+) -> bool:
+    """Whether it had not ended before."""
     ended_at = ended_at or now()
     if call.worker_lost_at:  # since then nobody heard anything: that time is no part of it
         ended_at = min(ended_at, call.worker_lost_at)
     with transaction.atomic():
         why = {"reason": reason[:200], "hung_up_by": hung_up_by}
         if not call_move(call, CallState.ENDED, outcome=outcome, ended_at=ended_at, **why):
-            return
+            return False
         call_tell(
             call,
             CallEnd(
@@ -246,6 +258,7 @@ def _end(
         if call.worker_id:
             push_on_commit(group_worker(call.worker_id), CallClose(call_id=call.public_id))
         call_ended.send(sender=Call, call=call)
+    return True
 
 
 def _call_create(membership: Membership, device: Device, *, worker_id: str, invite_id: str) -> Call:

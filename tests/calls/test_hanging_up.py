@@ -109,3 +109,21 @@ def test_an_end_that_has_a_reason_is_no_hang_up(cast: Cast, client: Client) -> N
     call.refresh_from_db()
     assert (call.reason, call.hung_up_by) == ("Something in the device went wrong.", "")
     assert "hung up" not in page_of(call, client, cast.anna)
+
+
+@pytest.mark.parametrize(
+    ("role", "s_ago", "hung_up_by"),
+    [("caller", 2, ""), ("caller", 60, "caller"), ("callee", 2, "caller")],
+    ids=["its own end says why", "too late", "another end"],
+)
+def test_a_connection_that_closed_is_no_hang_up_once_its_end_says_why(
+    cast: Cast, role: str, s_ago: int, hung_up_by: str
+) -> None:
+    call = talk(cast, cast.anna)
+    call_leg_left(leg=leg_of(call, "caller"), reason=HUNG_UP, worker_id="w")
+    Call.objects.update(ended_at=now() - timedelta(seconds=s_ago))
+    leg = leg_of(call, role)
+    call_end(call=leg.call, by=leg, reason="The page of the call was closed.")
+    call.refresh_from_db()
+    assert call.hung_up_by == hung_up_by
+    assert call.reason == ("" if hung_up_by else "The page of the call was closed.")

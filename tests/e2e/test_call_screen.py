@@ -240,10 +240,14 @@ def test_a_page_that_is_loaded_anew_in_a_call_asks_first_and_says_once_that_the_
     screen.reload()
     assert asked == ["beforeunload"]
     expect(status).to_have_text("Your call ended when the page was closed")
+    fake_hub.sent.clear()  # the page that went may have been heard, too; this one says it until it has an answer
+    told = fake_hub.wait_for("call_end")
+    assert (told["call_id"], told["reason"]) == (CALL, "The page of the call was closed.")
     link = screen.get_by_role("link", name="See that call")
     expect(link).to_have_attribute("href", reverse("calls:detail", args=[CALL]))
     assert look(screen, "call-left", full_page=False) == []
     assert misplaced(screen, "call-left") == []
+    fake_hub.say("call_state", call_id=CALL, state="ended", reply_to=told["id"])
     screen.reload()
     expect(status).to_have_text("Ready to call")
     expect(link).to_be_hidden()

@@ -57,6 +57,7 @@ class CallView extends HTMLElement {
     const isAsked = new URLSearchParams(location.search).has("start");
     this.#leftCallId = leftCallTake(this.dataset.device);
     this.#showLeft(this.#leftCallId);
+    if (this.#leftCallId) this.#sayLeft(this.#leftCallId);
     if (!navigator.mediaDevices?.getUserMedia) {
       this.#refuse(microphoneProblem());
       return;
@@ -74,6 +75,11 @@ class CallView extends HTMLElement {
     this.#part("status").textContent = "Your call ended when the page was closed";
     this.#part("closed").href = `${this.dataset.calls}${callId}/`;
     this.#part("closed").hidden = false;
+  }
+
+  // A page that goes away is not always heard.
+  #sayLeft(callId) {
+    hub.request({ type: "call_end", call_id: callId, reason: PAGE_CLOSED }).catch(() => {});
   }
 
   #act(name) {
