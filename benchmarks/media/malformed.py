@@ -44,12 +44,12 @@ async def _run(count: int) -> list[Figure]:
     async with end_open("worker", []) as worker:
         os.sched_setaffinity(worker.process.pid, {_WORKER_CORE})
         os.sched_setaffinity(0, {_LOAD_CORE})
-        with core_watched(_WORKER_CORE) as host:
+        with core_watched(_WORKER_CORE) as stolen:
             exits, said, told = await _calls(worker, count)
     stalls = [(begin_s, end_s) for begin_s, end_s in told.get("kept", [])]
-    own_ms = max((1000 * own_s(stall, host) for stall in stalls), default=0.0) if told else None
-    host_ms = max((1000 * (end_s - begin_s) for begin_s, end_s in host), default=0.0)
-    whole = f"with it {told.get('longest_ms', 0):.0f} ms; the host's longest {host_ms:.0f} ms"
+    own_ms = max((1000 * own_s(stall, stolen) for stall in stalls), default=0.0) if told else None
+    host_s = stolen[-1][1] - stolen[0][1]
+    whole = f"with it {told.get('longest_ms', 0):.0f} ms; the host kept the core for {host_s:.1f} s in all"
     return [
         figure("S11.exits", "worker exits, or others lost", exits, "", bar="<= 0", reference=said),
         figure("S11.stall", "longest stall of the event loop, less what the host kept from its core", own_ms, "ms",

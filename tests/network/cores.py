@@ -1,21 +1,30 @@
-"""When a core did nothing for anybody, since the host used it otherwise."""
+"""How much of a core's time the host of this virtual machine gave to others, as the kernel counts it (proc(5))."""
 
 import json
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from tests.network.stalls import TICK_S, Stall
 
+_STEAL: Final = 8  # the column in a line of /proc/stat
+_COUNTED_WITHIN_S: Final = 0.012  # at the kernel's next tick, in hundredths of a second
+
+Stolen = tuple[
+    float, float
+]  # when it grew (CLOCK_MONOTONIC), and how much it was in all since the machine began
+
 
 @contextmanager
-def core_watched(core: int) -> Iterator[list[Stall]]:
-    """Filled at the end. A thread of real-time priority wakes there every 2 ms, whatever else runs. Needs root."""
-    found: list[Stall] = []
+def core_watched(core: int) -> Iterator[list[Stolen]]:
+    """Filled at the end. A thread of real-time priority looks every 2 ms, whatever else runs there. Needs root."""
+    found: list[Stolen] = []
     command = [sys.executable, "-m", "tests.network.cores", str(core)]
     process = subprocess.Popen(
         command,
@@ -28,28 +37,38 @@ def core_watched(core: int) -> Iterator[list[Stall]]:
         yield found
     finally:
         said, _ = process.communicate("")
-        found.extend((begin_s, end_s) for begin_s, end_s in json.loads(said))
+        found.extend((at_s, total_s) for at_s, total_s in json.loads(said))
 
 
-def own_s(stall: Stall, others: Iterable[Stall]) -> float:
-    """What is left of a stall without the part of it in which the core stood still."""
+def own_s(stall: Stall, stolen: Sequence[Stolen]) -> float:
+    """What is left of a stall without the time that was stolen meanwhile."""
     begin_s, end_s = stall
-    shared_s = sum(max(0.0, min(end_s, other[1]) - max(begin_s, other[0])) for other in others)
-    return end_s - begin_s - shared_s
+    return end_s - begin_s - (_until(end_s + _COUNTED_WITHIN_S, stolen) - _until(begin_s, stolen))
 
 
-def _watch_core(core: int) -> list[Stall]:
+def _until(at_s: float, stolen: Sequence[Stolen]) -> float:
+    """In all, at that time. Before the first look nothing is known to have grown."""
+    place = bisect_right(stolen, at_s, key=lambda one: one[0])
+    return stolen[max(0, place - 1)][1] if stolen else 0.0
+
+
+def _watch_core(core: int) -> list[Stolen]:
     """Until the other end closes stdin."""
     os.sched_setaffinity(0, {core})
     os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
     os.set_blocking(sys.stdin.fileno(), False)
-    found: list[Stall] = []
+    found = [(time.monotonic(), _stolen_s(core))]
     while _is_open():
-        due_s = time.monotonic() + TICK_S
         time.sleep(TICK_S)
-        if (now_s := time.monotonic()) - due_s > TICK_S:
-            found.append((due_s, now_s))
+        if (total_s := _stolen_s(core)) != found[-1][1]:
+            found.append((time.monotonic(), total_s))
     return found
+
+
+def _stolen_s(core: int) -> float:
+    lines = Path("/proc/stat").read_text().splitlines()
+    fields = next(line.split() for line in lines if line.startswith(f"cpu{core} "))
+    return int(fields[_STEAL]) / os.sysconf("SC_CLK_TCK")
 
 
 def _is_open() -> bool:
