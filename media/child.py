@@ -5,6 +5,7 @@ import socket
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from typing import TYPE_CHECKING, Final
+from uuid import UUID
 
 import structlog
 
@@ -205,6 +206,10 @@ async def _drain(link: "HubLink", worker: MediaWorker, stop: asyncio.Event) -> N
         task.cancel()
     await asyncio.gather(drain, impatient, move, return_exceptions=True)
     await link.end_calls()
+    # The command to close them may come too late: their ends hear now that the call is over, and do not reconnect.
+    for call_id, has_ended in (await link.strays(worker.exchange.call_ids)).items():
+        if has_ended:
+            await worker.exchange.end_call(UUID(call_id))
 
 
 async def _move_calls(link: "HubLink") -> None:
