@@ -5,14 +5,18 @@ import os
 import socket
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.management import call_command
 from django.db import OperationalError, connections
+from redis.exceptions import RedisError
 
 from calls.placement import worker_is_there
+from common.clock import now
+from common.failures import failure_note
 from common.network import LOOPBACK_HOSTS, lan_address
 from config.banner import banner, speech_note
 from config.demo import demo_note
@@ -28,6 +32,7 @@ READY_WITHIN_S = 120.0
 CALLS_WITHIN_S = 300.0  # the first start on a small computer makes machine code of what carries the audio
 LOOK_EVERY_S = 0.1
 PORT_LAST = 65535
+FAILURE_TOLD_EVERY_S = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +55,7 @@ def hub_run(options: HubOptions) -> None:
     try:
         prepare()
         text = banner_text(options)
-        supervisor = Supervisor(environment=child_environment(servers), log=log)
+        supervisor = Supervisor(environment=child_environment(servers), log=log, failed=failure_tell)
         asyncio.run(_supervise(supervisor, servers, options, text, began_s))
         log.say("hub", "stopped")
     except OperationalError as error:
@@ -185,6 +190,18 @@ async def calls_tell(log: LogLines, began_s: float) -> None:
         await asyncio.sleep(LOOK_EVERY_S)
         if await asyncio.to_thread(worker_is_there):
             log.say("hub", f"calls are possible now, after {time.monotonic() - began_s:.1f} s")
+            return
+
+
+async def failure_tell(name: str) -> None:
+    """To the status page, as soon as Redis takes it: it may be what failed."""
+    noted = partial(failure_note, part=name, host=socket.gethostname(), at=now())
+    while True:
+        try:
+            await asyncio.to_thread(noted)
+        except RedisError:
+            await asyncio.sleep(FAILURE_TOLD_EVERY_S)
+        else:
             return
 
 
