@@ -189,8 +189,9 @@ class CallMedia:
         return None
 
     def _tell(self) -> None:
-        """What a page shows as "Reconnecting…" stands here in the log."""
-        is_lost = self._renewal.is_lost and self._was_connected
+        """What a page shows as "Reconnecting…" stands here in the log; but a call that has ended is not lost."""
+        is_over = self._peer is not None and self._peer.is_over
+        is_lost = self._renewal.is_lost and self._was_connected and not is_over
         if is_lost and not self._was_lost:
             log.warning("Reconnecting…")
         elif self._was_lost and not is_lost:

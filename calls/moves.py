@@ -9,7 +9,7 @@ from django.db import transaction
 
 from calls.events import worker_died
 from calls.models import Call, CallBreak, CallParticipant
-from calls.placement import worker_choose, worker_goodbye, worker_is_alive
+from calls.placement import worker_choose, worker_forget, worker_is_alive
 from calls.services import call_fail
 from calls.state import LIVE_STATES
 from calls.whip import whip_call_moved
@@ -27,7 +27,7 @@ REASON_DRAINED = "The hub was stopped or restarted."
 
 def worker_dead(*, worker_id: str) -> None:
     """Its process has ended: its calls move, its files are closed. Raises redis.RedisError."""
-    worker_goodbye(worker_id=worker_id)
+    worker_forget(worker_id=worker_id)
     for call in calls_move(worker_id=worker_id):
         call_wait(call=call)
     worker_died.send(sender=Call, worker_id=worker_id)

@@ -22,8 +22,10 @@ LEASE_S = 3
 GONE_AFTER_S = 2.5  # without its lease
 SETTLE_S = 2.0  # after Redis was away: others may be slower to renew theirs
 CAPACITY = 120  # legs of one worker process
+LEFT_KNOWN_S = 60  # everybody has noticed by then that its lease is gone
 LEGS_PER_CALL = 2
 _PREFIX = "media:worker:"
+_LEFT = "media:left:"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +65,19 @@ def worker_heartbeat(
 
 
 def worker_goodbye(*, worker_id: str) -> None:
+    """It stops because it was told to. Raises redis.RedisError."""
+    redis_get().set(f"{_LEFT}{worker_id}", "1", ex=LEFT_KNOWN_S)
+    worker_forget(worker_id=worker_id)
+
+
+def worker_forget(*, worker_id: str) -> None:
+    """It has ended, and its lease with it. Raises redis.RedisError."""
     redis_get().delete(f"{_PREFIX}{worker_id}")
+
+
+def worker_said_goodbye(worker_id: str) -> bool:
+    """Within the last minute. Raises redis.RedisError."""
+    return bool(redis_get().exists(f"{_LEFT}{worker_id}"))
 
 
 def worker_list() -> list[Worker]:

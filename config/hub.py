@@ -5,16 +5,21 @@ import os
 import socket
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.management import call_command
 from django.db import OperationalError, connections
+from redis.exceptions import RedisError
 
 from calls.placement import worker_is_there
+from common.clock import now
+from common.failures import failure_note
 from common.network import LOOPBACK_HOSTS, lan_address
 from config.banner import banner, speech_note
+from config.demo import demo_note
 from config.embedded import EmbeddedServers, data_dir_lock, embedded_start, given
 from config.errors import StartError
 from config.log_lines import LogLines
@@ -27,9 +32,7 @@ READY_WITHIN_S = 120.0
 CALLS_WITHIN_S = 300.0  # the first start on a small computer makes machine code of what carries the audio
 LOOK_EVERY_S = 0.1
 PORT_LAST = 65535
-DEMO_NOTE = (
-    "The demo speaker starts next. Until it is claimed, it shows its code below: some seconds from now."
-)
+FAILURE_TOLD_EVERY_S = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +55,7 @@ def hub_run(options: HubOptions) -> None:
     try:
         prepare()
         text = banner_text(options)
-        supervisor = Supervisor(environment=child_environment(servers), log=log)
+        supervisor = Supervisor(environment=child_environment(servers), log=log, failed=failure_tell)
         asyncio.run(_supervise(supervisor, servers, options, text, began_s))
         log.say("hub", "stopped")
     except OperationalError as error:
@@ -101,10 +104,14 @@ def child_environment(servers: EmbeddedServers) -> dict[str, str]:
 def programs_of(options: HubOptions) -> list[Program]:
     programs = hub_programs(host=options.host, port=options.port)
     if options.has_demo_device:
-        folder: Path = settings.DATA_DIR / "demo-device"
         hub_url = f"http://localhost:{options.port}"
-        programs.append(demo_device(hub_url=hub_url, data_dir=folder, qr_hub_url=lan_url(options)))
+        programs.append(demo_device(hub_url=hub_url, data_dir=demo_dir(), qr_hub_url=lan_url(options)))
     return programs
+
+
+def demo_dir() -> Path:
+    folder: Path = settings.DATA_DIR / "demo-device"
+    return folder
 
 
 def lan_url(options: HubOptions) -> str | None:
@@ -119,14 +126,13 @@ def banner_text(options: HubOptions) -> str:
 
     url = given("HUB_URL").rstrip("/") or f"http://localhost:{options.port}"
     token = setup_token_make()
+    of_demo = demo_note(demo_dir()) if options.has_demo_device else None
     connections.close_all()
     return banner(
         url=url,
         setup_url=f"{url}/setup/?token={token}" if token else None,
         lan_url=lan_url(options),
-        notes=[
-            note for note in (DEMO_NOTE if options.has_demo_device else None, speech_models_note()) if note
-        ],
+        notes=[note for note in (of_demo, speech_models_note()) if note],
     )
 
 
@@ -184,6 +190,18 @@ async def calls_tell(log: LogLines, began_s: float) -> None:
         await asyncio.sleep(LOOK_EVERY_S)
         if await asyncio.to_thread(worker_is_there):
             log.say("hub", f"calls are possible now, after {time.monotonic() - began_s:.1f} s")
+            return
+
+
+async def failure_tell(name: str) -> None:
+    """To the status page, as soon as Redis takes it: it may be what failed."""
+    noted = partial(failure_note, part=name, host=socket.gethostname(), at=now())
+    while True:
+        try:
+            await asyncio.to_thread(noted)
+        except RedisError:
+            await asyncio.sleep(FAILURE_TOLD_EVERY_S)
+        else:
             return
 
 

@@ -23,6 +23,13 @@ class OneLine(logging.Filter):
         return True
 
 
+class NoRequeued(logging.Filter):
+    """A task that comes while its worker stops goes back in line, which is no news: the next worker takes it."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not str(record.msg).startswith("Requeuing undeliverable message")
+
+
 _SHARED: list[Any] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
@@ -64,7 +71,7 @@ def configure(config: dict[str, Any]) -> None:
                     "foreign_pre_chain": _SHARED,
                 },
             },
-            "filters": {"one line": {"()": OneLine}},
+            "filters": {"one line": {"()": OneLine}, "no requeued": {"()": NoRequeued}},
             "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
             "root": {"handlers": ["console"], "level": config.get("level", "INFO")},
             # These write what people send each other, or one line per packet.
@@ -83,6 +90,7 @@ def configure(config: dict[str, Any]) -> None:
             # A waiting device asks every five seconds and is told to wait, with status 400 (RFC 8628 section 3.5).
             | {"django.request": {"level": "ERROR"}}
             # It connects again by itself when Redis is back.
-            | {"channels_redis.pubsub": {"filters": ["one line"]}},
+            | {"channels_redis.pubsub": {"filters": ["one line"]}}
+            | {"kombu.transport.virtual.base": {"filters": ["no requeued"]}},
         }
     )

@@ -2,6 +2,7 @@
 
 import shutil
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +15,7 @@ from django.views.decorators.http import require_GET, require_POST
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from calls.placement import worker_list
+from calls.placement import Worker, worker_list
 from common.clock import now
 from common.redis import redis_get
 from common.speech_models import (
@@ -32,6 +33,7 @@ from common.speech_models import (
 from common.speech_models.errors import SpeechModelError
 from common.tasks import delay_on_commit, speech_model_download_task
 from config.celery import app
+from config.failures import past_failures
 from households.access import member_of, need
 from households.roles import Permission
 
@@ -51,13 +53,14 @@ _BEGAN_S = time.monotonic()  # the web process is the first of the hub to start
 
 @dataclass(frozen=True)
 class Part:
-    """One part of the hub. `words`: how it is, and what to do where it is not well."""
+    """One part of the hub. `words`: how it is, and what to do where it is not well. `lines`: more of it."""
 
     name: str
     symbol: str
     is_ok: bool
     words: str
     is_starting: bool = False
+    lines: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -109,7 +112,13 @@ def model_download(request: HttpRequest, model_id: str) -> HttpResponse:
 
 def _context(request: HttpRequest) -> dict[str, object]:
     language = member_of(request).household.language
-    return {"parts": parts(), "models": models(), "downloads": downloads(), "offers": offers(language)}
+    return {
+        "parts": parts(),
+        "failures": past_failures(),
+        "models": models(),
+        "downloads": downloads(),
+        "offers": offers(language),
+    }
 
 
 def offers(language: str) -> list[CatalogueModel]:
@@ -160,7 +169,20 @@ def _media() -> Part:
         return Part("Calls", "audio-lines", False, NO_CALLS)
     legs = sum(worker.leg_count for worker in workers)
     now_words = "1 device or browser is" if legs == 1 else f"{legs or 'No'} devices and browsers are"
-    return Part("Calls", "audio-lines", True, f"Ready. {now_words} connected for sound right now.")
+    words = f"Ready. {now_words} connected for sound right now."
+    return Part("Calls", "audio-lines", True, words, lines=tuple(_hosts(workers)))
+
+
+def _hosts(workers: list[Worker]) -> Iterator[str]:
+    """A sentence for each computer with media workers. A call that moves is with two of them for a moment."""
+    for host in sorted({worker.host for worker in workers}):
+        there = [worker for worker in workers if worker.host == host]
+        calls = len({call_id for worker in there for call_id in worker.call_ids})
+        stopping = sum(worker.is_draining for worker in there)
+        who = "1 media worker" if len(there) == 1 else f"{len(there)} media workers"
+        what = "1 call" if calls == 1 else f"{calls or 'no'} calls"
+        last = f"; {stopping} {'is' if stopping == 1 else 'are'} about to stop" if stopping else ""
+        yield f"{host or 'A computer'}: {who}, {what}{last}."
 
 
 def _tasks() -> Part:

@@ -10,7 +10,7 @@ import os
 import signal
 import time
 from asyncio.subprocess import Process
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from typing import Protocol
 
 from common.processes import before_exec
@@ -54,15 +54,26 @@ class Backoff:
 
 
 class Supervisor:
-    """`run` returns when `stop` was called or a signal came, and every child has ended."""
+    """`run` returns when `stop` was called or a signal came, and every child has ended.
 
-    def __init__(self, *, environment: Mapping[str, str], log: LogLines) -> None:
+    `failed` is run with the name of each child or server that failed and is started again.
+    """
+
+    def __init__(
+        self,
+        *,
+        environment: Mapping[str, str],
+        log: LogLines,
+        failed: Callable[[str], Coroutine[None, None, None]] | None = None,
+    ) -> None:
         self.environment = environment
         self.log = log
+        self._failed = failed
         self.stopping = asyncio.Event()
         self.children: dict[str, Process] = {}
         self._last: set[str] = set()  # names of programs that end after the others
         self._jobs: list[asyncio.Task[None]] = []
+        self._notes: set[asyncio.Task[None]] = set()
 
     def stop(self) -> None:
         """Ask for the end; the second time, end at once."""
@@ -90,9 +101,10 @@ class Supervisor:
             await self.stopping.wait()
         finally:
             await self._end_children()
-            for job in (first, *self._jobs):
+            jobs = (first, *self._jobs, *self._notes)
+            for job in jobs:
                 job.cancel()
-            await asyncio.gather(first, *self._jobs, return_exceptions=True)
+            await asyncio.gather(*jobs, return_exceptions=True)
             for number in SIGNALS:
                 loop.remove_signal_handler(number)
         if first.done() and not first.cancelled() and (error := first.exception()) is not None:
@@ -145,6 +157,10 @@ class Supervisor:
         if self.stopping.is_set():
             return
         self.log.say("hub", f"{name} ended ({_meaning(status)}); it starts again in {delay_s:g} s")
+        if status != 0 and self._failed is not None:
+            note = asyncio.create_task(self._failed(name), name=f"{name} failed")
+            self._notes.add(note)
+            note.add_done_callback(self._notes.discard)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.stopping.wait(), delay_s)
 

@@ -149,6 +149,18 @@ def authority_get() -> Authority:
     return Authority(x509.load_pem_x509_certificate(certificate_file.read_bytes()), private_key)
 
 
+def hub_id_known() -> str:
+    """For a process that must not make an authority: "" where there is none yet."""
+    try:
+        pem = (settings.DATA_DIR / "authority" / "ca.pem").read_bytes()
+    except FileNotFoundError:
+        return ""
+    public_key = x509.load_pem_x509_certificate(pem).public_key()
+    if not isinstance(public_key, ec.EllipticCurvePublicKey):
+        raise TypeError("The hub's CA key is not an EC key.")
+    return fingerprint(public_key)
+
+
 def _authority_make() -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Hearthline hub")])

@@ -5,6 +5,7 @@ import gc
 import logging
 import os
 import secrets
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -13,14 +14,12 @@ from typing import Final
 import django
 import structlog
 
-from media import child
-from media.parent import Parent
-
 log = structlog.get_logger(__name__)
 
 LEAST_PROCESSES: Final = 2  # when one dies, its calls go on in the other at once
 MOST_PROCESSES: Final = 8
 HUB_SETTINGS: Final = ("HUB_DATA_DIR", "DATABASE_URL", "REDIS_URL")
+HUB_ID_SHOWN: Final = 16  # hex digits
 USUAL_DATA_DIR: Final = Path(__file__).resolve().parent.parent / "data"
 LOST: Final = (
     "This media worker does not know where its hub is: it was told nothing, and {found}. Set HUB_DATA_DIR to the data "
@@ -74,8 +73,14 @@ def main(words: list[str]) -> int:
     from common.processes import die_with_parent, threads_share_memory
 
     threads_share_memory()
-    _check_hub(is_told=is_told)
+    is_there = _check_hub(is_told=is_told)
     _check_secrets()
+    if is_there:
+        _tell_hub()
+
+    from media import child
+    from media.parent import Parent
+
     if arguments.worker_id:
         return child.run(arguments.worker_id, capacity=arguments.capacity)
 
@@ -89,17 +94,18 @@ def main(words: list[str]) -> int:
     return parent.run()
 
 
-def _check_hub(*, is_told: bool) -> None:
+def _check_hub(*, is_told: bool) -> bool:
     """Says which servers do not answer. Raises SystemExit where nobody said where they are."""
     from common.servers import silent_servers
 
     if not (silent := " and ".join(silent_servers())):
-        return
+        return True
     if not is_told:
         sys.exit(LOST.format(found=f"no answer came from {silent}"))
     log.warning(
         "the hub does not answer, so this media worker waits for it; is the address right?", tried=silent
     )
+    return False
 
 
 def _check_secrets() -> None:
@@ -121,6 +127,23 @@ def _check_secrets() -> None:
     connections.close_all()  # the workers open their own
 
 
+def _tell_hub() -> None:
+    """Whose worker this is. The hub's own workers say the same, so that two lines can be compared."""
+    from django.conf import settings
+
+    from common.servers import server_addresses
+    from devices.certificates import hub_id_known
+
+    database, redis = server_addresses()
+    log.info(
+        "This media worker joins the hub.",
+        hub_id=hub_id_known()[:HUB_ID_SHOWN] or "none yet",
+        database=database,
+        redis=redis,
+        data=str(settings.DATA_DIR),
+    )
+
+
 def _preload() -> None:
     """Load what a worker needs, so that a fork has it and shares its memory."""
     import media.lease  # noqa: F401
@@ -132,4 +155,6 @@ def _preload() -> None:
 
 
 if __name__ == "__main__":
+    # Until its workers run there is nothing to end in order, and the compiler would not look at the signal for seconds.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     sys.exit(main(sys.argv[1:]))

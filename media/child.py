@@ -5,12 +5,13 @@ import socket
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from typing import TYPE_CHECKING, Final
+from uuid import UUID
 
 import structlog
 
 from media.connection import loop, ports
 from media.connection.candidates import AddressRules, networks_read
-from media.parent import BEAT, STOP_SIGNALS
+from media.parent import BEAT, FAILED, READY, STOP_SIGNALS
 from media.supervise import Supervisor, log_failure
 from media.worker import MediaWorker
 
@@ -65,9 +66,10 @@ async def serve(
     from media.lease import HubLink
 
     ports.configure(settings.MEDIA_PORT)
-    tasks = Supervisor("main")
+    tasks, ready = Supervisor("main"), asyncio.Event()
     if wire is not None:
-        tasks.spawn(_beat(wire), name="beat")  # first: a hub that does not answer is no reason to be killed
+        # First: a hub that does not answer is no reason to be killed.
+        tasks.spawn(_beat(wire, ready), name="beat")
     try:
         async with HubLink(worker_id, capacity=capacity) as link:
             worker = MediaWorker(
@@ -89,6 +91,7 @@ async def serve(
             tasks.spawn(_give_memory_back(worker), name="memory")
             if wire is not None:
                 tasks.spawn(_hear_of_the_dead(link, wire), name="dead")
+            ready.set()
             log.info("media_worker_ready", worker_id=worker_id)
             try:
                 await stop.wait()
@@ -105,23 +108,24 @@ async def serve(
 # The parent
 
 
-async def _beat(wire: socket.socket) -> None:
-    """This loop turns: that is all that it says."""
+async def _beat(wire: socket.socket, ready: asyncio.Event) -> None:
+    """This loop turns, and whether the worker is ready: that is all that it says."""
     wire.setblocking(False)
     while True:
         try:
-            wire.send(BEAT)
+            wire.send(READY if ready.is_set() else BEAT)
         except BlockingIOError:  # a parent that was stopped does not read; it will
             log.debug("beat_not_read")
         await asyncio.sleep(BEAT_S)
 
 
 async def _hear_of_the_dead(link: "HubLink", wire: socket.socket) -> None:
-    """The parent says which of its workers have ended; their calls move at once."""
+    """The parent says which of its workers have ended, and how; their calls move at once."""
     reader, writer = await asyncio.open_unix_connection(sock=wire.dup())
     try:
         while line := await reader.readline():
-            await link.worker_dead(line.decode().strip())
+            worker_id, _, how = line.decode().strip().partition(" ")
+            await link.worker_dead(worker_id, has_failed=how == FAILED)
     finally:
         writer.close()
 
@@ -205,6 +209,10 @@ async def _drain(link: "HubLink", worker: MediaWorker, stop: asyncio.Event) -> N
         task.cancel()
     await asyncio.gather(drain, impatient, move, return_exceptions=True)
     await link.end_calls()
+    # The command to close them may come too late: their ends hear now that the call is over, and do not reconnect.
+    for call_id, has_ended in (await link.strays(worker.exchange.call_ids)).items():
+        if has_ended:
+            await worker.exchange.end_call(UUID(call_id))
 
 
 async def _move_calls(link: "HubLink") -> None:

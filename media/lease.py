@@ -1,6 +1,7 @@
 """A worker among others: its lease in Redis, the commands that reach it, and what becomes of calls when one is gone."""
 
 import asyncio
+import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from types import TracebackType
@@ -16,9 +17,19 @@ from prometheus_client import generate_latest
 from redis.exceptions import RedisError
 
 from calls.moves import calls_end, calls_move, calls_waiting_move, worker_dead
-from calls.placement import CAPACITY, HEARTBEAT_S, LeaseWatch, worker_goodbye, worker_heartbeat, worker_list
+from calls.placement import (
+    CAPACITY,
+    HEARTBEAT_S,
+    LeaseWatch,
+    worker_goodbye,
+    worker_heartbeat,
+    worker_list,
+    worker_said_goodbye,
+)
 from calls.selectors import calls_not_with, workers_with_calls
 from calls.whip import whip_touch
+from common.clock import now
+from common.failures import MEDIA_WORKER, failure_note
 from common.metrics import metrics_publish
 from common.push import group_worker
 from media.hub import HubDoor, tell
@@ -76,9 +87,11 @@ class HubLink:
 
     # Other workers, and the end of this one
 
-    async def worker_dead(self, worker_id: str) -> None:
-        """The process of that worker has ended."""
+    async def worker_dead(self, worker_id: str, *, has_failed: bool) -> None:
+        """The process of that worker, on this host, has ended. `has_failed`: nobody told it to."""
         await tell(_worker_dead, worker_id)
+        if has_failed:
+            await tell(_worker_failed, worker_id)
 
     async def tell_metrics(self) -> None:
         """The numbers of this process, for whoever asks the hub's /metrics."""
@@ -139,15 +152,18 @@ class HubLink:
     async def _watch(self) -> None:
         """Calls of a worker whose lease ran out, with the host that it ran on, move here or elsewhere."""
         watch = LeaseWatch(self.worker_id)
+        hosts: dict[str, str] = {}
         looks = 0
         while True:
             if looks % CHECK_ROWS_EVERY == 0:
                 watch.expect(await _ask(workers_with_calls, set()))
                 await _ask(_calls_waiting_move, None)
             looks += 1
-            for worker_id in watch.look(await asyncio.to_thread(_leases), time.monotonic()):
-                log.info("A media worker is gone. Its calls go on in another one.", worker_id=worker_id)
+            leases = await asyncio.to_thread(_leases)
+            hosts |= leases or {}
+            for worker_id in watch.look(None if leases is None else set(leases), time.monotonic()):
                 await tell(_calls_move, worker_id)
+                await tell(_worker_missed, worker_id, hosts.pop(worker_id, ""))
             await asyncio.sleep(HEARTBEAT_S)
 
 
@@ -165,16 +181,32 @@ async def _ask(function: Callable[[], T], otherwise: T) -> T:
     return found
 
 
-def _leases() -> set[str] | None:
-    """Ids of the workers that hold one; None while Redis is away."""
+def _leases() -> dict[str, str] | None:
+    """The hosts of the workers that hold one, by id; None while Redis is away."""
     try:
-        return {worker.worker_id for worker in worker_list()}
+        return {worker.worker_id: worker.host for worker in worker_list()}
     except RedisError:
         return None
 
 
 def _worker_dead(worker_id: str) -> None:
     worker_dead(worker_id=worker_id)
+
+
+def _worker_failed(worker_id: str) -> None:
+    """Every worker of this host hears of it, and the first one notes it."""
+    failure_note(part=MEDIA_WORKER, host=socket.gethostname(), at=now(), once=worker_id)
+
+
+def _worker_missed(worker_id: str, host: str) -> None:
+    """Said and noted once, and not of one that was stopped, nor of one whose parent said that it failed."""
+    if worker_said_goodbye(worker_id):
+        return
+    if failure_note(part=MEDIA_WORKER, host=host, at=now(), is_lost=True, once=worker_id):
+        log.warning(
+            "A media worker is gone without a word. The calls that it had go on in another one.",
+            worker_id=worker_id,
+        )
 
 
 def _calls_move(worker_id: str) -> None:

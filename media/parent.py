@@ -2,7 +2,8 @@
 
 Each child is forked from this process, which has loaded the code and nothing else: no event loop, no thread that
 matters, no connection. So a new worker is ready within a fraction of a second. A pair of sockets leads to each child:
-it writes a byte several times a second, and reads the names of workers that have died, one a line.
+it writes a byte several times a second, and reads which workers have ended and how, one a line: `ID ended` or
+`ID failed`.
 """
 
 import os
@@ -23,6 +24,9 @@ from media.supervise import log_failure
 log = structlog.get_logger(__name__)
 
 BEAT: Final = b"."
+READY: Final = b"+"  # the beat of one that has come as far as its lease
+ENDED: Final = "ended"
+FAILED: Final = "failed"  # it was ready, and nobody had told it to end
 STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 _READ_BYTES: Final = 4096
 
@@ -50,6 +54,8 @@ class _Child:
     started_at_s: float
     beat_at_s: float
     has_beaten: bool = False
+    was_ready: bool = False
+    is_killed: bool = False
 
 
 @dataclass(kw_only=True)
@@ -138,6 +144,7 @@ class Parent:
             data = b""
         if data:
             child.beat_at_s, child.has_beaten = time.monotonic(), True
+            child.was_ready = child.was_ready or READY in data
         else:  # it has closed its end, so it is about to end; the reaper sees that
             self._selector.unregister(child.wire)
             child.wire.close()
@@ -150,7 +157,8 @@ class Parent:
                 child.beat_at_s = now_s  # this process was held up itself, so the silence says nothing
             limit_s = self._timings.late_s if child.has_beaten else self._timings.first_beat_s
             is_over = self._stop_count and now_s > self._stop_by_s
-            if now_s - child.beat_at_s > limit_s or is_over:
+            if not child.is_killed and (now_s - child.beat_at_s > limit_s or is_over):
+                child.is_killed = True  # a large process takes a moment to end
                 log.error(
                     "media_worker_killed", worker_id=child.worker_id, is_draining=bool(self._stop_count)
                 )
@@ -224,12 +232,15 @@ class Parent:
         place.backoff_s = min(
             self._timings.backoff_most_s, max(self._timings.backoff_first_s, 2 * place.backoff_s)
         )
-        log.info("media_worker_ended", worker_id=child.worker_id, status=status)
+        has_failed = status != 0 and child.was_ready and not self._stop_count
+        (log.warning if has_failed else log.info)(
+            "media_worker_ended", worker_id=child.worker_id, status=status
+        )
         if not self._stop_count:
             self._start_due()
         for other in self._children:
             with suppress(OSError):  # a child that does not read is late soon
-                other.wire.send(f"{child.worker_id}\n".encode())
+                other.wire.send(f"{child.worker_id} {FAILED if has_failed else ENDED}\n".encode())
 
 
 def _kill(child: _Child, number: signal.Signals) -> None:

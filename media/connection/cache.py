@@ -1,6 +1,7 @@
 """What numba keeps of compiled functions for the next start: never a reason not to start, and never out of date."""
 
 from contextlib import suppress
+from functools import cache as once
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
@@ -25,13 +26,16 @@ def prepare() -> None:
 
     def load_overload(cache: Any, *name: Any) -> Any:
         """One that was cut short by a power failure is made again."""
+        found = None
         try:
-            return load(cache, *name)
+            found = load(cache, *name)
         except Exception as error:
             log.warning("compiled_code_not_read", reason=type(error).__name__)
             with suppress(OSError):
                 cache.flush()
-            return None
+        if found is None:
+            compiling_tell()
+        return found
 
     def save_overload(cache: Any, *made: Any) -> None:
         """Where there is no room the next start compiles too."""
@@ -44,6 +48,15 @@ def prepare() -> None:
         return (*key(cache, *parts), digest)
 
     kept.load_overload, kept.save_overload, kept._index_key = load_overload, save_overload, index_key
+
+
+@once
+def compiling_tell() -> None:
+    """Once in a process: what is not in the cache is compiled next, and nothing else is heard meanwhile."""
+    log.info(
+        "Compiling what carries the audio. That can take minutes, at the first start and after each change of the "
+        "program. No call is taken before it is done."
+    )
 
 
 def sources_digest(root: Path) -> str:

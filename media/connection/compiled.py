@@ -57,6 +57,7 @@ def entrance(function: Callable[..., int]) -> Callable[..., int]:
     try:
         made = _NUMBA.cfunc(signature, cache=True)(function)
     except RuntimeError:  # no folder for a cache
+        cache.compiling_tell()
         made = _NUMBA.cfunc(signature)(function)
     call: Any = made.ctypes
     call.made = made  # the code lives as long as this

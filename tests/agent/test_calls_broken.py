@@ -94,12 +94,35 @@ async def test_the_call_lives_through_a_lost_socket(hub: FakeHub, start_agent: S
 
 
 async def test_a_dead_connection_is_replaced_within_the_call(hub: FakeHub, start_agent: StartAgent) -> None:
-    async with start_agent(timings=QUICK_TO_NOTICE):
-        await hub.online()
-        await hub.call()
-        await (await hub.leg()).close()
-        leg = await hub.leg(2)
-        assert tone_share(await leg.heard(seconds=0.5, skip_s=0.3), MICROPHONE_HZ) > 0.7
+    with capture_logs() as said:
+        async with start_agent(timings=QUICK_TO_NOTICE):
+            await hub.online()
+            await hub.call()
+            await (await hub.leg()).close()
+            leg = await hub.leg(2)
+            assert tone_share(await leg.heard(seconds=0.5, skip_s=0.3), MICROPHONE_HZ) > 0.7
+    words = [line["event"] for line in said]
+    assert (words.count("Reconnecting…"), words.count("The sound is back")) == (1, 1)
+
+
+async def test_an_ordinary_end_is_no_lost_connection(
+    hub: FakeHub, start_agent: StartAgent, eventually: Eventually
+) -> None:
+    """The worker closes the connection before the hub's own word arrives."""
+    with capture_logs() as said:
+        async with start_agent() as agent:
+            await hub.online()
+            call_id = await hub.call()
+            leg = await hub.leg()
+            await leg.heard(seconds=0.2)
+            hub.refuses_offers.append(ErrorCode.NO_WORKER)
+            await leg.end()
+            await hub.received(WebrtcOffer, count=2)
+            await hub.send(CallEnd(call_id=call_id))
+            await eventually(lambda: agent.state.state is State.IDLE)
+    words = [line["event"] for line in said]
+    assert "The call with {caller} is over" in words
+    assert "Reconnecting…" not in words
 
 
 async def test_a_call_that_ends_while_the_hub_is_away_is_over_at_once(

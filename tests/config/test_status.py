@@ -1,10 +1,16 @@
 """The status page: what is missing is said, and what is there is named."""
 
+from collections.abc import Iterator
+from datetime import timedelta
+
 import pytest
 from django.test import Client
 from django.urls import reverse
 
-from calls.placement import worker_goodbye, worker_heartbeat
+from calls.placement import Worker, worker_goodbye, worker_heartbeat
+from common.clock import now
+from common.failures import MEDIA_WORKER, failure_note
+from common.redis import redis_get
 from tests.plugin_cast import Cast
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
@@ -13,6 +19,13 @@ pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 @pytest.fixture(autouse=True)
 def quick_ping(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("config.status.TASKS_ANSWER_WITHIN_S", 0.05)
+
+
+@pytest.fixture(autouse=True)
+def nothing_failed() -> Iterator[None]:
+    redis_get().delete("failures")
+    yield
+    redis_get().delete("failures")
 
 
 def test_right_after_the_start_it_says_that_parts_are_starting(
@@ -44,6 +57,36 @@ def test_it_counts_the_media_workers(client: Client, cast: Cast) -> None:
     worker_goodbye(worker_id="here-1")
     assert "Ready. 4 devices and browsers are connected for sound right now." in part
     assert "<html" not in part
+
+
+def test_it_says_on_which_computers_the_media_workers_are_and_with_how_many_calls(
+    client: Client, cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workers = [
+        Worker(worker_id="1", host="kitchen-pi", call_ids=("a",)),
+        Worker(worker_id="2", host="kitchen-pi", call_ids=("a", "b")),
+        Worker(worker_id="3", host="attic", is_draining=True),
+    ]
+    monkeypatch.setattr("config.status.worker_list", lambda: workers)
+    client.force_login(cast.anna.user)
+    page = client.get(reverse("status")).content.decode()
+    assert "attic: 1 media worker, no calls; 1 is about to stop." in page
+    assert "kitchen-pi: 2 media workers, 2 calls." in page
+    assert "Last 24 hours" not in page
+
+
+def test_it_says_what_failed_and_came_back_since_yesterday(client: Client, cast: Cast) -> None:
+    for hours in (3, 5):
+        failure_note(part=MEDIA_WORKER, host="attic", at=now() - timedelta(hours=hours))
+    failure_note(part=MEDIA_WORKER, host="cellar", at=now() - timedelta(hours=7), is_lost=True)
+    failure_note(part="postgres", host="attic", at=now() - timedelta(hours=8))
+    client.force_login(cast.anna.user)
+    page = " ".join(client.get(reverse("status")).content.decode().split())
+    assert "4 failures, the last one" in page
+    assert "3 hours ago</time>." in page
+    assert "A media worker on attic failed and was started again 2 times." in page
+    assert "A media worker on cellar went away without a word." in page
+    assert "The database on attic failed and was started again." in page
 
 
 def test_a_child_does_not_look_after_the_hub(client: Client, cast: Cast) -> None:

@@ -2,6 +2,7 @@
 
 import math
 import wave
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -24,8 +25,11 @@ from calls.models import (
     Recording,
     RecordingState,
 )
+from calls.placement import Worker
 from calls.sounds import sound_path
 from common.clock import now
+from common.failures import MEDIA_WORKER, failure_note
+from common.redis import redis_get
 from devices.models import DevicePresence
 from protocol.messages import CallOutcome, CallState, DeliveryState
 from protocol.quality import StatsSample
@@ -298,6 +302,23 @@ def test_a_device_of_another_maker_gets_an_address_and_a_token(
     expect(card.get_by_role("link", name="Announce")).to_have_count(0)
 
 
+@pytest.fixture
+def two_hosts(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """For the status page: media workers on two computers, and what failed earlier."""
+    workers = [
+        Worker(worker_id="1", host="kitchen-pi", leg_count=2, call_ids=("a",)),
+        Worker(worker_id="2", host="kitchen-pi"),
+        Worker(worker_id="3", host="attic-with-a-long-name.example.net", is_draining=True),
+    ]
+    monkeypatch.setattr("config.status.worker_list", lambda: workers)
+    for hours in (2, 5):
+        failure_note(part=MEDIA_WORKER, host="kitchen-pi", at=now() - timedelta(hours=hours))
+    failure_note(part=MEDIA_WORKER, host=workers[-1].host, at=now() - timedelta(hours=1), is_lost=True)
+    yield
+    redis_get().delete("failures")
+
+
+@pytest.mark.usefixtures("two_hosts")
 @pytest.mark.parametrize("name", PAGES)
 def test_each_page_of_a_home_looks_right(
     page: Page, fake_hub: FakeHub, call: Call, announcement: Announcement, name: str

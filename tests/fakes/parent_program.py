@@ -9,11 +9,13 @@ import signal
 import socket
 import sys
 import time
+from dataclasses import replace
 
 from common.processes import die_with_parent
-from media.parent import BEAT, Parent, Timings
+from media.parent import BEAT, READY, Parent, Timings
 
 TIMINGS = Timings(late_s=0.6, first_beat_s=1.2, drain_s=1.5, steady_s=0.3, backoff_first_s=0.3)
+LARGE_BYTES = 200_000_000  # the kernel needs a while to take it back
 
 
 def say(line: str) -> None:
@@ -28,15 +30,16 @@ def child(how: str, worker_id: str, wire: socket.socket) -> int:
     if how == "crash":
         return 3
     wire.settimeout(0.1)
+    held = b"x" * LARGE_BYTES if how == "large" else b""
     for beat in itertools.count():
-        if how != "mute" and not (how == "hang" and beat > 3):
-            wire.send(BEAT)
+        if how != "mute" and not (how in ("hang", "large") and beat > 3):
+            wire.send(BEAT if how == "early" else READY)
         try:
             say(f"heard {worker_id} {wire.recv(1000).decode().strip()}")
         except TimeoutError:
             if ends and how != "stubborn":
                 return 0
-    return 1
+    return len(held)
 
 
 def main(how: str, count: int) -> int:
@@ -46,7 +49,7 @@ def main(how: str, count: int) -> int:
         new_id=lambda: f"w{next(numbers)}",
         run_child=lambda worker_id, wire: child(how, worker_id, wire),
         tie=die_with_parent,
-        timings=TIMINGS,
+        timings=replace(TIMINGS, look_s=0.0) if how == "large" else TIMINGS,
     )
     return parent.run()
 

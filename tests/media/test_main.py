@@ -9,9 +9,12 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from aiortc import RTCSessionDescription
 
 from media.__main__ import worker_id_make
 from media.child import serve
+from media.door import LegState
+from protocol.rtcp import CALL_OVER, goodbye_reason
 from protocol.worker import LegOffer, ToneStart, WorkerCommand
 from tests.fakes.door import FakeDoor
 
@@ -56,7 +59,7 @@ class FakeLink:
         self.said.append("end")
 
     async def strays(self, call_ids: Iterable[str]) -> dict[str, bool]:
-        return {}
+        return dict.fromkeys(call_ids, True) if "end" in self.said else {}
 
 
 @pytest.fixture
@@ -103,6 +106,49 @@ async def test_a_second_signal_does_not_wait_for_the_calls() -> None:
     stop.set()
     await asyncio.wait_for(running, 5)
     assert link.left.is_set()
+    await peer.close()
+
+
+@pytest.mark.usefixtures("hub")
+async def test_who_is_in_a_call_that_ends_with_the_worker_hears_that_it_is_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from tests.fakes.peer import RealPeer
+
+    stop, said = asyncio.Event(), list[str]()
+    running = asyncio.create_task(serve("w-3", stop, capacity=4))
+    await asyncio.sleep(0.05)
+    link = FakeLink.made
+    peer = RealPeer(None, link.door)  # type: ignore[arg-type]
+    link.inbox.put_nowait(
+        LegOffer(
+            leg_id=peer.leg_id,
+            call_id=uuid4(),
+            participant_id=peer.participant_id,
+            sdp=await peer.offer(),
+            ice_servers=[],
+            reply_channel="c",
+        )
+    )
+    answer = RTCSessionDescription(sdp=str((await link.door.wait_for("answer")).sdp), type="answer")
+    await peer.connection.setRemoteDescription(answer)
+    await link.door.wait_for("leg_state", lambda told: told.state is LegState.CONNECTED)
+    transport = peer.connection.getTransceivers()[0].receiver.transport
+    read = transport._handle_rtcp_data
+
+    async def listen(data: bytes) -> None:
+        said.append(goodbye_reason(data))
+        await read(data)
+
+    monkeypatch.setattr(transport, "_handle_rtcp_data", listen)
+    for _ in range(2):
+        stop.set()
+        await asyncio.sleep(0.2)
+    await asyncio.wait_for(running, 5)
+    async with asyncio.timeout(5):
+        while transport.state != "closed":
+            await asyncio.sleep(0.01)
+    assert CALL_OVER in said
     await peer.close()
 
 

@@ -26,6 +26,7 @@ class Program:
             stderr=subprocess.DEVNULL,
             text=True,
         )
+        self.said: list[str] = []
 
     @property
     def _lines(self) -> IO[str]:
@@ -35,6 +36,7 @@ class Program:
     def until(self, *words: str) -> list[str]:
         """The next line that begins so, in words; the other ones are its structured log."""
         for line in self._lines:
+            self.said.append(line)
             said = line.split()
             if said[0] in ("start", "heard") and said[: len(words)] == list(words):
                 return said
@@ -77,9 +79,28 @@ def test_a_killed_child_is_replaced_at_once_and_the_others_hear_who_it_was(
     [replaced] = [line for line in lines if line[:2] == ["start", "w3"]]
     assert float(replaced[3]) - killed_at_s < 0.5
     assert {tuple(line) for line in lines if line[0] == "heard"} == {
-        ("heard", "w2", "w1"),
-        ("heard", "w3", "w1"),
+        ("heard", "w2", "w1", "failed"),
+        ("heard", "w3", "w1", "failed"),
     }
+
+
+@pytest.mark.parametrize(("how", "number"), [("beat", signal.SIGTERM), ("early", signal.SIGKILL)])
+def test_one_that_was_told_to_end_or_was_never_ready_has_not_failed(
+    start: Callable[..., Program], how: str, number: signal.Signals
+) -> None:
+    program = start(how)
+    pid = int(program.until("start", "w1")[2])
+    time.sleep(0.4)  # it has run steadily
+    os.kill(pid, number)
+    assert program.until("heard", "w2") == ["heard", "w2", "w1", "ended"]
+
+
+def test_that_a_child_is_killed_is_said_once_however_long_it_takes_to_end(
+    start: Callable[..., Program],
+) -> None:
+    program = start("large")
+    program.until("start", "w2")
+    assert sum("media_worker_killed" in line for line in program.said) == 1
 
 
 @pytest.mark.parametrize(("how", "after_s"), [("hang", 0.6), ("mute", 1.2)])

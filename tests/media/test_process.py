@@ -2,9 +2,12 @@
 
 import asyncio
 import json
+import os
 import signal
 import sys
+from asyncio.subprocess import PIPE, STDOUT
 from collections.abc import AsyncIterator
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -15,6 +18,7 @@ from channels.layers import get_channel_layer
 
 from calls.placement import worker_is_alive
 from common.push import apush, group_worker
+from common.servers import server_addresses
 from protocol.worker import LegOffer, ToneStart
 from tests.fakes.connection import PeerConnection
 from tests.fakes.peer import ToneTrack
@@ -60,3 +64,26 @@ async def test_it_answers_an_offer_and_goes_when_it_is_told_to(process: asyncio.
     process.send_signal(signal.SIGTERM)
     assert await asyncio.wait_for(process.wait(), 15) == 0
     assert not await asyncio.to_thread(worker_is_alive, WORKER_ID)
+
+
+async def test_it_says_which_hub_it_joins_and_that_it_compiles_and_ctrl_c_ends_it_meanwhile(
+    tmp_path: Path,
+) -> None:
+    cold = dict(os.environ) | {"NUMBA_CACHE_DIR": str(tmp_path)}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "media", "--processes", "1", env=cold, stdout=PIPE, stderr=STDOUT
+    )
+    assert process.stdout
+    said = b""
+    async with asyncio.timeout(60):
+        while b"Compiling what carries the audio" not in said:
+            line = await process.stdout.readline()
+            assert line, said
+            said += line
+    process.send_signal(signal.SIGINT)
+    rest, _ = await asyncio.wait_for(process.communicate(), 5)
+    assert process.returncode == -signal.SIGINT
+    assert b"Traceback" not in said + rest
+    [joins] = [line for line in said.splitlines() if b"joins the hub" in line]
+    for words in (*server_addresses(), os.environ["HUB_DATA_DIR"]):
+        assert words.encode() in joins

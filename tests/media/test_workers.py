@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import socket
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -25,6 +26,8 @@ from calls.services import call_accept, call_end, call_start
 from calls.sounds import sound_open
 from calls.sweep import calls_sweep
 from calls.tasks import recordings_recover_task
+from common.failures import MEDIA_WORKER, failure_list
+from common.redis import redis_get
 from households.keys import key_wrap
 from media.__main__ import HUB_SETTINGS, main
 from tests.fakes.media_program import MediaProgram
@@ -32,6 +35,11 @@ from tests.fakes.phone import Phone
 from tests.plugin_cast import Cast, device_go_online
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture(autouse=True)
+def nothing_failed() -> None:
+    redis_get().delete("failures")
 
 
 @pytest.fixture
@@ -236,3 +244,9 @@ async def test_the_only_worker_takes_its_calls_up_again_when_it_is_back(log: Pat
             for phone in (anna, kitchen):
                 assert await phone.wait_heard(fault_at_s + 0.3) < fault_at_s + 8.0
             assert (await call_now(call)).worker_id != before
+    noted = [failure for failure in failure_list() if failure.part == MEDIA_WORKER and not failure.is_lost]
+    assert [failure.host for failure in noted] == [socket.gethostname()]
+    words = log.read_text()
+    assert words.count("media_worker_ended") == 1
+    assert "media_worker_killed" not in words
+    assert "gone without a word" not in words

@@ -93,9 +93,15 @@ def program(name: str, code: str, *, is_last: bool = False) -> Program:
     return Program(name=name, command=(sys.executable, "-c", code), is_last=is_last)
 
 
-async def supervise(said: Said, steps: Callable[[Supervisor], Awaitable[None]]) -> None:
-    """Run `steps` beside a supervisor, then end it as Ctrl-C does."""
-    supervisor = Supervisor(environment=dict(os.environ), log=said)
+async def supervise(
+    said: Said, steps: Callable[[Supervisor], Awaitable[None]], *, failed: list[str] | None = None
+) -> None:
+    """Run `steps` beside a supervisor, then end it as Ctrl-C does. `failed` gets the names of what failed."""
+
+    async def note(name: str) -> None:
+        (failed if failed is not None else []).append(name)
+
+    supervisor = Supervisor(environment=dict(os.environ), log=said, failed=note)
 
     async def beside() -> None:
         await steps(supervisor)
@@ -106,8 +112,8 @@ async def supervise(said: Said, steps: Callable[[Supervisor], Awaitable[None]]) 
     said.close()
 
 
-async def test_a_child_that_dies_is_started_again() -> None:
-    said = Said()
+async def test_a_child_that_dies_is_started_again_and_noted() -> None:
+    said, failed = Said(), list[str]()
 
     async def steps(supervisor: Supervisor) -> None:
         supervisor.add(program("one", WAITS))
@@ -116,7 +122,19 @@ async def test_a_child_that_dies_is_started_again() -> None:
         await said.until("one ended (killed by SIGKILL); it starts again in 0.5 s")
         await said.until("here", times=2)
 
-    await supervise(said, steps)
+    await supervise(said, steps, failed=failed)
+    assert failed == ["one"]
+
+
+async def test_what_ends_in_order_starts_again_and_has_not_failed() -> None:
+    said, failed = Said(), list[str]()
+
+    async def steps(supervisor: Supervisor) -> None:
+        supervisor.add(program("one", "print('here', flush=True)"))
+        await said.until("here", times=2)
+
+    await supervise(said, steps, failed=failed)
+    assert failed == []
 
 
 async def test_a_child_that_cannot_start_is_tried_again_more_slowly() -> None:
