@@ -16,6 +16,8 @@ WINDOW_S = 2.0
 WINDOWS_MOST = 120
 OFTEN = 0.3  # of the call
 SHORT_S = 100  # up to here people count seconds
+# Before anything is judged: at the beginning buffers fill, and one lost packet weighs much.
+LEAST_SECONDS = 5
 CUT_OFF = " was cut off"
 _GOOD = Bars.GOOD
 
@@ -78,6 +80,7 @@ class End:
     name: str
     role: str
     windows: Sequence[Window]
+    second_count: int = 0  # measured, of the direction of which more is known
     codec: str = ""
     path: str = ""
 
@@ -107,19 +110,25 @@ class Connection:
 
     @property
     def sentence(self) -> str:
+        if max((end.second_count for end in self.ends), default=0) < LEAST_SECONDS:
+            return self._unjudged
         columns = list(self._columns())
         worst = [min(known) for each in columns if (known := [b for b in each if b is not None])]
-        if not worst and not self.breaks:
-            return "Too short to measure."
         bad = sum(bars < _GOOD for bars in worst)
-        good = 1 - bad / len(worst) if worst else 1.0
+        good = 1 - bad / len(worst)
         if self.breaks:  # around them nothing counts but they themselves
             good = max(0.0, 1 - bad / len(columns) - self._broken_s / self.duration_s)
         if good == 1:
             best = sum(bars == Bars.VERY_GOOD for bars in worst) / len(worst)
             return "Very good the whole time." if best > 0.9 else "Good the whole time."
-        said = (_share(good, self.duration_s), self._failure, *map(self._trouble, self.ends))
-        return " ".join(f"{words}." for words in said if words)
+        return _sentences(_share(good, self.duration_s), self._failure, *map(self._trouble, self.ends))
+
+    @property
+    def _unjudged(self) -> str:
+        is_short = self.duration_s < LEAST_SECONDS
+        return _sentences(
+            "The call was too short to tell" if is_short else "Too little was measured to tell", self._failure
+        )
 
     @property
     def _broken_s(self) -> float:
@@ -202,6 +211,7 @@ def _end(
         name=participant.display_name,
         role=participant.role,
         windows=windows,
+        second_count=max(sum(map(len, way)) for way in (up, down)),
         codec=next((row.codec for row in reversed(rows) if row.codec), "") if last else "",
         path=next((row.path for row in reversed(rows) if row.path), "") if last else "",
     )
@@ -304,6 +314,10 @@ def _share(good: float, duration_s: float) -> str:
     if total_s < SHORT_S:
         return f"Good for {part_s} of {total_s} seconds"
     return f"Good for {_clock(part_s)} of {_clock(total_s)} minutes"
+
+
+def _sentences(*said: str) -> str:
+    return " ".join(f"{words}." for words in said if words)
 
 
 def _times(count: int) -> str:

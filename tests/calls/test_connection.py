@@ -173,6 +173,27 @@ def test_an_end_that_was_away_after_the_hub_had_failed_is_named_too(cast: Cast) 
     )
 
 
+@pytest.mark.parametrize(
+    ("minutes", "words"),
+    [(4 / 60, "The call was too short to tell."), (1, "Too little was measured to tell.")],
+)
+def test_nothing_is_judged_by_a_few_seconds(cast: Cast, minutes: float, words: str) -> None:
+    call, anna, kitchen = call_make(cast, minutes=minutes)
+    for leg in (anna, kitchen):
+        measure(leg, Measurer.END, 4, during=range(1), other={"packets_lost": 40})
+    assert connection_of(call).sentence == words
+    break_make(call, at_s=1.4, lasted_s=0.6)
+    assert connection_of(call).sentence == (
+        f"{words} A part of the hub failed around 0:01: nobody was heard for 0.6 s."
+    )
+
+
+def test_five_seconds_of_one_direction_are_enough_to_judge(cast: Cast) -> None:
+    call, anna, _ = call_make(cast, minutes=5 / 60)
+    measure(anna, Measurer.HUB, 5, during=range(5), other={"packets_lost": 20})
+    assert connection_of(call).sentence == "Weak the whole time. Anna's sound broke up again and again."
+
+
 def test_each_time_that_an_end_was_gone_is_counted(cast: Cast) -> None:
     call, anna, kitchen = call_make(cast, minutes=1)
     measure(anna, Measurer.HUB, 60)
