@@ -12,6 +12,15 @@ from tests.plugin_cast import Cast
 
 pytestmark = [pytest.mark.e2e, pytest.mark.django_db(transaction=True)]
 
+VERY_GOOD = [{"role": role, "bars": 4, "quality": "very_good"} for role in ("caller", "callee")]
+LOST = re.compile(r"Sound through the hub\s+Lost")
+# What stands of the quality each time that the explanation has changed.
+NOTE_WORDS = """() => {
+  window.notes = [];
+  new MutationObserver(() => window.notes.push(document.querySelector("call-quality").innerText))
+    .observe(document.querySelector('[data-part="explanation"]'), { childList: true });
+}"""
+
 
 def test_a_call_to_a_hub_that_is_away_waits_for_it_and_can_be_cancelled(
     screen: Page, fake_hub: FakeHub
@@ -133,12 +142,17 @@ def test_an_offer_that_nobody_can_take_yet_is_made_again(screen: Page, fake_hub:
 def test_it_says_that_the_other_end_is_away(screen: Page, fake_hub: FakeHub) -> None:
     call(screen, fake_hub)
     words = {"call_id": CALL, "state": "connected", "connected_at": "2026-11-21T00:00:00Z"}
+    fake_hub.say("call_quality", call_id=CALL, ends=VERY_GOOD)
     fake_hub.say("call_state", **words, away=["callee"])
     expect(screen.locator('[data-part="status"]')).to_be_visible()
     expect(screen.get_by_text("The other end lost its connection. Waiting for it…")).to_be_visible()
     expect(screen.locator('[data-part="recording"]')).to_be_visible()
+    expect(screen.locator('[data-part="explanation"]')).to_contain_text("within 45 seconds")
+    expect(screen.locator('[data-end="caller"] [data-word]')).to_have_text("Very good")
+    expect(screen.locator('[data-end="callee"] [data-word]')).to_have_text("Lost")
     assert look(screen, "call-waiting", full_page=False) == []
     fake_hub.say("call_state", **words)
+    expect(screen.locator('[data-end="callee"] [data-word]')).to_have_text("Very good")
     expect(screen.get_by_text("Connected")).to_have_class("call-status visually-hidden")
 
 
@@ -170,8 +184,7 @@ def test_a_hub_that_stops_in_a_call_is_said_at_once_and_so_is_what_will_happen(
     explanation, left = screen.locator('[data-part="explanation"]'), screen.locator('[data-part="left"]')
     expect(explanation).to_be_empty()
     screen.set_viewport_size({"width": 320, "height": 568})
-    ends = [{"role": role, "bars": 4, "quality": "very_good"} for role in ("caller", "callee")]
-    fake_hub.say("call_quality", call_id=CALL, ends=ends)
+    fake_hub.say("call_quality", call_id=CALL, ends=VERY_GOOD)
     fake_hub.leave()
     expect(explanation).to_contain_text("The hub does not answer right now. You can go on", timeout=3_000)
     gap = "([above, below]) => below.getBoundingClientRect().top - above.getBoundingClientRect().bottom"
@@ -181,8 +194,7 @@ def test_a_hub_that_stops_in_a_call_is_said_at_once_and_so_is_what_will_happen(
     fake_hub.hang_far_end()
     expect(screen.locator('[data-part="status"]')).to_have_text("Reconnecting…", timeout=10_000)
     expect(explanation).to_have_text(
-        "The hub does not answer. If it is not back within 45 seconds, the call ends. "
-        "What was said so far is kept."
+        "The hub does not answer. If it is not back in time, the call ends. What was said so far is kept."
     )
     expect(left).to_have_text(re.compile(r"0:[34]\d left"))
     fake_hub.come_back()
@@ -194,9 +206,18 @@ def test_a_hub_that_stops_in_a_call_is_said_at_once_and_so_is_what_will_happen(
 
 def test_it_looks_well_while_it_connects_anew(screen: Page, fake_hub: FakeHub) -> None:
     talk(screen, fake_hub)
+    fake_hub.say("call_quality", call_id=CALL, ends=VERY_GOOD)
     fake_hub.hang_far_end()
     expect(screen.locator('[data-part="status"]')).to_have_text("Reconnecting…", timeout=10_000)
+    words = (
+        "No sound comes from the hub. If it is not back in time, the call ends. What was said so far is kept."
+    )
+    explanation = screen.locator('[data-part="explanation"]')
+    expect(explanation).to_have_text(words)
+    expect(screen.locator("call-quality p:visible")).to_have_text([LOST])
     assert look(screen, "call-reconnecting", full_page=False) == []
+    fake_hub.say("call_moved", call_id=CALL, is_failure=True)
+    expect(explanation).to_have_text(words.replace("No sound comes from the hub", "A part of the hub failed"))
 
 
 def test_a_call_that_moves_since_the_hub_failed_says_so_and_is_heard_once_all_the_time(
@@ -206,11 +227,17 @@ def test_a_call_that_moves_since_the_hub_failed_says_so_and_is_heard_once_all_th
     screen.evaluate(
         f"() => {{ window.counts = new Set(); setInterval(() => window.counts.add(({HEARD})()), 1); }}"
     )
-    explanation = screen.locator('[data-part="explanation"]')
+    explanation, ends = screen.locator('[data-part="explanation"]'), screen.locator("call-quality p:visible")
+    fake_hub.say("call_quality", call_id=CALL, ends=VERY_GOOD)
+    expect(ends).to_have_count(2)
+    screen.evaluate(NOTE_WORDS)
     fake_hub.say("call_moved", call_id=CALL, is_failure=True)
     expect(explanation).to_have_text("A part of the hub failed. The sound comes back in a moment.")
+    expect(ends).to_have_text([LOST])
     fake_hub.connect(count=2)
     expect(explanation).to_have_text("A part of the hub failed for a moment. The sound is back.")
+    expect(ends).to_have_text([re.compile(r"You\s+Very good"), re.compile(r"Kitchen speaker\s+Very good")])
+    assert LOST.search(screen.evaluate("() => window.notes[0]"))
     screen.wait_for_function("() => window.farEnds[0].connectionState !== 'connected'")
     expect(explanation).to_be_empty(timeout=10_000)
     assert screen.evaluate("() => [...window.counts]") == [1]

@@ -25,7 +25,7 @@ export const OUTCOMES = {
 };
 export const WITHOUT_ANSWER = ["no_answer", "declined", "busy", "offline"];
 
-const AFTERWARDS = `If it is not back within ${LIMITS.give_up_s} seconds, the call ends. What was said so far is kept.`;
+const ends = (when) => `If it is not back ${when}, the call ends. What was said so far is kept.`;
 
 const AWAY = "The hub can't be reached just now.";
 
@@ -46,10 +46,10 @@ const FAILURES = {
 /** What is going on, and what will happen; "" where there is nothing to explain. `failure` as in CallSession. */
 export function explanation({ state, isHubAway, failure }) {
   if (state === "reconnecting") {
-    const why = failure ? "A part of the hub failed." : "The sound broke off.";
-    return `${isHubAway ? "The hub does not answer." : why} ${AFTERWARDS}`;
+    const why = failure ? "A part of the hub failed." : "No sound comes from the hub.";
+    return `${isHubAway ? "The hub does not answer." : why} ${ends("in time")}`; // what is left is counted down below it
   }
-  if (state === "waiting") return AFTERWARDS;
+  if (state === "waiting") return ends(`within ${LIMITS.give_up_s} seconds`);
   if (state === "unreached") return "The call starts as soon as it is back.";
   if (state === "returning") return "The call starts as soon as the hub and the device are ready.";
   if (!isHubAway) return FAILURES[failure] ?? "";
