@@ -18,6 +18,14 @@ class Break:
     at_s: float
     lasted_s: float
 
+    @property
+    def length(self) -> str:
+        """In words, as people count."""
+        seconds = round(self.lasted_s)
+        if not seconds:
+            return "a moment"
+        return "1 second" if seconds == 1 else f"{seconds} seconds"
+
     def explains(self, at_s: float) -> bool:
         """Whether it may be the cause of what went wrong in the second that began then."""
         return self.at_s - LEAD_S <= at_s <= self.at_s + self.lasted_s + TAIL_S

@@ -1,13 +1,14 @@
 """Recording rows, and the listening copy that is made of them."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 
 import av
 from django.db import transaction
 
+from calls.breaks import Break, breaks_of
 from calls.events import recording_finalized
 from calls.mixdown import Track, mixdown, sound_duration_s
 from calls.models import Call, CallParticipant, ListeningCopy, ParticipantRole, Recording, RecordingState
@@ -112,6 +113,15 @@ def recording_parts(recordings: Iterable[Recording]) -> list[Part]:
         most_s = (following[0] - started_at).total_seconds() if following else None
         parts.append(Part(recording, lead_s + (started_at - known[0][0]).total_seconds(), most_s))
     return parts
+
+
+def recording_breaks(call: Call) -> list[Break]:
+    """Where nobody is heard since the hub failed, on the clock of `recording_parts`."""
+    finished = Recording.objects.filter(call=call, state=RecordingState.FINISHED, started_at__isnull=False)
+    first = finished.select_related("call").order_by("started_at", "part").first()
+    late_s = _late_s(first) if first else None
+    lead_s = max(0.0, -(late_s or 0.0))
+    return [replace(one, at_s=one.at_s + lead_s) for one in breaks_of(call) if one.lasted_s > 0]
 
 
 def listening_copy_create(*, call: Call) -> ListeningCopy | None:

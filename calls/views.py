@@ -13,6 +13,7 @@ from calls.access import access_call
 from calls.curves import charts_of
 from calls.models import Call
 from calls.quality import call_connection
+from calls.recordings import recording_breaks
 from calls.selectors import call_is_fresh, call_list, call_sound, listening_copy_get
 from calls.sounds import sound_open, sound_path
 from common.errors import NotFound
@@ -36,9 +37,7 @@ def history(request: HttpRequest) -> HttpResponse:
 @require_GET
 def detail(request: HttpRequest, public_id: UUID) -> HttpResponse:
     call = access_call(membership=member_of(request), public_id=public_id, need=Permission.CALLS_SEE)
-    return render(
-        request, "calls/detail.html", {"call": call, "sound": call_sound(call), **_connection(call)}
-    )
+    return render(request, "calls/detail.html", {"call": call, **_player(call), **_connection(call)})
 
 
 @login_required
@@ -46,7 +45,7 @@ def detail(request: HttpRequest, public_id: UUID) -> HttpResponse:
 def player(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """The upper part of the page, which asks for itself until the recording is there."""
     call = access_call(membership=member_of(request), public_id=public_id, need=Permission.CALLS_SEE)
-    return render(request, "calls/_player.html", {"call": call, "sound": call_sound(call)})
+    return render(request, "calls/_player.html", {"call": call, **_player(call)})
 
 
 @login_required
@@ -55,6 +54,12 @@ def connection(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """The fold of the page, which asks for itself when the call ends."""
     call = access_call(membership=member_of(request), public_id=public_id, need=Permission.CALLS_SEE)
     return render(request, "calls/_connection.html", {"call": call, **_connection(call)})
+
+
+def _player(call: Call) -> dict[str, object]:
+    sound = call_sound(call)
+    breaks = recording_breaks(call) if sound.copy else []
+    return {"sound": sound, "breaks": [[one.at_s, one.lasted_s] for one in breaks]}
 
 
 def _connection(call: Call) -> dict[str, object]:

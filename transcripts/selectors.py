@@ -1,9 +1,11 @@
 """Reads: the transcripts of a call as one conversation."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from calls.breaks import Break
 from calls.models import Call, ParticipantRole, Recording, RecordingState
-from calls.recordings import recording_parts
+from calls.recordings import recording_breaks, recording_parts
 from transcripts.models import Transcript, TranscriptSegment, TranscriptState
 
 
@@ -18,11 +20,15 @@ class Sentence:
 
 @dataclass(frozen=True)
 class Turn:
-    """What one participant said until another one spoke."""
+    """What one participant said until another one spoke, or the connection was gone."""
 
     speaker: str
     is_caller: bool
     sentences: list[Sentence]
+
+    @property
+    def at_s(self) -> float:
+        return self.sentences[0].start_s
 
 
 @dataclass(frozen=True)
@@ -34,6 +40,13 @@ class Conversation:
     turns: list[Turn]
     is_demo_model: bool
     has_speech: bool
+    breaks: Sequence[Break] = ()  # on the clock of the listening copy
+
+    @property
+    def entries(self) -> list[Turn | Break]:
+        """In the order of time."""
+        entries: list[Turn | Break] = [*self.turns, *self.breaks]
+        return sorted(entries, key=lambda entry: entry.at_s)
 
     @property
     def is_settled(self) -> bool:
@@ -60,17 +73,19 @@ def conversation_get(call: Call) -> Conversation:
         is_recorded = Recording.objects.filter(call=call).exclude(state=RecordingState.LOST).exists()
         return Conversation(TranscriptState.QUEUED if is_recorded else "none", "", [], False, False)
     worst = min(transcripts, key=lambda t: _WORST_FIRST.index(TranscriptState(t.state)))
-    turns = _turns(transcripts)
+    breaks = recording_breaks(call)
+    turns = _turns(transcripts, breaks)
     return Conversation(
         state=worst.state,
         reason=worst.reason,
         turns=turns,
         is_demo_model=any(t.is_demo_model for t in transcripts),
         has_speech=bool(turns),
+        breaks=breaks,
     )
 
 
-def _turns(transcripts: list[Transcript]) -> list[Turn]:
+def _turns(transcripts: list[Transcript], breaks: Sequence[Break]) -> list[Turn]:
     parts = {part.recording.pk: part for part in recording_parts(t.recording for t in transcripts)}
     spoken: list[tuple[float, Transcript, TranscriptSegment]] = []
     by_key = {t.pk: t for t in transcripts}
@@ -86,12 +101,18 @@ def _turns(transcripts: list[Transcript]) -> list[Turn]:
     for start, transcript, segment in spoken:
         participant = transcript.recording.participant
         sentence = Sentence(start, start + segment.end_s - segment.start_s, segment.text)
-        is_caller = participant.role == ParticipantRole.CALLER
-        if turns and turns[-1].is_caller == is_caller and turns[-1].speaker == participant.display_name:
+        turn = Turn(participant.display_name, participant.role == ParticipantRole.CALLER, [sentence])
+        if turns and _is_going_on(turns[-1], turn, breaks):
             turns[-1].sentences.append(sentence)
         else:
-            turns.append(Turn(participant.display_name, is_caller, [sentence]))
+            turns.append(turn)
     return turns
+
+
+def _is_going_on(last: Turn, turn: Turn, breaks: Sequence[Break]) -> bool:
+    """Whether the same participant speaks, without a break in between."""
+    is_same = (last.speaker, last.is_caller) == (turn.speaker, turn.is_caller)
+    return is_same and not any(last.sentences[-1].start_s < one.at_s <= turn.at_s for one in breaks)
 
 
 def transcript_stuck_list(call: Call) -> list[Transcript]:

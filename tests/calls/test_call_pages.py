@@ -9,7 +9,7 @@ from django.test import Client
 from django.urls import reverse
 from django_scopes import scope
 
-from calls.models import Call, ListeningCopy
+from calls.models import Call, CallBreak, ListeningCopy
 from calls.selectors import call_sound
 from calls.sounds import sound_path
 from common.clock import now
@@ -67,6 +67,42 @@ def test_the_history_shows_how_each_call_ended(client: Client, cast: Cast) -> No
     for words in ("Answered", "No answer", "Declined", "Cancelled", "Busy", "Offline", "Failed", "1:32"):
         assert words in page
     assert cast.cellar.name not in page
+
+
+def test_the_waveform_knows_where_the_connection_was_gone(client: Client, cast: Cast) -> None:
+    call = _call(cast.anna, cast)
+    _copy(call)
+    client.force_login(cast.anna.user)
+    url = reverse("calls:detail", args=[call.public_id])
+    assert "lane-break" not in client.get(url).content.decode()
+    assert call.connected_at
+    began_at = call.connected_at + timedelta(seconds=30)
+    with scope(household=call.household):
+        CallBreak.objects.create(
+            household=call.household, call=call, began_at=began_at, ended_at=began_at + timedelta(seconds=4)
+        )
+    page = client.get(url).content.decode()
+    assert '<script id="breaks" type="application/json">[[30.0, 4.0]]</script>' in page
+    assert "lane-break" in page
+
+
+@pytest.mark.parametrize(
+    ("state", "ended_ago_s", "words"),
+    [
+        (CallState.CONNECTED, None, "The words are written down after the call."),
+        (CallState.ENDED, 1, "The recording is being prepared. The words are written down after that."),
+        (CallState.ENDED, 60, "The words are being fetched."),
+    ],
+)
+def test_what_is_not_there_yet_is_said_in_words(
+    client: Client, cast: Cast, state: CallState, ended_ago_s: int | None, words: str
+) -> None:
+    call = _call(cast.anna, cast)
+    ended_at = now() - timedelta(seconds=ended_ago_s) if ended_ago_s else None
+    with scope(household=call.household):
+        Call.objects.filter(pk=call.pk).update(state=state, ended_at=ended_at)
+    client.force_login(cast.anna.user)
+    assert words in client.get(reverse("calls:detail", args=[call.public_id])).content.decode()
 
 
 def test_the_sound_is_sent_in_parts(client: Client, cast: Cast) -> None:

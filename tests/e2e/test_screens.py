@@ -16,6 +16,7 @@ from announcements.models import Announcement, AnnouncementDelivery, ClipState, 
 from calls.measurements import Way, samples_store
 from calls.models import (
     Call,
+    CallBreak,
     CallParticipant,
     ListeningCopy,
     Measurer,
@@ -54,6 +55,13 @@ _COVERED = """() => {
       if (one.getBoundingClientRect().top < bottom) covered.add(one.textContent.trim());
   }
   return [...covered];
+}"""
+# Whether the waveform has something at its upper edge, where no voice comes: at each of these shares of its length.
+_PAINTED = """(places) => {
+  const canvas = document.querySelector("call-player canvas");
+  const context = canvas.getContext("2d");
+  const isPainted = (share) => context.getImageData(Math.floor(share * canvas.width), 0, 1, 1).data[3] > 0;
+  return places.every(([share, painted]) => isPainted(share) === painted);
 }"""
 
 
@@ -306,9 +314,17 @@ def test_each_page_of_a_home_looks_right(
     assert look(page, name) == []
 
 
-def test_a_call_shows_its_words_and_plays_from_them(page: Page, fake_hub: FakeHub, call: Call) -> None:
+def test_a_call_shows_its_words_and_its_breaks_and_plays_from_them(
+    page: Page, fake_hub: FakeHub, call: Call
+) -> None:
+    with scope(household=call.household):
+        began_at = (call.connected_at or now()) + timedelta(seconds=8.25)
+        CallBreak.objects.create(household=call.household, call=call, began_at=began_at)
     page.goto(reverse("calls:detail", args=[call.public_id]))
     expect(page.locator(".sentence")).to_have_count(len(SPOKEN))
+    words = "0:08 The connection was gone for 1 second: a part of the hub failed."
+    expect(page.locator("#transcript > :last-child")).to_have_text(words)
+    page.wait_for_function(_PAINTED, arg=[[0.5, False], [0.96, True]])
     assert [turn.inner_text() for turn in page.locator(".turn h3").all()] == [
         "Anna",
         "Kitchen speaker",
@@ -336,7 +352,11 @@ def test_how_the_connection_was_unfolds(page: Page, fake_hub: FakeHub, call: Cal
 def test_the_transcript_comes_without_a_reload(page: Page, fake_hub: FakeHub, call: Call) -> None:
     with scope(household=call.household):
         Transcript.objects.update(state=TranscriptState.WAITING, reason="No speech recogniser is installed.")
+    partial = f"**{reverse('transcripts:partial', args=[call.public_id])}"
+    page.route(partial, lambda route: route.fulfill(status=500), times=1)
     page.goto(reverse("calls:detail", args=[call.public_id]))
+    expect(page.get_by_text("The words are being fetched.")).to_be_visible()
+    picture(page, "transcript-fetched")
     expect(page.get_by_text("Waiting for a speech model.")).to_be_visible()
     picture(page, "transcript-waiting")
     with scope(household=call.household):

@@ -10,7 +10,8 @@ from django.conf import LazySettings
 from django_scopes import scopes_disabled
 
 from announcements.speech import clip_write
-from calls.models import Call, CallParticipant, Recording
+from calls.breaks import Break
+from calls.models import Call, CallBreak, CallParticipant, Recording
 from calls.recordings import listening_copy_create, recording_finalize
 from calls.sounds import sound_path
 from common.clock import now
@@ -245,6 +246,30 @@ def test_the_parts_of_one_participant_are_joined_on_the_clock_of_the_call(call: 
         (3.2, "Heard twice."),
         (5.0, "After the move."),
     ]
+
+
+def test_a_time_without_connection_stands_where_it_was_in_the_conversation(call: Call) -> None:
+    """The conversation begins with Anna's recording, half a second before the call. The last break came too late."""
+    begun = now() - timedelta(seconds=60)
+    Call.objects.filter(pk=call.pk).update(connected_at=begun, ended_at=begun + timedelta(seconds=20))
+    call.refresh_from_db()
+    first = Recording.objects.get(participant__role="caller")
+    Recording.objects.filter(participant__role="callee").update(started_at=begun)
+    Recording.objects.filter(pk=first.pk).update(started_at=begun - timedelta(seconds=0.5))
+    transcript = Transcript.objects.get(recording=first)
+    for start_s, text in ((1.0, "Before."), (3.0, "Still before."), (12.0, "Afterwards.")):
+        TranscriptSegment.objects.create(
+            household=call.household, transcript=transcript, start_s=start_s, end_s=start_s + 0.5, text=text
+        )
+    for at_s, lasted_s in ((6.0, 4.2), (15.0, 0.3), (18.0, 1.2), (25.0, 1.0)):
+        began_at = begun + timedelta(seconds=at_s)
+        ended_at = began_at + timedelta(seconds=lasted_s)
+        CallBreak.objects.create(household=call.household, call=call, began_at=began_at, ended_at=ended_at)
+    entries = conversation_get(call).entries
+    assert [
+        (round(entry.at_s, 3), entry.length if isinstance(entry, Break) else len(entry.sentences))
+        for entry in entries
+    ] == [(1.0, 2), (6.5, "4 seconds"), (12.0, 1), (15.5, "a moment"), (18.5, "1 second")]
 
 
 def test_the_listening_copy_joins_the_parts_and_lasts_as_long_as_the_call(call: Call) -> None:

@@ -1,4 +1,5 @@
-// <call-player>: the listening copy with its two voices drawn from the server's peaks, and the sentence that is heard.
+// <call-player>: the listening copy with its two voices drawn from the server's peaks, where the connection was gone, and
+// the sentence that is heard.
 
 import { setIcon } from "./icon.js";
 import { clock } from "./time.js";
@@ -13,6 +14,7 @@ class CallPlayer extends HTMLElement {
   #audio = null;
   #canvas = null;
   #peaks = { caller: [], others: [] };
+  #breaks = []; // [begin, length] in seconds
   #stops = new AbortController();
   #frame = 0;
 
@@ -20,6 +22,7 @@ class CallPlayer extends HTMLElement {
     this.#audio = this.querySelector("audio");
     this.#canvas = this.querySelector("canvas");
     this.#peaks = JSON.parse(this.querySelector("#peaks").textContent);
+    this.#breaks = JSON.parse(this.querySelector("#breaks").textContent);
     this.#listen();
     this.#restoreSpeed();
     this.#draw();
@@ -152,12 +155,23 @@ class CallPlayer extends HTMLElement {
     const style = getComputedStyle(this);
     const heard = this.duration ? (this.#audio.currentTime / this.duration) * width : 0;
     const middle = height / 2;
+    this.#drawBreaks(context, style.getPropertyValue("--line-strong"), width, height);
     // The caller above the line, the others below it.
     this.#drawLane(context, this.#peaks.caller, style.getPropertyValue("--voice-a"), width, heard, middle, -1);
     this.#drawLane(context, this.#peaks.others, style.getPropertyValue("--voice-b"), width, heard, middle, 1);
     context.globalAlpha = 1;
     context.fillStyle = style.getPropertyValue("--text");
     context.fillRect(Math.min(heard, width - 2), 0, 2, height);
+  }
+
+  // Wide enough to be seen in a long call.
+  #drawBreaks(context, color, width, height) {
+    context.fillStyle = color;
+    context.globalAlpha = 0.3;
+    for (const [begin, length] of this.#breaks) {
+      const wide = Math.max(BAR_PX, (length / this.duration) * width);
+      context.fillRect(Math.min((begin / this.duration) * width, width - wide), 0, wide, height);
+    }
   }
 
   #drawLane(context, peaks, color, width, heard, middle, direction) {
