@@ -69,6 +69,25 @@ def test_the_history_shows_how_each_call_ended(client: Client, cast: Cast) -> No
     assert cast.cellar.name not in page
 
 
+def test_a_call_that_goes_on_leads_whoever_is_in_it_to_its_own_page(client: Client, cast: Cast) -> None:
+    call = _call(cast.anna, cast)
+    client.force_login(cast.anna.user)
+    own, record = (
+        reverse(name, args=[public_id])
+        for name, public_id in (("devices:call", cast.kitchen.public_id), ("calls:detail", call.public_id))
+    )
+    for live, caller, leads_to in (
+        (True, cast.anna, own),
+        (True, cast.ben, record),
+        (False, cast.anna, record),
+    ):
+        with scope(household=call.household):
+            state = CallState.CONNECTED if live else CallState.ENDED
+            Call.objects.filter(pk=call.pk).update(state=state, started_by=caller.user)
+        page = client.get(reverse("calls:list")).content.decode()
+        assert [link in page for link in (own, record)] == [link == leads_to for link in (own, record)]
+
+
 def test_the_waveform_knows_where_the_connection_was_gone(client: Client, cast: Cast) -> None:
     call = _call(cast.anna, cast)
     _copy(call)

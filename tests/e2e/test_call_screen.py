@@ -140,7 +140,7 @@ def test_a_refusal_is_shown_in_the_hub_s_words(
     expect(screen.get_by_role("button", name="Call again")).to_be_visible()
 
 
-def test_whoever_is_in_that_call_already_is_led_to_it_and_may_end_it(
+def test_whoever_is_in_that_call_already_may_end_it_here_and_on_its_record(
     screen: Page, fake_hub: FakeHub, cast: Cast
 ) -> None:
     with scope(household=cast.anna.household):
@@ -157,15 +157,17 @@ def test_whoever_is_in_that_call_already_is_led_to_it_and_may_end_it(
     fake_hub.answers["call_invite"] = busy
     screen.get_by_role("button", name="Call", exact=True).click()
     expect(screen.locator('[data-part="status"]')).to_have_text(words)
-    link = screen.get_by_role("link", name="Go to the call")
-    expect(screen.get_by_role("button", name="Call again")).to_be_hidden()
-    assert look(screen, "call-elsewhere", full_page=False) == []
-    fake_hub.say("call_end", call_id=OTHER_CALL, outcome="answered", duration_s=3.0)
-    expect(screen.get_by_role("button", name="Call again")).to_be_visible()
-    expect(link).to_be_hidden()
-    screen.get_by_role("button", name="Call again").click()
-    link.click()
     button = screen.get_by_role("button", name="Hang up")
+    expect(screen.get_by_role("button", name="Call again")).to_be_hidden()
+    expect(screen.get_by_role("link", name="Home")).to_be_focused()
+    assert look(screen, "call-elsewhere", full_page=False) == []
+    button.click()
+    assert fake_hub.wait_for("call_end")["call_id"] == OTHER_CALL
+    fake_hub.say("call_end", call_id=OTHER_CALL, outcome="answered", duration_s=3.0)
+    expect(screen.locator('[data-part="status"]')).to_have_text("That call is over")
+    expect(screen.get_by_role("button", name="Call again")).to_be_visible()
+    expect(button).to_be_hidden()
+    screen.get_by_role("link", name="Recording and transcript").click()
     expect(button).to_be_visible()
     assert look(screen, "call-going-on") == []
     fake_hub.wait_for("hello", count=2)
@@ -174,8 +176,9 @@ def test_whoever_is_in_that_call_already_is_led_to_it_and_may_end_it(
         with screen.expect_response("**/player/"):
             pass
     expect(button).to_be_focused()
+    count = [m["type"] for m in fake_hub.sent].count("call_end")
     button.click()
-    assert fake_hub.wait_for("call_end")["call_id"] == OTHER_CALL
+    assert fake_hub.wait_for("call_end", count=count + 1)["call_id"] == OTHER_CALL
 
 
 def test_a_bad_offer_ends_the_call_on_both_sides(screen: Page, fake_hub: FakeHub) -> None:
@@ -209,17 +212,24 @@ def test_a_call_that_was_cancelled_before_the_hub_had_answered_ends_there_too(
     expect(screen.locator('[data-part="status"]')).to_have_text("Call cancelled")
 
 
-def test_a_second_page_of_a_call_leads_to_it_at_once(screen: Page, fake_hub: FakeHub, cast: Cast) -> None:
+def test_a_second_page_of_a_call_says_so_at_once_and_may_end_it(
+    screen: Page, fake_hub: FakeHub, cast: Cast
+) -> None:
     fake_hub.wait_for("hello")
     mine = {"device_id": str(cast.kitchen.public_id), "caller_id": str(cast.anna.user.public_id)}
     fake_hub.say("call_state", call_id=OTHER_CALL, state="connected", **mine)
     words = "You are in a call with Kitchen speaker already, on another page or device of yours."
     expect(screen.locator('[data-part="status"]')).to_have_text(words)
-    expect(screen.get_by_role("link", name="Go to the call")).to_be_visible()
+    button = screen.get_by_role("button", name="Hang up")
     expect(screen.get_by_role("button", name="Call", exact=True)).to_be_hidden()
     assert look(screen, "call-second-page", full_page=False) == []
-    fake_hub.say("call_end", call_id=OTHER_CALL, outcome="answered", duration_s=3.0)
+    fake_hub.answers["call_end"] = {"type": "error", "code": "internal", "message": "Something went wrong."}
+    button.click()
+    expect(screen.get_by_text("Something went wrong.")).to_be_visible()
+    fake_hub.say("call_end", call_id=OTHER_CALL, outcome="no_answer")
     expect(screen.get_by_role("button", name="Call again")).to_be_visible()
+    expect(button).to_be_hidden()
+    expect(screen.get_by_role("link", name="Recording and transcript")).to_be_hidden()
 
 
 def test_a_page_that_is_loaded_anew_in_a_call_asks_first_and_says_once_that_the_call_ended(

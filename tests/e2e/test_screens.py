@@ -390,7 +390,7 @@ def test_who_is_in_a_call_changes_while_somebody_looks(page: Page, fake_hub: Fak
     own = {"call_id": call_id, "device_id": device_id, "caller_id": str(cast.anna.user.public_id)}
     fake_hub.say("call_state", **own, state="connected")
     expect(button).to_have_text("Go to the call")
-    expect(button).to_have_attribute("href", reverse("calls:detail", args=[call_id]))
+    expect(button).to_have_attribute("href", reverse("devices:call", args=[device_id]))
     fake_hub.say("presence", device_id=device_id, is_online=False)
     expect(button).to_have_attribute("aria-disabled", "false")
     fake_hub.say("presence", device_id=device_id, is_online=True)

@@ -27,7 +27,7 @@ export function showCall({ type, call_id: callId, device_id: deviceId, caller_id
 }
 
 export function showCalls() {
-  const devices = new Map([...calls].map(([callId, { deviceId, isOwn }]) => [deviceId, isOwn ? callId : null]));
+  const devices = new Map([...calls.values()].map(({ deviceId, isOwn }) => [deviceId, isOwn]));
   for (const element of document.querySelectorAll("[data-presence]")) {
     const isInCall = devices.has(element.dataset.presence);
     if (element.dataset.inCall === String(isInCall)) continue;
@@ -37,13 +37,13 @@ export function showCalls() {
   for (const link of document.querySelectorAll("[data-calls-device]")) lead(link, devices.get(link.dataset.callsDevice));
 }
 
-// Whoever is in a call with the device already cannot call it again, and goes to that call.
-function lead(link, callId) {
+// Whoever is in a call with the device already cannot call it again: the page of the call says so and can end it.
+function lead(link, isInCall = false) {
   link.dataset.usual ??= link.getAttribute("href");
-  link.href = callId ? `${document.body.dataset.calls}${callId}/` : link.dataset.usual;
-  link.querySelector("span").textContent = callId ? "Go to the call" : "Call";
+  link.href = isInCall ? link.dataset.usual.split("?")[0] : link.dataset.usual;
+  link.querySelector("span").textContent = isInCall ? "Go to the call" : "Call";
   const presence = document.querySelector(`[data-presence="${link.dataset.callsDevice}"]`);
-  enable(link, Boolean(callId) || presence?.dataset.online === "true");
+  enable(link, isInCall || presence?.dataset.online === "true");
 }
 
 function enable(element, isAble) {

@@ -10,6 +10,7 @@ import "../../lib/level-meter.js";
 import { microphoneBlocked, microphoneOpen, microphoneProblem } from "../../lib/microphone.js";
 import { hub } from "../../lib/socket.js";
 import { clock } from "../../lib/time.js";
+import { toast } from "../../lib/toast.js";
 import { RingbackTone } from "../../lib/tone.js";
 
 const PAGE_CLOSED = "The page of the call was closed.";
@@ -35,7 +36,7 @@ class CallView extends HTMLElement {
     this.#reason = this.#part("reason").textContent;
     for (const type of ["stale", "ready"]) hub.addEventListener(type, () => this.#showAfterwards());
     hub.addEventListener("call_state", ({ detail }) => this.#hearOfCall(detail));
-    hub.addEventListener("call_end", ({ detail }) => this.#otherEnded(detail.call_id));
+    hub.addEventListener("call_end", ({ detail }) => this.#otherEnded(detail));
     this.#begin();
   }
 
@@ -82,6 +83,7 @@ class CallView extends HTMLElement {
       again: () => this.#start(),
       mute: () => this.#toggleMute(),
       end: () => this.#call?.hangUp(),
+      "end-other": () => this.#endOther(),
       output: () => this.#chooseOutput(),
       hear: () => this.#sound.play().then(() => (this.#button("hear").hidden = true)),
     };
@@ -190,16 +192,20 @@ class CallView extends HTMLElement {
     if (call.callId) this.#part("history").href = `${this.dataset.calls}${call.callId}/`;
     this.#showAfterwards();
     this.#part("announce").hidden = !WITHOUT_ANSWER.includes(outcome) || Boolean(otherCallId);
-    this.#leadTo(otherCallId);
+    this.#showOther(otherCallId);
     this.#setMuted(false);
-    this.#part("after").querySelector(".btn:not([hidden])").focus();
+    const next = this.#part("after").querySelector(".btn:not([hidden], .danger)") ?? this.#part("leave");
+    next.focus();
   }
 
-  #leadTo(otherCallId) {
+  #showOther(otherCallId) {
     this.#otherCallId = otherCallId;
     this.#button("again").hidden = Boolean(otherCallId);
-    this.#part("own").hidden = !otherCallId;
-    if (otherCallId) this.#part("own").href = `${this.dataset.calls}${otherCallId}/`;
+    this.#button("end-other").hidden = !otherCallId;
+  }
+
+  #endOther() {
+    hub.request({ type: "call_end", call_id: this.#otherCallId }).catch((error) => toast(error.message));
   }
 
   // This person may be in a call with the device already, on another page. The one that was just left is ending.
@@ -211,16 +217,16 @@ class CallView extends HTMLElement {
     this.#part("status").textContent = `You are in a call with ${name} already, on another page or device of yours.`;
     for (const part of ["before", "history", "announce"]) this.#part(part).hidden = true;
     this.#part("after").hidden = false;
-    this.#leadTo(callId);
+    this.#showOther(callId);
   }
 
   // What kept the device busy was this person's own call, on another page.
-  #otherEnded(callId) {
+  #otherEnded({ call_id: callId, outcome }) {
     if (!callId || callId !== this.#otherCallId) return;
-    this.#otherCallId = null;
+    this.#showOther(null);
     this.#part("status").textContent = "That call is over";
-    this.#part("own").hidden = true;
-    this.#button("again").hidden = false;
+    this.#part("history").href = `${this.dataset.calls}${callId}/`;
+    this.#part("history").hidden = outcome !== "answered";
   }
 
   #showLength(seconds) {
