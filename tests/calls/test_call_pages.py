@@ -93,7 +93,7 @@ def test_the_waveform_knows_where_the_connection_was_gone(client: Client, cast: 
     _copy(call)
     client.force_login(cast.anna.user)
     url = reverse("calls:detail", args=[call.public_id])
-    assert "Connection gone" not in client.get(url).content.decode()
+    assert "lane-break" not in client.get(url).content.decode()
     assert call.connected_at
     began_at = call.connected_at + timedelta(seconds=30)
     with scope(household=call.household):
@@ -102,7 +102,7 @@ def test_the_waveform_knows_where_the_connection_was_gone(client: Client, cast: 
         )
     page = client.get(url).content.decode()
     assert '<script id="breaks" type="application/json">[[30.0, 4.0]]</script>' in page
-    assert "Connection gone" in page
+    assert "lane-break" in page
 
 
 @pytest.mark.parametrize(
