@@ -115,6 +115,7 @@ class Peer:
         self._reader: asyncio.Task[None] | None = None
         self._voice = VoiceReceiver()  # of the receiver, once there is an offer
         self._gathering: asyncio.Task[None] | None = None
+        self._closing: asyncio.Task[None] | None = None
         self._heard: Heard | None = None
         self._counters, self._samples, self._level = Counters(), 0, 0.0
         self._connection.on("connectionstatechange", self._on_state)
@@ -197,6 +198,13 @@ class Peer:
         return None
 
     async def close(self) -> None:
+        """The second caller waits for the first; one that is cancelled stops nothing half way, after which aiortc
+        would wait for ever."""
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._close(), name="close connection")
+        await asyncio.shield(self._closing)
+
+    async def _close(self) -> None:
         self._track.stop()
         if self._gathering is not None:
             await asyncio.gather(self._gathering, return_exceptions=True)

@@ -115,11 +115,12 @@ async def test_an_ordinary_end_is_no_lost_connection(
             call_id = await hub.call()
             leg = await hub.leg()
             await leg.heard(seconds=0.2)
-            hub.refuses_offers.append(ErrorCode.NO_WORKER)
+            hub.refuses_offers.extend([ErrorCode.NO_WORKER] * 100)
             await leg.end()
             await hub.received(WebrtcOffer, count=2)
             await hub.send(CallEnd(call_id=call_id))
             await eventually(lambda: agent.state.state is State.IDLE)
+            await eventually(lambda: "downlink" not in {task.get_name() for task in asyncio.all_tasks()})
     words = [line["event"] for line in said]
     assert "The call with {caller} is over" in words
     assert "Reconnecting…" not in words
