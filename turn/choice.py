@@ -7,7 +7,7 @@ the best way for sound; TCP and TLS get through firewalls that let no UDP out.
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from protocol.messages import IceServer
@@ -82,7 +82,7 @@ async def _ask(servers: Sequence[Server]) -> frozenset[Server]:
         if by_udp:
             await asyncio.wait(by_udp, timeout=_UDP_LEAD_S)
         if not any(task.done() and task.result() for task in by_udp):
-            await _first(set(asks))
+            await _first(asks)
         return frozenset(server for task, server in asks.items() if task.done() and task.result())
     finally:
         for task in asks:
@@ -90,10 +90,11 @@ async def _ask(servers: Sequence[Server]) -> frozenset[Server]:
         await asyncio.gather(*asks, return_exceptions=True)
 
 
-async def _first(tasks: set[asyncio.Task[bool]]) -> None:
+async def _first(tasks: Iterable[asyncio.Task[bool]]) -> None:
     """Until one of them is true, or all have ended."""
-    while tasks and not any(task.done() and task.result() for task in tasks):
-        _, tasks = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for ended in asyncio.as_completed(tasks):
+        if await ended:
+            return
 
 
 async def _answers(server: Server) -> bool:

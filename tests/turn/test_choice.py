@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ from turn.choice import ServerChoice
 from turn.servers import server_read
 
 pytestmark = pytest.mark.integration
+
+SLOW_S = 0.8  # later than what is asked by UDP has a lead
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +52,33 @@ async def test_where_udp_does_not_get_through_tcp_does_and_stun_is_left_out(tcp_
     chosen = await ServerChoice().choose([stun, *offered(*tcp_turn.urls)])
     assert [server.urls for server in chosen] == [[tcp_turn.urls[1]]]
     assert time.monotonic() - began_s < 2.5  # without waiting for those that do not answer
+
+
+@asynccontextmanager
+async def slow_gateway(server: Coturn) -> AsyncIterator[str]:
+    """The URL of a way to `server` by TCP that takes its time for the one answer it brings."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        far_reader, far_writer = await asyncio.open_connection(server.ip, server.port)
+        far_writer.write(await reader.read(1500))
+        answer = await far_reader.read(1500)
+        await asyncio.sleep(SLOW_S)
+        writer.write(answer)
+        await reader.read()  # until whoever asked is gone
+        far_writer.close()
+        writer.close()
+
+    gateway = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with gateway:
+        yield f"turn:127.0.0.1:{gateway.sockets[0].getsockname()[1]}?transport=tcp"
+
+
+async def test_a_slow_way_by_tcp_is_taken_as_soon_as_it_answers(tcp_turn: Coturn) -> None:
+    async with slow_gateway(tcp_turn) as url:
+        began_s = time.monotonic()
+        chosen = await ServerChoice().choose(offered(tcp_turn.urls[0], url, dead("udp")))
+        assert [server.urls for server in chosen] == [[url]]
+        assert time.monotonic() - began_s < 2.5  # without waiting for those that do not answer
 
 
 async def test_servers_that_do_not_answer_hold_nothing_up() -> None:
