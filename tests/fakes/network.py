@@ -6,12 +6,14 @@ this machine 10.P.N.1 --- router 10.P.N.2, masquerading --- inside 10.Q.N.2; P a
 import itertools
 import os
 import subprocess
+from ipaddress import ip_address, ip_network
 from types import TracebackType
 from typing import Final, Self
 
 _numbers = itertools.count(1)
 _FIRST_HOST: Final = 2
 _FIRST_NETWORK: Final = 64  # of 10.0.0.0/8
+_NETWORKS: Final = ip_network("10.64.0.0/10")
 _PROCESS: Final = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 
 
@@ -19,6 +21,11 @@ def networks_next() -> tuple[str, str]:
     """The first three numbers of the addresses in two networks that nobody else uses here."""
     number, first = next(_numbers), _FIRST_NETWORK + 2 * _PROCESS
     return f"10.{first}.{number}", f"10.{first + 1}.{number}"
+
+
+def lasting(addresses: list[str]) -> list[str]:
+    """Without those of such networks, which end with their test, and calls over them too."""
+    return [one for one in addresses if ip_address(one) not in _NETWORKS] or addresses
 
 
 class Home:

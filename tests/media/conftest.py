@@ -5,12 +5,16 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from aioice import ice
+from aioice.ice import get_host_addresses
 from hypothesis import HealthCheck, settings
 
+from media.connection import addresses
 from media.connection.loop import compile_early, loop_factory
 from media.leg import Limits
 from media.worker import MediaWorker
 from tests.fakes.door import FakeDoor
+from tests.fakes.network import lasting
 
 # On a busy machine an example may take long; that says nothing about the code.
 settings.register_profile("hub", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -28,6 +32,17 @@ def pytest_asyncio_loop_factories(
 def compiled() -> None:
     """As a worker does before its first call."""
     compile_early()
+
+
+@pytest.fixture(autouse=True)
+def lasting_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other tests make networks on this machine meanwhile, and take them away."""
+
+    def read(**which: bool) -> list[str]:
+        return lasting(get_host_addresses(**which))
+
+    for module in (ice, addresses):
+        monkeypatch.setattr(module, "get_host_addresses", read)
 
 
 QUICK = Limits(lost_after_s=0.8, quiet_after_s=3.0, closed_after_s=3.0)
