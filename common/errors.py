@@ -15,6 +15,7 @@ DomainError
 from typing import Any, ClassVar
 from uuid import UUID
 
+from rest_framework.exceptions import ParseError
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
@@ -82,6 +83,8 @@ class Unavailable(DomainError):
 
 def api_exception_handler(exc: Exception, context: dict[str, Any]) -> Response | None:
     """Django REST framework's hook."""
+    if isinstance(exc, ParseError):
+        exc = Invalid("This is not JSON that the hub can read.")
     if isinstance(exc, DomainError):
         return Response({"error": str(exc.wire_code), "error_description": exc.message}, status=exc.status)
     return exception_handler(exc, context)

@@ -234,6 +234,17 @@ def test_what_the_database_cannot_hold_is_refused_before_it_gets_there(
     assert field in answer.json()["error_description"]
 
 
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"[", b"[" * 5000, b"\xff\xfe{", b"null", b'"x"'],
+    ids=["empty", "cut", "deep", "no text", "null", "words"],
+)
+def test_what_is_no_request_gets_a_clear_answer(cast: Cast, client: Client, body: bytes) -> None:
+    answer = client.post("/api/v1/devices/authorizations", body, content_type="application/json")
+    assert answer.status_code == 400
+    assert answer.json()["error_description"]
+
+
 @given(st.binary(max_size=600))
 def test_no_bytes_at_all_break_the_check_of_signing_requests(noise: bytes) -> None:
     with pytest.raises(Invalid):
