@@ -34,7 +34,7 @@ def compiled() -> None:
     compile_early()
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def lasting_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Other tests make networks on this machine meanwhile, and take them away."""
 
@@ -64,7 +64,9 @@ def door() -> FakeDoor:
 
 
 @pytest_asyncio.fixture
-async def worker(door: FakeDoor, recordings: Path, captures: Path) -> AsyncIterator[MediaWorker]:
+async def worker(
+    door: FakeDoor, recordings: Path, captures: Path, lasting_addresses: None
+) -> AsyncIterator[MediaWorker]:
     """A task or a thread of the worker that outlives its test fails it."""
     worker = MediaWorker(door, recordings_root=recordings, captures_root=captures, limits=QUICK)
     yield worker
