@@ -30,6 +30,11 @@ def group_device(public_id: UUID) -> str:
     return f"device.{public_id}"
 
 
+def group_user(public_id: UUID) -> str:
+    """Every open socket of one person, in whatever household."""
+    return f"user.{public_id}"
+
+
 def group_worker(worker_id: str) -> str:
     """One media worker."""
     return f"worker.{worker_id}"

@@ -4,21 +4,26 @@ from uuid import UUID
 
 from common.errors import NotFound
 from devices.models import Device, Room
+from devices.rights import devices_visible, need_right
 from households.access import need as need_permission
 from households.models import Membership
-from households.roles import Permission
+from households.roles import DEVICE_RIGHTS, Permission
 
 
 def access_device(*, membership: Membership, public_id: UUID | str, need: Permission) -> Device:
     """Raises NotFound, NotAllowed. Needs the household's scope."""
     device = (
-        Device.objects.select_related("household", "room", "presence")
-        .filter(household=membership.household, public_id=public_id, revoked_at=None)
+        devices_visible(membership)
+        .select_related("household", "room", "presence")
+        .filter(public_id=public_id)
         .first()
     )
     if device is None:
         raise NotFound("There is no such device.")
-    need_permission(membership, need)
+    if need in DEVICE_RIGHTS:
+        need_right(membership, device, need)
+    elif need is not Permission.DEVICES_SEE:  # whoever has it lent sees it, too
+        need_permission(membership, need)
     return device
 
 

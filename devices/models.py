@@ -1,9 +1,10 @@
-"""Room, Device, DevicePresence, DeviceAuthorization, DeviceCertificate."""
+"""Room, Device and what hangs on it: presence, keys and certificates, authorization, rules, loans, transfers."""
 
 from django.db import models
 
 from common.models import BaseModel
 from households.models import HouseholdModel
+from households.roles import DEVICE_RIGHTS
 
 
 class Room(HouseholdModel):
@@ -43,6 +44,13 @@ class Device(HouseholdModel):
         max_length=64, db_index=True, blank=True
     )  # a foreign one has no key
     public_key_pem = models.TextField(blank=True)
+    claim_epoch = models.PositiveIntegerField(
+        default=1
+    )  # one more with each new key; part of what a login signs
+    # A key that the device made and was given a certificate for, until it logs in with it.
+    next_fingerprint_sha256 = models.CharField(max_length=64, blank=True)
+    next_public_key_pem = models.TextField(blank=True)
+    key_wanted_at = models.DateTimeField(null=True, blank=True)  # a member asked for a new key
     is_auto_answer = models.BooleanField(default=False)
     echo_removal = models.CharField(max_length=8, choices=EchoRemoval.choices, default=EchoRemoval.DEVICE)
     claimed_by = models.ForeignKey(
@@ -129,6 +137,9 @@ class DeviceAuthorization(BaseModel):
     device = models.ForeignKey(
         Device, null=True, blank=True, on_delete=models.CASCADE, related_name="authorizations"
     )
+    confirmed_by = models.ForeignKey(
+        "households.User", null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
 
     def __str__(self) -> str:
         return f"{self.model} {self.serial}"
@@ -137,6 +148,7 @@ class DeviceAuthorization(BaseModel):
 class DeviceCertificate(BaseModel):
     device = models.ForeignKey(Device, on_delete=models.CASCADE, related_name="certificates")
     serial_number = models.CharField(max_length=64, unique=True)
+    fingerprint_sha256 = models.CharField(max_length=64, blank=True)  # of the key that it is for
     certificate_pem = models.TextField()
     not_before = models.DateTimeField()
     not_after = models.DateTimeField()
@@ -144,3 +156,78 @@ class DeviceCertificate(BaseModel):
 
     def __str__(self) -> str:
         return self.serial_number
+
+
+class AccessRule(HouseholdModel):
+    """Who may do one thing in a room, or with one device, whatever the roles say: these members and nobody else.
+
+    The rule of a device goes before that of its room. Without any, the role counts. See devices.rights.
+    """
+
+    room = models.ForeignKey(Room, null=True, blank=True, on_delete=models.CASCADE, related_name="rules")
+    device = models.ForeignKey(Device, null=True, blank=True, on_delete=models.CASCADE, related_name="rules")
+    right = models.CharField(max_length=20, choices=[(right.value, right.value) for right in DEVICE_RIGHTS])
+    members = models.ManyToManyField("households.Membership", related_name="+")
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(room=None, device__isnull=False)
+                | models.Q(room__isnull=False, device=None),
+                name="rule_of_a_room_or_a_device",
+            ),
+            models.UniqueConstraint(
+                fields=["device", "right"], condition=models.Q(room=None), name="device_rule_once"
+            ),
+            models.UniqueConstraint(
+                fields=["room", "right"], condition=models.Q(device=None), name="room_rule_once"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.right} of {self.device or self.room}"
+
+
+class Loan(HouseholdModel):
+    """A device lent to one person for a time. Without a member yet, it waits for the one whom an invitation brings."""
+
+    device = models.ForeignKey(Device, on_delete=models.CASCADE, related_name="loans")
+    member = models.ForeignKey(
+        "households.Membership", null=True, blank=True, on_delete=models.CASCADE, related_name="loans"
+    )
+    invitation = models.OneToOneField(
+        "households.Invitation", null=True, blank=True, on_delete=models.SET_NULL, related_name="loan"
+    )
+    can_talk = models.BooleanField(default=False)  # may call it
+    can_listen = models.BooleanField(default=False)  # may be connected without anybody answering
+    can_announce = models.BooleanField(default=False)
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)  # before its time
+    lent_by = models.ForeignKey("households.User", null=True, on_delete=models.SET_NULL, related_name="+")
+
+    def __str__(self) -> str:
+        return f"loan of {self.device}"
+
+
+class Transfer(BaseModel):
+    """A device on its way to another household. Not scoped: it stands between two."""
+
+    device = models.ForeignKey(Device, on_delete=models.CASCADE, related_name="transfers")
+    token_hash = models.CharField(max_length=64, unique=True)
+    made_by = models.ForeignKey("households.User", null=True, on_delete=models.SET_NULL, related_name="+")
+    expires_at = models.DateTimeField()
+    cancelled_at = models.DateTimeField(null=True, blank=True)
+    accepted_at = models.DateTimeField(null=True, blank=True)
+    accepted_by = models.ForeignKey("households.User", null=True, on_delete=models.SET_NULL, related_name="+")
+    to_household = models.ForeignKey(
+        "households.Household", null=True, blank=True, on_delete=models.CASCADE, related_name="+"
+    )
+    to_room = models.ForeignKey(Room, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    to_name = models.CharField(max_length=80, blank=True)
+    to_device = models.OneToOneField(  # once the box came with its new key
+        Device, null=True, blank=True, on_delete=models.SET_NULL, related_name="came_by"
+    )
+
+    def __str__(self) -> str:
+        return f"transfer of {self.device}"

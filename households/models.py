@@ -1,4 +1,4 @@
-"""User, Household, Membership; and the two tokens that stand for a person."""
+"""User, Household, Membership, Invitation; the tokens that stand for a person; and what was done: AuditEntry."""
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -95,12 +95,30 @@ class Membership(BaseModel):
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
     household = models.ForeignKey(Household, on_delete=models.CASCADE, related_name="memberships")
     role = models.CharField(max_length=16, choices=Role.choices, default=Role.ADULT)
+    consented_at = models.DateTimeField(null=True, blank=True)  # that calls of this household are recorded
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["user", "household"], name="membership_once")]
 
     def __str__(self) -> str:
         return f"{self.user} in {self.household}"
+
+
+class Invitation(BaseModel):
+    """A link by which one person joins a household. Only its hash is kept. Not scoped: whoever has it is nobody yet."""
+
+    household = models.ForeignKey(Household, on_delete=models.CASCADE, related_name="invitations")
+    role = models.CharField(max_length=16, choices=Role.choices, default=Role.ADULT)
+    name = models.CharField(max_length=80, blank=True)  # whom it is for, in the inviter's words
+    token_hash = models.CharField(max_length=64, unique=True)
+    made_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True, blank=True)
+    used_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"invitation to {self.household}"
 
 
 class ApiToken(BaseModel):
@@ -124,3 +142,38 @@ class SetupToken(BaseModel):
 
     def __str__(self) -> str:
         return f"set-up token {self.pk}"
+
+
+class AuditEntry(models.Model):
+    """What somebody did, for the owners of a household. Never changed: see households.audit."""
+
+    household = models.ForeignKey(Household, on_delete=models.CASCADE, related_name="audit_entries")
+    number = models.PositiveBigIntegerField()  # 1, 2, 3, ... in each household
+    at = models.DateTimeField()
+    kind = models.CharField(max_length=40)
+    # Names as they were then, by the word that the sentence of the kind uses for them.
+    details = models.JSONField(default=dict)
+    previous_hash = models.CharField(max_length=64, blank=True)
+    hash = models.CharField(max_length=64)
+
+    if TYPE_CHECKING:
+        objects = models.Manager()
+    else:
+        objects = ScopedManager(household="household")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["household", "number"], name="audit_number_once")]
+
+    def __str__(self) -> str:
+        return f"{self.number} {self.kind}"
+
+
+class AuditHead(models.Model):
+    """The last entry of a household, so that entries cannot be missing at the end unnoticed."""
+
+    household = models.OneToOneField(Household, on_delete=models.CASCADE, related_name="audit_head")
+    number = models.PositiveBigIntegerField(default=0)
+    hash = models.CharField(max_length=64, blank=True)
+
+    def __str__(self) -> str:
+        return f"{self.number} audit entries"

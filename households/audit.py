@@ -1,0 +1,156 @@
+"""The household's record of what was done: append-only, each entry hashed together with the one before it.
+
+The hash is an HMAC under a key of the hub, so that whoever can write to the database alone cannot make entries that
+fit. `AuditHead` holds the last one: entries that are missing at the end show, too.
+"""
+
+import hashlib
+import hmac
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from django.conf import settings
+from django.db import models, transaction
+from django_scopes import scope
+
+from common.clock import now
+from households.models import AuditEntry, AuditHead, Household
+
+_KEY_BYTES = 32
+
+
+class AuditKind(models.TextChoices):
+    """The label is the sentence, with the names in `details`."""
+
+    SIGNED_IN = "signed_in", "{actor} signed in."
+    SIGN_IN_REFUSED = "sign_in_refused", "Somebody failed to sign in as {person}."
+    SECOND_FACTOR_CHANGED = "second_factor_changed", "{actor} changed how they sign in: {what}."
+    PASSWORD_CHANGED = "password_changed", "{actor} changed their password."
+    TOKEN_MADE = "token_made", "{actor} made the API token {token}."
+    TOKEN_REVOKED = "token_revoked", "{actor} revoked the API token {token}."
+    INVITED = "invited", "{actor} invited {person} as {role}."
+    INVITATION_REVOKED = "invitation_revoked", "{actor} took back the invitation of {person}."
+    JOINED = "joined", "{actor} joined as {role}."
+    CONSENTED = "consented", "{actor} agreed that calls are recorded."
+    ROLE_CHANGED = "role_changed", "{actor} made {person} {role}."
+    REMOVED = "removed", "{actor} removed {person}."
+    LEFT = "left", "{actor} left."
+    HANDED_OVER = "handed_over", "{actor} handed the household over to {person}."
+    HOUSEHOLD_CHANGED = "household_changed", "{actor} changed the settings of the household."
+    CLAIMED = "claimed", "{actor} added {device}."
+    CLAIM_GUESSED = "claim_guessed", "{actor} typed wrong codes of devices until no more were taken."
+    RENAMED = "renamed", "{actor} changed {old} to {device}."
+    MOVED = "moved", "{actor} moved {device} to {room}."
+    RENEWED = "renewed", "{device} got a new certificate."
+    KEY_ASKED = "key_asked", "{actor} asked {device} for a new key."
+    KEY_CHANGED = "key_changed", "{device} has a new key."
+    DEVICE_TOKEN_MADE = "device_token_made", "{actor} made a new token for {device}."
+    UNCLAIMED = "unclaimed", "{actor} removed {device}."
+    GIVEN = "given", "{actor} gave {device} away."
+    GIVING_CANCELLED = "giving_cancelled", "{actor} kept {device} after all."
+    TAKEN = "taken", "{actor} took over {device}."
+    LENT = "lent", "{actor} lent {device} to {person}."
+    LOAN_ENDED = "loan_ended", "{actor} ended the loan of {device} to {person}."
+    RULE_CHANGED = "rule_changed", "{actor} changed who may {right} {where}."
+    RECORDING_PLAYED = "recording_played", "{actor} played the recording of a call with {device}."
+    RECORDING_DOWNLOADED = "recording_downloaded", "{actor} downloaded the recording of a call with {device}."
+    FINGERPRINT_REFUSED = (
+        "fingerprint_refused",
+        "A connection as {device} was refused: its key is not the claimed one.",
+    )
+    ANSWER_REFUSED = "answer_refused", "{device} refused a connection: the answer did not come from this hub."
+    MESSAGE_REFUSED = (
+        "message_refused",
+        "A message for {device} was changed on its way inside the hub, and refused.",
+    )
+    EXPORTED = "exported", "{actor} exported this record."
+
+
+def audit_note(household: Household, kind: AuditKind, **details: object) -> AuditEntry:
+    """One more entry, in the transaction of what it tells of. `details`: the names in the sentence of the kind.
+
+    Names are kept as they are now. Holds the household's head until the transaction ends, so call it last.
+    """
+    with transaction.atomic(), scope(household=household):
+        AuditHead.objects.get_or_create(household=household)
+        head = AuditHead.objects.select_for_update().get(household=household)
+        entry = AuditEntry(
+            household=household,
+            number=head.number + 1,
+            at=now(),
+            kind=kind,
+            details={name: str(value) for name, value in details.items()},
+            previous_hash=head.hash,
+        )
+        entry.hash = audit_hash(entry)
+        entry.save(force_insert=True)
+        AuditHead.objects.filter(pk=head.pk).update(number=entry.number, hash=entry.hash)
+    return entry
+
+
+def audit_sentence(entry: AuditEntry) -> str:
+    """In words, for people. A kind of a later version is its bare word."""
+    if entry.kind not in AuditKind.values:
+        return str(entry.kind)
+    names = {"actor": "The hub", **entry.details}
+    return str(AuditKind(entry.kind).label).format_map(_Names(names))
+
+
+class _Names(dict[str, str]):
+    def __missing__(self, key: str) -> str:
+        return "somebody" if key in ("actor", "person") else "?"
+
+
+def audit_list(household: Household) -> models.QuerySet[AuditEntry]:
+    """Newest first."""
+    return AuditEntry.objects.filter(household=household).order_by("-number")
+
+
+@dataclass(frozen=True)
+class AuditCheck:
+    """`broken_at`: the number of the first entry that was changed or is missing; None: all is as it was written."""
+
+    count: int
+    broken_at: int | None
+
+
+def audit_check(household: Household) -> AuditCheck:
+    """Reads every entry."""
+    previous, count = "", 0
+    with scope(household=household):
+        for entry in audit_list(household).order_by("number").iterator():
+            count += 1
+            if entry.number != count or entry.previous_hash != previous or entry.hash != audit_hash(entry):
+                return AuditCheck(count, count)
+            previous = entry.hash
+    head = AuditHead.objects.filter(household=household).first()
+    is_whole = (head.number, head.hash) == (count, previous) if head else count == 0
+    return AuditCheck(count, None if is_whole else count + 1)
+
+
+def audit_hash(entry: AuditEntry) -> str:
+    """HMAC-SHA-256 (RFC 2104) over everything in the entry but itself, hex."""
+    told = {
+        "household": str(entry.household.public_id),
+        "number": entry.number,
+        "at": _moment(entry.at),
+        "kind": str(entry.kind),
+        "details": entry.details,
+        "previous_hash": entry.previous_hash,
+    }
+    text = json.dumps(told, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hmac.new(_audit_key(settings.DATA_KEY), text.encode(), hashlib.sha256).hexdigest()
+
+
+def _moment(at: datetime) -> str:
+    return at.isoformat(timespec="microseconds")
+
+
+@cache
+def _audit_key(data_key: str) -> bytes:
+    hkdf = HKDF(algorithm=SHA256(), length=_KEY_BYTES, salt=None, info=b"hearthline audit")
+    return hkdf.derive(data_key.encode())

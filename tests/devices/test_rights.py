@@ -1,0 +1,91 @@
+"""Who may do what with one device: roles, rules of rooms and devices, loans."""
+
+from datetime import timedelta
+
+import pytest
+from django_scopes import scope, scopes_disabled
+
+from common.clock import now
+from common.errors import NotAllowed, NotFound
+from devices.access import access_device
+from devices.models import AccessRule, Loan
+from devices.rights import device_rights, devices_visible, devices_with
+from households.models import Membership, User
+from households.roles import DEVICE_RIGHTS, Permission, Role
+from tests.plugin_cast import Cast
+
+pytestmark = [pytest.mark.integration, pytest.mark.django_db]
+P = Permission
+
+
+def guest_make(cast: Cast) -> Membership:
+    user = User.objects.create_user("gil@example.org", "a long enough password", name="Gil")
+    return Membership.objects.create(user=user, household=cast.anna.household, role=Role.GUEST)
+
+
+def rule_make(right: Permission, *members: Membership, **where: object) -> AccessRule:
+    household = next(iter(where.values())).household  # type: ignore[attr-defined]
+    rule = AccessRule.objects.create(household=household, right=right, **where)
+    rule.members.set(members)
+    return rule
+
+
+def loan_make(cast: Cast, guest: Membership, **what: object) -> Loan:
+    moment = now()
+    times = {"starts_at": moment - timedelta(hours=1), "ends_at": moment + timedelta(hours=1)}
+    return Loan.objects.create(household=guest.household, device=cast.kitchen, member=guest, **times | what)
+
+
+def test_without_rules_the_role_counts(cast: Cast) -> None:
+    guest = guest_make(cast)
+    with scope(household=cast.anna.household):
+        assert device_rights(cast.anna, cast.kitchen) == frozenset(DEVICE_RIGHTS)
+        assert device_rights(cast.ben, cast.kitchen) == {P.CALL, P.DROP_IN, P.ANNOUNCE}
+        assert device_rights(guest, cast.kitchen) == frozenset()
+
+
+def test_a_rule_lets_in_whom_it_names_and_nobody_else(cast: Cast) -> None:
+    with scope(household=cast.anna.household):
+        rule_make(P.RECORDINGS_HEAR, cast.ben, room=cast.kitchen.room)
+        assert P.RECORDINGS_HEAR in device_rights(cast.ben, cast.kitchen)
+        assert P.RECORDINGS_HEAR not in device_rights(cast.anna, cast.kitchen)
+
+
+def test_the_rule_of_a_device_goes_before_that_of_its_room(cast: Cast) -> None:
+    with scope(household=cast.anna.household):
+        rule_make(P.CALL, cast.ben, room=cast.kitchen.room)
+        rule_make(P.CALL, cast.anna, device=cast.kitchen)
+        assert P.CALL in device_rights(cast.anna, cast.kitchen)
+        assert P.CALL not in device_rights(cast.ben, cast.kitchen)
+
+
+def test_a_guest_has_what_was_lent_while_it_is_lent(cast: Cast) -> None:
+    guest = guest_make(cast)
+    with scope(household=cast.anna.household):
+        loan = loan_make(cast, guest, can_talk=True)
+        assert list(devices_visible(guest)) == [cast.kitchen]
+        assert device_rights(guest, cast.kitchen) == {P.CALL}
+        for over in ({"ended_at": now()}, {"ended_at": None, "ends_at": now()}):
+            Loan.objects.filter(pk=loan.pk).update(**over)
+            assert list(devices_visible(guest)) == []
+            assert device_rights(guest, cast.kitchen) == frozenset()
+
+
+def test_what_is_not_lent_to_a_guest_looks_absent(cast: Cast) -> None:
+    guest = guest_make(cast)
+    with scope(household=cast.anna.household):
+        for right in (P.CALL, P.DEVICES_SEE, P.DEVICES_MANAGE):
+            with pytest.raises(NotFound):
+                access_device(membership=guest, public_id=cast.kitchen.public_id, need=right)
+        loan_make(cast, guest, can_announce=True)
+        assert access_device(membership=guest, public_id=cast.kitchen.public_id, need=P.DEVICES_SEE)
+        with pytest.raises(NotAllowed):
+            access_device(membership=guest, public_id=cast.kitchen.public_id, need=P.CALL)
+
+
+def test_nothing_gives_a_right_in_another_household(cast: Cast) -> None:
+    with scopes_disabled():
+        rule_make(P.CALL, cast.carla, device=cast.kitchen)
+        loan_make(cast, cast.carla, can_talk=True)
+        for right in DEVICE_RIGHTS:
+            assert cast.kitchen not in devices_with(cast.carla, right)

@@ -1,0 +1,86 @@
+"""The record of a household: what is in it stays as it was written, and what was changed shows."""
+
+from functools import partial
+
+import pytest
+from django.db import DatabaseError, connection, transaction
+from django_scopes import scopes_disabled
+
+from households.audit import AuditKind, audit_check, audit_list, audit_note, audit_sentence
+from households.models import AuditEntry
+from tests.plugin_cast import Cast
+
+pytestmark = [pytest.mark.integration, pytest.mark.django_db]
+
+
+def write(cast: Cast, count: int = 3) -> None:
+    for number in range(count):
+        audit_note(
+            cast.anna.household,
+            AuditKind.RENAMED,
+            actor=cast.anna.user,
+            old=f"Speaker {number}",
+            device="Kitchen",
+        )
+
+
+def change(sql: str, number: int) -> None:
+    """As somebody who owns the database does."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")  # a table with checks still to come cannot be altered
+        cursor.execute("ALTER TABLE households_auditentry DISABLE TRIGGER audit_entry_stays")
+        cursor.execute(sql, [number])
+        cursor.execute("ALTER TABLE households_auditentry ENABLE TRIGGER audit_entry_stays")
+
+
+def test_an_entry_says_in_a_sentence_who_did_what(cast: Cast) -> None:
+    entry = audit_note(cast.anna.household, AuditKind.UNCLAIMED, actor=cast.anna.user, device=cast.kitchen)
+    assert audit_sentence(entry) == "Anna removed Kitchen speaker."
+
+
+def test_a_name_that_looks_like_a_format_is_shown_as_it_is(cast: Cast) -> None:
+    entry = audit_note(cast.anna.household, AuditKind.UNCLAIMED, actor="{device} {0.__class__}", device="K")
+    assert audit_sentence(entry) == "{device} {0.__class__} removed K."
+
+
+def test_each_household_has_a_record_of_its_own(cast: Cast) -> None:
+    write(cast)
+    audit_note(cast.carla.household, AuditKind.SIGNED_IN, actor=cast.carla.user)
+    with scopes_disabled():
+        assert audit_list(cast.carla.household).filter(kind=AuditKind.RENAMED).count() == 0
+    assert audit_check(cast.anna.household).broken_at is None
+    assert audit_check(cast.carla.household).broken_at is None
+
+
+def test_the_database_refuses_to_change_or_delete_an_entry(cast: Cast) -> None:
+    write(cast)
+    with scopes_disabled():
+        rows = AuditEntry.objects.filter(kind=AuditKind.RENAMED)
+        for deed in (partial(rows.update, kind="other"), rows.delete):
+            with pytest.raises(DatabaseError, match="never changed"), transaction.atomic():
+                deed()
+        assert rows.count() == 3
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        'UPDATE households_auditentry SET details = \'{"actor": "Ben"}\' WHERE number = %s',
+        "UPDATE households_auditentry SET at = at - interval '1 day' WHERE number = %s",
+        "DELETE FROM households_auditentry WHERE number = %s",
+        "UPDATE households_auditentry SET number = number + 100 WHERE number = %s",
+    ],
+)
+def test_what_was_changed_in_the_database_shows(cast: Cast, sql: str) -> None:
+    write(cast)
+    with scopes_disabled():
+        last = audit_list(cast.anna.household).values_list("number", flat=True)[0]
+    change(sql, last - 1)
+    assert audit_check(cast.anna.household).broken_at == last - 1
+
+
+def test_entries_that_are_missing_at_the_end_show(cast: Cast) -> None:
+    write(cast)
+    count = audit_check(cast.anna.household).count
+    change("DELETE FROM households_auditentry WHERE number = %s", count)
+    assert audit_check(cast.anna.household).broken_at == count
