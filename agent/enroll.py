@@ -72,11 +72,18 @@ class Enroller:
         scanned = qr.link_at(link, self._config.qr_hub_url)
         qr.write_png(scanned, png)
         if self._config.prints_json:
-            record = {"event": "waiting", "user_code": authorization.user_code, "link": link, "png": str(png)}
+            record = {
+                "event": "waiting",
+                "user_code": authorization.user_code,
+                "words": self._identity.words,
+                "link": link,
+                "png": str(png),
+            }
             print(json.dumps(record), flush=True)
         print(
             f"\n{qr.terminal_text(scanned)}\nScan this with your phone to add this device, or open\n  {link}\n"
-            f"or type the code {code} at {authorization.verification_uri}\n",
+            f"or type the code {code} at {authorization.verification_uri}\n"
+            f"The page then shows the same four words as this device: {self._identity.words}\n",
             file=sys.stderr,
             flush=True,
         )

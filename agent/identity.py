@@ -17,6 +17,7 @@ from agent.errors import EnrollmentRefusedError
 from agent.files import make_private_dir, remove, write_atomically
 from protocol.enrollment import Enrollment
 from protocol.identity import login_text
+from protocol.words import fingerprint_words
 
 log = structlog.get_logger(__name__)
 
@@ -58,6 +59,11 @@ class Identity:
     @property
     def fingerprint_sha256(self) -> str:
         return spki_sha256(self._key.public_key())
+
+    @property
+    def words(self) -> str:
+        """The key as four words, which the page shows, too."""
+        return " ".join(fingerprint_words(self.fingerprint_sha256))
 
     def csr_pem(self, serial: str) -> str:
         """PKCS #10 request (RFC 2986) with the serial as common name."""

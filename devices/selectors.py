@@ -8,6 +8,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 from devices.models import Device, DeviceCertificate, DeviceToken, Room
 from households.models import Household
 from protocol.messages import CallState
+from protocol.words import fingerprint_words
 
 
 @dataclass(frozen=True)
@@ -54,9 +55,20 @@ def certificate_current(device: Device) -> DeviceCertificate | None:
     return DeviceCertificate.objects.filter(device=device, revoked_at=None).order_by("-not_after").first()
 
 
-def fingerprint_groups(fingerprint_sha256: str) -> list[str]:
-    """The fingerprint in groups of four, for people to compare."""
-    return [fingerprint_sha256[i : i + 4] for i in range(0, len(fingerprint_sha256), 4)]
+@dataclass(frozen=True)
+class KeyShown:
+    """A device's key for people to compare: in words, and for experts its fingerprint in groups of four."""
+
+    words: list[str]
+    groups: list[str]
+
+
+def key_shown(fingerprint_sha256: str) -> KeyShown | None:
+    """None for a device that has no key: another maker's."""
+    if not fingerprint_sha256:
+        return None
+    groups = [fingerprint_sha256[i : i + 4] for i in range(0, len(fingerprint_sha256), 4)]
+    return KeyShown(fingerprint_words(fingerprint_sha256), groups)
 
 
 def device_token_get(device: Device) -> DeviceToken | None:

@@ -23,7 +23,7 @@ from devices.selectors import (
     device_joining,
     device_name_free,
     device_token_get,
-    fingerprint_groups,
+    key_shown,
     room_cards,
 )
 from devices.services import device_unclaim, device_update
@@ -143,7 +143,7 @@ def detail(request: HttpRequest, public_id: UUID) -> HttpResponse:
         messages.success(request, "Saved.")
         return redirect("devices:detail", public_id)
     context = {"device": device, "form": form, "certificate": certificate_current(device)}
-    context["fingerprint"] = fingerprint_groups(device.fingerprint_sha256)
+    context["key"] = key_shown(device.fingerprint_sha256)
     context |= _connection(request, device)
     return render(request, "devices/detail.html", context, status=400 if form.is_bound else 200)
 
@@ -190,7 +190,7 @@ def _confirm_page(
     context = {
         "form": form,
         "authorization": authorization,
-        "fingerprint": fingerprint_groups(authorization.fingerprint_sha256),
+        "key": key_shown(authorization.fingerprint_sha256),
         "error": error,
     }
     return render(request, "devices/confirm.html", context, status=error.status if error else 200)

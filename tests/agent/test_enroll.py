@@ -14,6 +14,7 @@ from agent.identity import ENROLLMENT_FILE, KEY_FILE, Identity, spki_sha256
 from agent.qr import PNG_FILE
 from protocol.errors import CloseCode
 from protocol.messages import Unclaimed
+from protocol.words import fingerprint_words
 from tests.agent.conftest import QUICK, Eventually, StartAgent
 from tests.fakes.hub import FakeHub
 
@@ -54,6 +55,8 @@ async def test_it_shows_link_qr_code_and_typed_code(
         await hub.online()
         shown = capsys.readouterr().err
         assert "BCDFG-HJKLM" in shown
+        words = " ".join(fingerprint_words(agent.identity.fingerprint_sha256))
+        assert f"the same four words as this device: {words}" in shown
         assert f"f={agent.identity.fingerprint_sha256}" in shown
         assert "█" in shown
         assert not (tmp_path / "data" / PNG_FILE).exists()
@@ -204,6 +207,7 @@ async def test_stdout_tells_programs_the_link_and_the_claim(
         lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
         assert [line["event"] for line in lines] == ["waiting", "claimed"]
         assert lines[0]["user_code"] == "BCDFGHJKLM"
+        assert lines[0]["words"] == agent.identity.words
         assert lines[0]["link"].endswith(spki_sha256(agent.identity.private_key.public_key()))
         assert UUID(lines[1]["device_id"]) == hub.device_id
 

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.unit
 
 ROOT = Path(__file__).parents[2]
 VENDOR = ROOT / "static" / "vendor"
-FOLDERS = [VENDOR, ROOT / "tests" / "e2e" / "vendor"]
+FOLDERS = [VENDOR, ROOT / "tests" / "e2e" / "vendor", ROOT / "protocol" / "vendor"]
 _LINE = re.compile(r"^([0-9a-f]{64})  (\S+)$", re.MULTILINE)
 # {% icon "name" %}, icon("name"), setIcon(…, "a") and setIcon(…, is ? "a" : "b")
 _IN_TEMPLATES = re.compile(r'{%\s*icon "([a-z0-9-]+)"')

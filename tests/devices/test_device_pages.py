@@ -15,6 +15,7 @@ from common.errors import Invalid, NotSignedIn
 from devices.foreign import device_for_token
 from devices.models import Device, DeviceAuthorization, DeviceKind, DevicePresence, DeviceToken, Room
 from protocol.messages import CallState
+from protocol.words import fingerprint_words
 from tests.plugin_cast import Cast, csr_make
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
@@ -64,8 +65,22 @@ def test_a_code_shows_the_device_and_its_key(anna: Client, secret: str) -> None:
     assert response.status_code == 200
     assert "Attic box" in page
     assert "SN-9" in page
+    assert all(f"<li>{word}</li>" in page for word in fingerprint_words(fingerprint))
     assert fingerprint[:4] in page
     assert fingerprint[-4:] in page
+
+
+def test_a_device_of_the_house_shows_the_words_of_its_key_and_a_foreign_one_has_none(
+    anna: Client, cast: Cast
+) -> None:
+    url = reverse("devices:detail", args=[cast.kitchen.public_id])
+    words = fingerprint_words(cast.kitchen.fingerprint_sha256)
+    assert all(f"<li>{word}</li>" in anna.get(url).content.decode() for word in words)
+    with scope(household=cast.anna.household):
+        Device.objects.filter(pk=cast.kitchen.pk).update(
+            kind=DeviceKind.FOREIGN, fingerprint_sha256="", public_key_pem=""
+        )
+    assert "Its words" not in anna.get(url).content.decode()
 
 
 @pytest.mark.parametrize(
