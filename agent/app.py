@@ -115,7 +115,7 @@ class Agent:
             await self.aclose()
 
     async def _work(self) -> None:
-        log.info("The words of this device are: {words}", words=self.identity.words)
+        log.info("The four words of this device are: {key}", key=self.identity.words)
         self._background.start(asyncio.to_thread(self.processing.load), name="echo canceller")
         while True:
             await self._enroller.claim()
