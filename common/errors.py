@@ -5,6 +5,7 @@ DomainError
 |- NotSignedIn        401
 |- NotAllowed         403  yours, but not for your role
 |- NotFound           404  absent, or somebody else's: the same answer
+|- MethodNotAllowed   405
 |- Conflict           409  not now
 |  |- DeviceOffline
 |  |- DeviceBusy
@@ -15,7 +16,7 @@ DomainError
 from typing import Any, ClassVar
 from uuid import UUID
 
-from rest_framework.exceptions import ParseError
+from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
@@ -53,6 +54,13 @@ class NotFound(DomainError):
     code = ErrorCode.NOT_FOUND
 
 
+METHOD_WORDS = "This address does not do that."
+
+
+class MethodNotAllowed(DomainError):
+    status = 405
+
+
 class Conflict(DomainError):
     status = 409
 
@@ -83,8 +91,10 @@ class Unavailable(DomainError):
 
 def api_exception_handler(exc: Exception, context: dict[str, Any]) -> Response | None:
     """Django REST framework's hook."""
-    if isinstance(exc, ParseError):
+    if isinstance(exc, exceptions.ParseError):
         exc = Invalid("This is not JSON that the hub can read.")
+    if isinstance(exc, exceptions.MethodNotAllowed):
+        exc = MethodNotAllowed(METHOD_WORDS)
     if isinstance(exc, DomainError):
         return Response({"error": str(exc.wire_code), "error_description": exc.message}, status=exc.status)
     return exception_handler(exc, context)

@@ -18,7 +18,9 @@ class DomainErrorMiddleware:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        if not isinstance(exception, DomainError):
-            return None
-        template = "common/_error.html" if request.headers.get("HX-Request") else "common/error.html"
-        return render(request, template, {"error": exception}, status=exception.status)
+        return error_page(request, exception) if isinstance(exception, DomainError) else None
+
+
+def error_page(request: HttpRequest, error: DomainError) -> HttpResponse:
+    template = "common/_error.html" if request.headers.get("HX-Request") else "common/error.html"
+    return render(request, template, {"error": error}, status=error.status)

@@ -2,8 +2,9 @@
 
 from announcements.speech import voice_list
 from calls.ice import ice_servers
-from common.errors import DomainError
+from common.errors import DomainError, NotAllowed
 from common.push import apush, group_household, group_worker
+from devices.gate import Who, member_passes
 from households.access import membership_for_token, membership_for_user
 from households.middleware import SESSION_KEY
 from households.models import Membership, User
@@ -12,6 +13,7 @@ from protocol.errors import CloseCode, ErrorCode
 from protocol.messages import Hello, HelloAck, parse_browser
 from protocol.worker import LegClose
 from signaling import handlers
+from signaling.access_table import BROWSER
 from signaling.limits import IDLE_S
 from signaling.member import MemberSocket
 
@@ -30,7 +32,16 @@ class BrowserConsumer(MemberSocket):
         elif self.membership is None:
             await self.refuse(ErrorCode.NOT_SIGNED_IN, "Say hello first.", message.id)
         else:
+            await self._gate(message)
             await handlers.HANDLERS[type(message)](self, message)
+
+    async def _gate(self, message: Message) -> None:
+        """Raises NotAllowed for what the table of access does not give to this member."""
+        row = BROWSER.get(type(message))
+        if row is Who.OWN:  # most messages: the handler finds the end that is the member's own
+            return
+        if row is None or not await self.query(member_passes, self.membership, row):
+            raise NotAllowed("Your role in this household does not allow that.")
 
     async def left(self) -> None:
         if self.leg_worker_id:

@@ -16,6 +16,7 @@ from calls.selectors import call_live_for_device
 from calls.services import call_accept, call_decline, call_end, call_invitation, call_ring, call_state_message
 from common.push import group_device
 from devices.certificates import authority_get, signature_is_valid
+from devices.gate import Who
 from devices.models import Device
 from devices.presence import presence_connect, presence_disconnect, presence_touch
 from devices.services import device_echo_measured, device_settings
@@ -23,6 +24,7 @@ from protocol import messages as m
 from protocol.base import Message
 from protocol.errors import CloseCode, ErrorCode
 from protocol.identity import login_text
+from signaling.access_table import DEVICE
 from signaling.legs import leg_candidate, leg_ice, leg_offer
 from signaling.limits import DEVICE_IDLE_S
 from signaling.socket import HubSocket
@@ -50,6 +52,8 @@ class DeviceConsumer(HubSocket):
             await self._hello(message)
         elif self.device is None:
             await self.refuse(ErrorCode.NOT_SIGNED_IN, "Say hello first.", message.id)
+        elif DEVICE.get(type(message)) is not Who.DEVICE:
+            await self.refuse(ErrorCode.NOT_ALLOWED, "A device may not do that.", message.id)
         else:
             await HANDLERS[type(message)](self, message)
 

@@ -76,6 +76,7 @@ MIDDLEWARE = [
     "allauth.usersessions.middleware.UserSessionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "households.middleware.HouseholdMiddleware",
+    "config.access.AccessMiddleware",
     "common.middleware.DomainErrorMiddleware",
 ]
 ROOT_URLCONF = "config.urls"

@@ -3,83 +3,37 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from django.db import connection
 from django.test import Client
-from django.urls import URLPattern, URLResolver, get_resolver
 from django_scopes import scopes_disabled
 
 from announcements.services import announcement_send
 from calls.models import Call
 from common.clock import now
 from common.speech_models import CATALOGUE
+from config.access import routes
+from config.access_table import ADDRESSES
+from config.checks import access_table_check
+from devices.gate import OfDevice, Row, Who
 from households.models import Membership
-from households.roles import Permission, Role, allows
+from households.roles import Role, allows
 from households.services import api_token_create
-from protocol.messages import CallState
-from signaling.handlers import HANDLERS
-from tests.fakes.worker import FakeWorker
+from protocol.base import Message
+from protocol.messages import UNIONS, CallEnd, CallState, Stats, members
+from signaling.access_table import BROWSER, DEVICE
 from tests.plugin_cast import Cast
 from tests.signaling.sockets import browser
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 
-P = Permission
-OPEN = "everybody"
-MEMBER = "every member"
-TOKEN = "the device that the token was made for"
-OPERATOR = "programs on this machine, or with the token"
-OTHERS = ("accounts/",)  # django-allauth's own
-
-# route -> method -> who
-ADDRESSES: dict[str, dict[str, str]] = {
-    "healthz": {"GET": OPEN},
-    "readyz": {"GET": OPEN},
-    "metrics": {"GET": OPERATOR},
-    "api/v1/devices/authorizations": {"POST": OPEN},
-    "api/v1/devices/token": {"POST": OPEN},
-    "api/v1/clips/<uuid:delivery_id>": {"GET": OPEN},  # the signed link is the permission
-    "api/v1/whip": {"POST": TOKEN},
-    "api/v1/whip/<uuid:public_id>": {"PATCH": TOKEN, "DELETE": TOKEN},
-    "api/v1/schema": {"GET": OPEN},
-    "status/": {"GET": P.DEVICES_MANAGE},
-    "status/models/<str:model_id>/download/": {"POST": P.HOUSEHOLD_MANAGE},
-    "setup/": {"GET": OPEN},  # leads away once there is an owner
-    "settings/": {"GET": MEMBER, "POST": P.HOUSEHOLD_MANAGE},
-    "settings/tokens/": {"POST": MEMBER},
-    "settings/tokens/<uuid:public_id>/revoke/": {"POST": MEMBER},
-    "": {"GET": P.DEVICES_SEE},
-    "claim/": {"GET": OPEN},  # shows nothing before the sign-in
-    "devices/add/": {"GET": P.DEVICES_MANAGE},
-    "devices/add/foreign/": {"GET": P.DEVICES_MANAGE, "POST": P.DEVICES_MANAGE},
-    "devices/lookup/": {"GET": P.DEVICES_MANAGE, "POST": P.DEVICES_MANAGE},
-    "devices/confirm/": {"GET": P.DEVICES_MANAGE, "POST": P.DEVICES_MANAGE},
-    "devices/<uuid:public_id>/": {"GET": P.DEVICES_SEE, "POST": P.DEVICES_MANAGE},
-    "devices/<uuid:public_id>/joining/": {"GET": P.DEVICES_MANAGE},
-    "devices/<uuid:public_id>/token/": {"POST": P.DEVICES_MANAGE},
-    "devices/<uuid:public_id>/remove/": {"POST": P.DEVICES_MANAGE},
-    "devices/<uuid:public_id>/call/": {"GET": P.CALL},
-    "calls/": {"GET": P.CALLS_SEE},
-    "calls/<uuid:public_id>/": {"GET": P.CALLS_SEE},
-    "calls/<uuid:public_id>/player/": {"GET": P.CALLS_SEE},
-    "calls/<uuid:public_id>/connection/": {"GET": P.CALLS_SEE},
-    "calls/<uuid:public_id>/audio/": {"GET": P.RECORDINGS_HEAR},
-    "calls/<uuid:public_id>/transcript/": {"GET": P.RECORDINGS_HEAR},
-    "calls/<uuid:public_id>/transcript/retry/": {"POST": P.RECORDINGS_HEAR},
-    "announce/": {"GET": P.ANNOUNCE},
-    "announce/preview/": {"POST": P.ANNOUNCE},
-    "announce/send/": {"GET": P.ANNOUNCE, "POST": P.ANNOUNCE},
-    "announce/clips/<uuid:public_id>/": {"GET": P.ANNOUNCE},
-    "announce/clips/<uuid:public_id>/audio/": {"GET": P.ANNOUNCE},
-    "announce/<uuid:public_id>/": {"GET": P.ANNOUNCE},
-}
 ROWS = [
-    (route, method, who)
+    (route, method, row)
     for route, methods in ADDRESSES.items()
-    for method, who in methods.items()
-    if who not in (OPERATOR, TOKEN)
+    for method, row in methods.items()
+    if row not in (Who.OPERATOR, Who.TOKEN) and not route.startswith("accounts/") and method != "OPTIONS"
 ]
 
 
@@ -118,15 +72,6 @@ def things(cast: Cast) -> Iterator[Things]:
     assert not connection.needs_rollback
 
 
-def routes(resolver: URLResolver, prefix: str = "") -> Iterator[str]:
-    for pattern in resolver.url_patterns:
-        route = prefix + str(pattern.pattern)
-        if isinstance(pattern, URLResolver):
-            yield from routes(pattern, route)
-        elif isinstance(pattern, URLPattern):
-            yield route
-
-
 def browser_of(member: Membership) -> Client:
     client = Client(raise_request_exception=False)
     client.force_login(member.user, "django.contrib.auth.backends.ModelBackend")
@@ -146,29 +91,50 @@ def is_sent_to_sign_in(answer: Any) -> bool:
     return bool(answer.status_code == 302 and answer["Location"].startswith("/accounts/login/"))
 
 
-def test_every_address_stands_in_the_table() -> None:
-    own = {route for route in routes(get_resolver()) if not route.startswith(OTHERS)}
-    assert own == set(ADDRESSES)
+def may(role: Role, row: Row) -> bool:
+    if isinstance(row, Who):
+        return True
+    return allows(role, row.right if isinstance(row, OfDevice) else row)
 
 
-@pytest.mark.parametrize(("route", "method", "who"), ROWS, ids=[f"{m} /{r}" for r, m, _ in ROWS])
+def test_every_address_and_every_message_stands_in_its_table_and_nothing_else_does() -> None:
+    assert routes() == set(ADDRESSES)
+    for socket, table in (("browser", BROWSER), ("device", DEVICE)):
+        assert set(members(UNIONS[socket])) == set(table)
+    assert access_table_check() == []
+
+
+def test_a_new_address_and_a_new_message_without_a_row_fail_the_check(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delitem(ADDRESSES, "claim/")
+    stats: type[Message] = Stats
+    monkeypatch.delitem(BROWSER, stats)
+    assert [error.id for error in access_table_check()] == ["hearthline.E001", "hearthline.E002"]
+
+
+def test_an_address_without_a_row_is_closed_to_everybody(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(ADDRESSES, "claim/")
+    for client in (Client(), browser_of(cast.anna)):
+        assert client.get("/claim/").status_code == 404
+
+
+@pytest.mark.parametrize(("route", "method", "row"), ROWS, ids=[f"{m} /{r}" for r, m, _ in ROWS])
 def test_each_role_may_do_what_the_table_says_and_no_more(
-    cast: Cast, things: Things, route: str, method: str, who: str
+    cast: Cast, things: Things, route: str, method: str, row: Row
 ) -> None:
     path, ben = things.path(route), browser_of(cast.ben)
-    assert is_sent_to_sign_in(ask(Client(), method, path)) is (who != OPEN)
+    assert is_sent_to_sign_in(ask(Client(), method, path)) is (row is not Who.EVERYBODY)
     for role in (Role.GUEST, Role.CHILD, Role.ADULT, Role.OWNER):
         Membership.objects.filter(pk=cast.ben.pk).update(role=role)
         answer = ask(ben, method, path)
-        may = who in (OPEN, MEMBER) or allows(role, Permission(who))
-        is_absent = role == Role.GUEST and answer.status_code == 404  # what is not lent to a guest
-        assert (answer.status_code == 403 or (not may and is_absent)) is not may, (role, answer.status_code)
+        assert (answer.status_code == 403) is not may(role, row), (role, answer.status_code)
         assert answer.status_code < 500
         assert not is_sent_to_sign_in(answer)
 
 
 def test_what_operators_read_is_absent_for_everybody_else(cast: Cast) -> None:
-    routes_of_operators = [route for route, methods in ADDRESSES.items() if OPERATOR in methods.values()]
+    routes_of_operators = [route for route, methods in ADDRESSES.items() if Who.OPERATOR in methods.values()]
     for route in routes_of_operators:
         for client in (Client(), browser_of(cast.ben), browser_of(cast.anna), browser_of(cast.carla)):
             assert client.get(f"/{route}").status_code == 404  # under the hub's public name
@@ -176,7 +142,10 @@ def test_what_operators_read_is_absent_for_everybody_else(cast: Cast) -> None:
 
 def test_where_devices_come_with_a_token_nobody_gets_in_with_a_session(cast: Cast, things: Things) -> None:
     of_devices = [
-        (route, method) for route, ways in ADDRESSES.items() for method, who in ways.items() if who == TOKEN
+        (route, method)
+        for route, ways in ADDRESSES.items()
+        for method, who in ways.items()
+        if who == Who.TOKEN
     ]
     assert of_devices
     for client in (Client(), browser_of(cast.ben), browser_of(cast.anna), browser_of(cast.carla)):
@@ -191,54 +160,60 @@ def test_what_belongs_to_another_home_looks_absent(cast: Cast, things: Things) -
     assert answers == dict.fromkeys(foreign, 404)
 
 
-def test_no_other_method_does_anything(cast: Cast, things: Things) -> None:
+def test_no_other_method_does_anything_and_the_refusal_says_so(cast: Cast, things: Things) -> None:
     wrong = [
         (route, method)
         for route, methods in ADDRESSES.items()
-        for method in ("GET", "POST", "DELETE")
-        if method not in methods
-        and route not in ("healthz", "readyz", "setup/")  # these look at nothing sent
+        for method in ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
+        if method not in methods and not route.startswith("accounts/")
     ]
     anna = browser_of(cast.anna)
-    answers = {row: ask(anna, row[1], things.path(row[0])).status_code for row in wrong}
-    assert answers == dict.fromkeys(wrong, 405)
-
-
-# message -> what it needs beside a hello; "own": a call, or a connection, of one's own
-MESSAGES = {
-    "call_invite": P.CALL,
-    "speak": P.CALL,
-    **dict.fromkeys(
-        (
-            "call_accept",
-            "call_decline",
-            "call_end",
-            "webrtc_offer",
-            "ice_candidate",
-            "stats",
-            "ice_servers_request",
-        ),
-        "own",
-    ),
-    **dict.fromkeys(("start", "stop", "mic_start", "mic_stop"), "own"),
-}
-
-
-def test_every_message_of_a_browser_stands_in_the_table() -> None:
-    assert {model.model_fields["type"].default for model in HANDLERS} == set(MESSAGES)
+    for route, method in wrong:
+        answer = ask(anna, method, things.path(route))
+        assert answer.status_code == 405, (route, method)
+        assert set(ADDRESSES[route]) <= set(answer["Allow"].split(", "))
+        assert b"does not do that" in answer.content, (route, method)
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("type_", [name for name, needed in MESSAGES.items() if needed != "own"])
-async def test_a_guest_is_refused_what_needs_a_permission(cast: Cast, type_: str) -> None:
+async def test_a_message_without_a_row_is_refused_to_an_owner(
+    cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call_end: type[Message] = CallEnd
+    monkeypatch.delitem(BROWSER, call_end)
+    socket = await browser(cast.anna)
+    await socket.say("call_end", call_id=str(uuid4()), id="g")
+    error = await socket.hear("error")
+    assert (error["code"], error["reply_to"]) == ("not_allowed", "g")
+    await socket.close()
+
+
+def a_message(model: type[Message], id_: UUID) -> dict[str, Any]:
+    """One that the hub can read, with the id wherever there is room for one."""
+    known = {
+        "text": "Hello.",
+        "sdp": "v=0",
+        "voice_id": "x",
+        "candidate": "",
+        "reason": "busy",
+        "state": "played",
+    }
+    return {
+        "type_": model.model_fields["type"].default,
+        **{
+            name: str(id_) if name.endswith("_id") and name != "voice_id" else known[name]
+            for name, field in model.model_fields.items()
+            if name != "type" and field.is_required()
+        },
+    }
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("model", [model for model, row in BROWSER.items() if not isinstance(row, Who)])
+async def test_a_guest_is_refused_what_needs_a_permission(cast: Cast, model: type[Message]) -> None:
     await Membership.objects.filter(pk=cast.ben.pk).aupdate(role=Role.GUEST)
-    fields = {"text": "Hello."} if type_ == "speak" else {"device_id": str(cast.kitchen.public_id)}
-    async with FakeWorker() as worker:
-        socket = await browser(cast.ben)
-        await socket.say("webrtc_offer", sdp="v=0")
-        await worker.command()
-        await socket.say(type_, **fields, id="g")
-        error = await socket.hear("error")
-        code = "not_allowed" if type_ == "speak" else "not_found"  # nothing is lent to this guest
-        assert (error["code"], error["reply_to"]) == (code, "g")
-        await socket.close()
+    socket = await browser(cast.ben)
+    await socket.say(**a_message(model, cast.kitchen.public_id), id="g")
+    error = await socket.hear("error")
+    assert (error["code"], error["reply_to"]) == ("not_allowed", "g")
+    await socket.close()

@@ -1,0 +1,96 @@
+"""Who may do what, for every address and every method. One table; what it does not name is refused.
+
+config.access enforces it, and `docs/subsystems/tenancy.md` shows it. HEAD goes where GET goes.
+"""
+
+from typing import Final
+
+from devices.gate import OfDevice, Row, Who
+from households.roles import Permission
+
+_P = Permission
+OPEN, PERSON, MEMBER = Who.EVERYBODY, Who.PERSON, Who.MEMBER
+TOKEN, OPERATOR = Who.TOKEN, Who.OPERATOR
+SEE, CALL = OfDevice(_P.DEVICES_SEE), OfDevice(_P.CALL)
+HEAR, ANNOUNCE = OfDevice(_P.RECORDINGS_HEAR), OfDevice(_P.ANNOUNCE)
+
+# What programs ask, without a session.
+_PROGRAMS: Final[dict[str, dict[str, Row]]] = {
+    "healthz": {"GET": OPEN},
+    "readyz": {"GET": OPEN},
+    "metrics": {"GET": OPERATOR},
+    "api/v1/devices/authorizations": {"POST": OPEN},
+    "api/v1/devices/token": {"POST": OPEN},
+    "api/v1/clips/<uuid:delivery_id>": {"GET": OPEN},  # the signed link is the permission
+    "api/v1/whip": {"POST": TOKEN, "OPTIONS": OPEN},
+    "api/v1/whip/<uuid:public_id>": {"PATCH": TOKEN, "DELETE": TOKEN, "OPTIONS": OPEN},
+    "api/v1/schema": {"GET": OPEN},
+}
+_SIGNING_IN: Final[dict[str, dict[str, Row]]] = {
+    "accounts/login/": {"GET": OPEN, "POST": OPEN},
+    "accounts/login/code/confirm/": {"GET": OPEN, "POST": OPEN},
+    "accounts/logout/": {"GET": OPEN, "POST": OPEN},
+    "accounts/inactive/": {"GET": OPEN},
+    "accounts/signup/": {"GET": OPEN},  # says that nobody signs up alone
+    "accounts/reauthenticate/": {"GET": PERSON, "POST": PERSON},
+    "accounts/email/": {"GET": PERSON, "POST": PERSON},
+    "accounts/confirm-email/": {"GET": OPEN},
+    r"accounts/confirm-email/(?P<key>[-:\w]+)/$": {"GET": OPEN, "POST": OPEN},
+    "accounts/password/change/": {"GET": PERSON, "POST": PERSON},
+    "accounts/password/set/": {"GET": PERSON, "POST": PERSON},
+    "accounts/password/reset/": {"GET": OPEN, "POST": OPEN},
+    "accounts/password/reset/done/": {"GET": OPEN},
+    "accounts/password/reset/key/done/": {"GET": OPEN},
+    r"accounts/password/reset/key/(?P<uidb36>[0-9A-Za-z]+)-(?P<key>.+)/$": {"GET": OPEN, "POST": OPEN},
+    "accounts/2fa/": {"GET": PERSON},
+    "accounts/2fa/authenticate/": {"GET": OPEN, "POST": OPEN},  # half signed in
+    "accounts/2fa/reauthenticate/": {"GET": PERSON, "POST": PERSON},
+    "accounts/2fa/totp/activate/": {"GET": PERSON, "POST": PERSON},
+    "accounts/2fa/totp/deactivate/": {"GET": PERSON, "POST": PERSON},
+    "accounts/2fa/recovery-codes/": {"GET": PERSON},
+    "accounts/2fa/recovery-codes/generate/": {"GET": PERSON, "POST": PERSON},
+    "accounts/2fa/recovery-codes/download/": {"GET": PERSON},
+    "accounts/sessions/": {"GET": PERSON, "POST": PERSON},
+}
+_HOUSEHOLD: Final[dict[str, dict[str, Row]]] = {
+    "setup/": {"GET": OPEN, "POST": OPEN},  # leads away once there is an owner
+    "status/": {"GET": _P.DEVICES_MANAGE},
+    "status/models/<str:model_id>/download/": {"POST": _P.HOUSEHOLD_MANAGE},
+    "settings/": {"GET": MEMBER, "POST": _P.HOUSEHOLD_MANAGE},
+    "settings/tokens/": {"POST": MEMBER},
+    "settings/tokens/<uuid:public_id>/revoke/": {"POST": MEMBER},
+}
+_DEVICES: Final[dict[str, dict[str, Row]]] = {
+    "": {"GET": SEE},
+    "claim/": {"GET": OPEN},  # shows nothing before the sign-in
+    "devices/add/": {"GET": _P.DEVICES_MANAGE},
+    "devices/add/foreign/": {"GET": _P.DEVICES_MANAGE, "POST": _P.DEVICES_MANAGE},
+    "devices/lookup/": {"GET": _P.DEVICES_MANAGE, "POST": _P.DEVICES_MANAGE},
+    "devices/confirm/": {"GET": _P.DEVICES_MANAGE, "POST": _P.DEVICES_MANAGE},
+    "devices/<uuid:public_id>/": {"GET": SEE, "POST": _P.DEVICES_MANAGE},
+    "devices/<uuid:public_id>/joining/": {"GET": _P.DEVICES_MANAGE},
+    "devices/<uuid:public_id>/token/": {"POST": _P.DEVICES_MANAGE},
+    "devices/<uuid:public_id>/remove/": {"POST": _P.DEVICES_MANAGE},
+    "devices/<uuid:public_id>/call/": {"GET": CALL},
+}
+_CALLS: Final[dict[str, dict[str, Row]]] = {
+    "calls/": {"GET": _P.CALLS_SEE},
+    "calls/<uuid:public_id>/": {"GET": _P.CALLS_SEE},
+    "calls/<uuid:public_id>/player/": {"GET": _P.CALLS_SEE},
+    "calls/<uuid:public_id>/connection/": {"GET": _P.CALLS_SEE},
+    "calls/<uuid:public_id>/audio/": {"GET": HEAR},
+    "calls/<uuid:public_id>/transcript/": {"GET": HEAR},
+    "calls/<uuid:public_id>/transcript/retry/": {"POST": HEAR},
+}
+_ANNOUNCEMENTS: Final[dict[str, dict[str, Row]]] = {
+    "announce/": {"GET": ANNOUNCE},
+    "announce/preview/": {"POST": ANNOUNCE},
+    "announce/send/": {"GET": ANNOUNCE, "POST": ANNOUNCE},
+    "announce/clips/<uuid:public_id>/": {"GET": ANNOUNCE},
+    "announce/clips/<uuid:public_id>/audio/": {"GET": ANNOUNCE},
+    "announce/<uuid:public_id>/": {"GET": ANNOUNCE},
+}
+# route -> method -> who
+ADDRESSES: Final[dict[str, dict[str, Row]]] = (
+    _PROGRAMS | _SIGNING_IN | _HOUSEHOLD | _DEVICES | _CALLS | _ANNOUNCEMENTS
+)
