@@ -14,6 +14,7 @@ from agent.backends.choice import NamedBackend, SoundBackend
 from agent.background import Background
 from agent.callmedia import MediaParts
 from agent.calls import Phone
+from agent.certificates import CertificateKeeper
 from agent.config import AgentConfig
 from agent.enroll import Enroller
 from agent.errors import AgentError
@@ -80,6 +81,9 @@ class Agent:
             on_message=self._on_message,
             on_online=self._on_online,
             on_offline=self._on_offline,
+        )
+        self._certificates = CertificateKeeper(
+            identity=self.identity, link=self.link, background=self._background, config=config
         )
         parts = MediaParts(
             identity=self.identity,
@@ -163,9 +167,11 @@ class Agent:
 
     def _on_online(self, ack: HelloAck) -> None:
         self.online.set()
+        self._certificates.online(ack)
 
     def _on_offline(self) -> None:
         self.online.clear()
+        self._certificates.offline()
         if self._is_stopping:
             return
         name = self.identity.device_name

@@ -119,8 +119,7 @@ class Identity:
     @property
     def hub_id(self) -> str:
         """What a challenge of our own hub says: the fingerprint of the pinned CA's key."""
-        ca = x509.load_pem_x509_certificate(self._enrollment.ca_pem.encode())
-        return spki_sha256(_ec_key(ca))
+        return _ca_id(self._enrollment)
 
     @property
     def _enrollment(self) -> Enrollment:
@@ -132,6 +131,21 @@ class Identity:
         """Keeps it for good. Raises EnrollmentRefusedError when it is not for this key."""
         self._check(enrollment)
         stored = StoredEnrollment(hub_url=hub_url, enrolled_at=datetime.now(UTC), enrollment=enrollment)
+        write_atomically(self.data_dir / ENROLLMENT_FILE, stored.model_dump_json(indent=2).encode())
+        self.stored = stored
+
+    def renew(self, *, certificate_pem: str, ca_pem: str) -> None:
+        """Another certificate for the same key. Raises EnrollmentRefusedError, and keeps the one that it has."""
+        renewed = self._enrollment.model_copy(update={"certificate_pem": certificate_pem, "ca_pem": ca_pem})
+        self._check(renewed)
+        if _ca_id(renewed) != self.hub_id:
+            raise EnrollmentRefusedError("The hub sent a certificate of another hub.")
+        self._store(renewed)
+
+    def _store(self, enrollment: Enrollment) -> None:
+        if self.stored is None:
+            raise EnrollmentRefusedError("This device is not claimed.")
+        stored = self.stored.model_copy(update={"enrollment": enrollment})
         write_atomically(self.data_dir / ENROLLMENT_FILE, stored.model_dump_json(indent=2).encode())
         self.stored = stored
 
@@ -166,6 +180,10 @@ class Identity:
         _ec_key(ca)
         if spki_sha256(_ec_key(certificate)) != self.fingerprint_sha256:
             raise EnrollmentRefusedError("The hub sent a certificate for another device's key.")
+
+
+def _ca_id(enrollment: Enrollment) -> str:
+    return spki_sha256(_ec_key(x509.load_pem_x509_certificate(enrollment.ca_pem.encode())))
 
 
 def _ec_key(certificate: x509.Certificate) -> ec.EllipticCurvePublicKey:

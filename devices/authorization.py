@@ -17,7 +17,8 @@ from common.clock import now
 from common.codes import secret_hash, secret_make
 from common.errors import Conflict, Invalid, NotFound
 from common.limits import limit_check, limit_hit
-from devices.certificates import authority_get, certificate_sign, csr_check
+from devices.certificates import authority_get, csr_check
+from devices.keys import certificate_issue
 from devices.models import (
     AuthorizationState,
     Device,
@@ -182,29 +183,16 @@ def _enroll(row: DeviceAuthorization) -> Enrollment:
     with scope(household=device.household), transaction.atomic():
         Device.objects.select_for_update().get(pk=device.pk)
         certificate = DeviceCertificate.objects.filter(device=device, revoked_at=None).first()
-        pem = certificate.certificate_pem if certificate else _certificate_issue(row, device)
+        if certificate is None:
+            certificate = certificate_issue(device=device, request=csr_check(row.csr_pem))
         DeviceAuthorization.objects.filter(pk=row.pk).update(state=AuthorizationState.ENROLLED)
     return Enrollment(
         device_id=device.public_id,
-        certificate_pem=pem,
+        certificate_pem=certificate.certificate_pem,
         ca_pem=authority_get().certificate_pem,
         household_name=device.household.name,
         device_name=device.name,
     )
-
-
-def _certificate_issue(row: DeviceAuthorization, device: Device) -> str:
-    certificate = certificate_sign(request=csr_check(row.csr_pem), device_id=device.public_id)
-    from cryptography.hazmat.primitives.serialization import Encoding
-
-    issued = DeviceCertificate.objects.create(
-        device=device,
-        serial_number=f"{certificate.serial_number:x}",
-        certificate_pem=certificate.public_bytes(Encoding.PEM).decode(),
-        not_before=certificate.not_valid_before_utc,
-        not_after=certificate.not_valid_after_utc,
-    )
-    return issued.certificate_pem
 
 
 def _device_create(

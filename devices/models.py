@@ -152,6 +152,7 @@ class DeviceCertificate(BaseModel):
     certificate_pem = models.TextField()
     not_before = models.DateTimeField()
     not_after = models.DateTimeField()
+    superseded_at = models.DateTimeField(null=True, blank=True)  # the device uses a later one
     revoked_at = models.DateTimeField(null=True, blank=True)
 
     def __str__(self) -> str:

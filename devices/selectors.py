@@ -52,7 +52,9 @@ def room_cards(household: Household) -> list[RoomCard]:
 
 
 def certificate_current(device: Device) -> DeviceCertificate | None:
-    return DeviceCertificate.objects.filter(device=device, revoked_at=None).order_by("-not_after").first()
+    """The newest for the key that the device has now; the first ones do not name theirs."""
+    rows = DeviceCertificate.objects.filter(device=device, revoked_at=None)
+    return rows.filter(fingerprint_sha256__in=("", device.fingerprint_sha256)).order_by("-not_after").first()
 
 
 @dataclass(frozen=True)

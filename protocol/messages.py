@@ -11,6 +11,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from protocol.base import MAX_SDP_CHARS, PROTOCOL_VERSION, Message, parse
+from protocol.certificates import Certificate, CertificateInUse, CertificateRequest
 from protocol.errors import ErrorCode
 from protocol.quality import QualityWord, StatsSample
 
@@ -262,6 +263,7 @@ class HelloAck(Message):
     voices: list[Voice]
     ice_servers: list[IceServer]
     device_name: str | None = None  # to a device: its own
+    hub_time: datetime | None = None  # to a device, whose own clock may stand at 1970
 
 
 class IceServers(Message):
@@ -396,7 +398,8 @@ BrowserMessage = Annotated[
 ]  # fmt: skip
 DeviceMessage = Annotated[
     DeviceHello | Ping | Pong | IceServersRequest | WebrtcOffer | IceCandidate
-    | CallRinging | CallAccept | CallDecline | CallEnd | AnnounceProgress | Stats,
+    | CallRinging | CallAccept | CallDecline | CallEnd | AnnounceProgress | Stats
+    | CertificateRequest | CertificateInUse,
     Field(discriminator="type"),
 ]  # fmt: skip
 HubToBrowserMessage = Annotated[
@@ -406,7 +409,7 @@ HubToBrowserMessage = Annotated[
 ]  # fmt: skip
 HubToDeviceMessage = Annotated[
     Challenge | HelloAck | Ping | Pong | IceServers | WebrtcAnswer | IceCandidate | CallInvited | CallStateMessage
-    | CallMoved | CallEnd | Announce | DeviceSettings | Unclaimed | Error,
+    | CallMoved | CallEnd | Announce | DeviceSettings | Certificate | Unclaimed | Error,
     Field(discriminator="type"),
 ]  # fmt: skip
 

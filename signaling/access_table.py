@@ -9,6 +9,7 @@ from devices.gate import OfDevice, Row, Who
 from households.roles import Permission
 from protocol import messages as m
 from protocol.base import Message
+from protocol.certificates import CertificateInUse, CertificateRequest
 
 CALL = OfDevice(Permission.CALL)
 
@@ -43,4 +44,6 @@ DEVICE: Final[dict[type[Message], Row]] = {
     m.IceCandidate: Who.DEVICE,
     m.AnnounceProgress: Who.DEVICE,
     m.Stats: Who.DEVICE,
+    CertificateRequest: Who.DEVICE,
+    CertificateInUse: Who.DEVICE,
 }

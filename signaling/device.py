@@ -14,14 +14,17 @@ from calls.measurements import stats_of_end
 from calls.models import CallParticipant
 from calls.selectors import call_live_for_device
 from calls.services import call_accept, call_decline, call_end, call_invitation, call_ring, call_state_message
+from common.clock import now
 from common.push import group_device
 from devices.certificates import authority_get, signature_is_valid
 from devices.gate import Who
+from devices.keys import certificate_request, certificate_used
 from devices.models import Device
 from devices.presence import presence_connect, presence_disconnect, presence_touch
 from devices.services import device_echo_measured, device_settings
 from protocol import messages as m
 from protocol.base import Message
+from protocol.certificates import CertificateInUse, CertificateRequest
 from protocol.errors import CloseCode, ErrorCode
 from protocol.identity import login_text
 from signaling.access_table import DEVICE
@@ -104,6 +107,7 @@ class DeviceConsumer(HubSocket):
             voices=[],
             ice_servers=ice_servers(device.public_id),
             device_name=device.name,
+            hub_time=now(),
         )
         await self.reply(ack, message)
         await self.reply(device_settings(device))
@@ -206,6 +210,15 @@ async def on_stats(socket: DeviceConsumer, message: m.Stats) -> None:
         await socket.query(device_echo_measured, device=socket.device, echo_return_loss_enhancement=removed)
 
 
+async def on_certificate_request(socket: DeviceConsumer, message: CertificateRequest) -> None:
+    answer = await socket.query(certificate_request, device=socket.device, csr_pem=message.csr_pem)
+    await socket.reply(answer, message)
+
+
+async def on_certificate_in_use(socket: DeviceConsumer, message: CertificateInUse) -> None:
+    await socket.query(certificate_used, device=socket.device, serial_number=message.serial_number)
+
+
 HANDLERS: dict[type[Message], Callable[[DeviceConsumer, Any], Awaitable[None]]] = {
     m.CallRinging: on_call_ringing,
     m.CallAccept: on_call_accept,
@@ -216,4 +229,6 @@ HANDLERS: dict[type[Message], Callable[[DeviceConsumer, Any], Awaitable[None]]] 
     m.IceCandidate: on_ice_candidate,
     m.AnnounceProgress: on_announce_progress,
     m.Stats: on_stats,
+    CertificateRequest: on_certificate_request,
+    CertificateInUse: on_certificate_in_use,
 }

@@ -26,6 +26,7 @@ QUICK = Timings(
     request_timeout_s=5.0,
     ring_s=1.0,
     slow_down_s=0.2,
+    certificate_retry_s=0.1,
 )
 QUICK_TO_NOTICE = replace(QUICK, renewal=RenewalLimits(silence_s=1.0), stats_interval_s=0.5)
 MICROPHONE_HZ = 1000.0

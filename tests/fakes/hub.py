@@ -22,6 +22,7 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
 from protocol.base import Message
+from protocol.certificates import Certificate, CertificateRequest
 from protocol.enrollment import Authorization, AuthorizationRequest, Enrollment, EnrollmentError, TokenRequest
 from protocol.errors import CloseCode, ErrorCode
 from protocol.identity import login_text
@@ -75,6 +76,12 @@ class FakeHub:
         self.clip_troubles: deque[int] = deque()  # statuses that come before the clip
         self.ice_servers: list[IceServer] = []
         self.ice_transport_policy = IceTransportPolicy.ALL
+        self.hub_time = datetime.now(UTC)
+        self.tells_time = True
+        self.certificate_ends_at = self.hub_time + timedelta(
+            days=30
+        )  # of the next ones; they begin a day ago
+        self.certificate_answers: deque[ErrorCode | str] = deque()  # a code, or the PEM of a certificate
         self.messages: list[Message] = []
         self.hellos: list[DeviceHello] = []
         self.legs: list[FakeLeg] = []
@@ -262,7 +269,7 @@ class FakeHub:
             return 400, _json(EnrollmentError(error="expired_token", error_description="Too late."))
         foreign = ec.generate_private_key(ec.SECP256R1()).public_key()
         key = foreign if self.gives_foreign_certificate else self.device_key
-        certificate = _certificate("device", key, self.ca_key, "Fake CA")
+        certificate = self.certificate_for(key)
         enrollment = Enrollment(
             device_id=self.device_id,
             certificate_pem=_pem(certificate),
@@ -271,6 +278,9 @@ class FakeHub:
             device_name="Kitchen speaker",
         )
         return 200, _json(enrollment)
+
+    def certificate_for(self, key: ec.EllipticCurvePublicKey) -> x509.Certificate:
+        return _certificate("device", key, self.ca_key, "Fake CA", ends_at=self.certificate_ends_at)
 
     async def _pipe(self, head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._sockets is None:
@@ -318,6 +328,7 @@ class FakeHub:
             voices=[],
             ice_servers=[],
             device_name="Kitchen speaker",
+            hub_time=self.hub_time if self.tells_time else None,
         )
         await socket.send(ack.to_json())
         for message in self.first_words:
@@ -350,6 +361,8 @@ class FakeHub:
             await socket.send(ice.to_json())
         elif isinstance(message, WebrtcOffer):
             await self._answer_offer(socket, message)
+        elif isinstance(message, CertificateRequest):
+            await socket.send(self._answer_request(message).to_json())
         await self._tell_waiters()
 
     async def _answer_offer(self, socket: ServerConnection, offer: WebrtcOffer) -> None:
@@ -364,6 +377,15 @@ class FakeHub:
             sdp = await leg.answer(offer.sdp)
             self.legs.append(leg)
         await socket.send(WebrtcAnswer(reply_to=offer.id, call_id=offer.call_id, sdp=sdp).to_json())
+
+    def _answer_request(self, request: CertificateRequest) -> Message:
+        word = self.certificate_answers.popleft() if self.certificate_answers else ""
+        if isinstance(word, ErrorCode):
+            return Error(reply_to=request.id, code=word, message="No.")
+        csr = x509.load_pem_x509_csr(request.csr_pem.encode())
+        key = cast(ec.EllipticCurvePublicKey, csr.public_key())
+        pem = word or _pem(self.certificate_for(key))
+        return Certificate(reply_to=request.id, certificate_pem=pem, ca_pem=_pem(self.ca), epoch=1)
 
     async def _tell_waiters(self) -> None:
         async with self._changed:
@@ -384,7 +406,12 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 def _certificate(
-    name: str, key: ec.EllipticCurvePublicKey, issuer_key: ec.EllipticCurvePrivateKey, issuer: str
+    name: str,
+    key: ec.EllipticCurvePublicKey,
+    issuer_key: ec.EllipticCurvePrivateKey,
+    issuer: str,
+    *,
+    ends_at: datetime | None = None,
 ) -> x509.Certificate:
     now = datetime.now(UTC)
     return (
@@ -393,8 +420,8 @@ def _certificate(
         .issuer_name(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, issuer)]))
         .public_key(key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=30))
+        .not_valid_before(min(now, ends_at or now) - timedelta(days=1))
+        .not_valid_after(ends_at or now + timedelta(days=30))
         .sign(issuer_key, hashes.SHA256())
     )
 

@@ -1,0 +1,70 @@
+"""A new certificate at two thirds of the old one's life, counted by the hub's clock: a device may boot in 1970."""
+
+import asyncio
+import time
+from datetime import datetime, timedelta
+
+import structlog
+
+from agent.background import Background
+from agent.config import AgentConfig
+from agent.errors import EnrollmentRefusedError, OfflineError, RequestRefusedError
+from agent.identity import Identity
+from agent.link import Link
+from protocol.certificates import Certificate, CertificateInUse, CertificateRequest, renew_at
+from protocol.messages import HelloAck
+
+log = structlog.get_logger(__name__)
+
+
+class CertificateKeeper:
+    """Works while the device is online. A login is by key, so it comes online with an expired one, too."""
+
+    def __init__(
+        self, *, identity: Identity, link: Link, background: Background, config: AgentConfig
+    ) -> None:
+        self._identity, self._link, self._background, self._config = identity, link, background, config
+        self._keeping: asyncio.Task[None] | None = None
+
+    def online(self, ack: HelloAck) -> None:
+        if ack.hub_time is not None:  # an older hub does not renew
+            work = self._keep(ack.hub_time, time.monotonic())
+            self._keeping = self._background.start(work, name="certificate keeper")
+
+    def offline(self) -> None:
+        if self._keeping is not None:
+            self._keeping.cancel()
+
+    async def _keep(self, hub_time: datetime, at_s: float) -> None:
+        await self._tell()
+        while True:
+            hub_now = hub_time + timedelta(seconds=time.monotonic() - at_s)
+            await asyncio.sleep(max(0.0, self._due_in_s(hub_now)))
+            if not await self._renew():
+                await asyncio.sleep(self._config.timings.certificate_retry_s)
+
+    def _due_in_s(self, hub_now: datetime) -> float:
+        has = self._identity.certificate
+        return (renew_at(has.not_valid_before_utc, has.not_valid_after_utc) - hub_now).total_seconds()
+
+    async def _renew(self) -> bool:
+        """Whether it has another one now. What goes wrong, also with the disk, is tried again later."""
+        before = self._identity.certificate.serial_number
+        try:
+            answer = await self._link.request(
+                CertificateRequest(csr_pem=self._identity.csr_pem(self._config.serial))
+            )
+            if not isinstance(answer, Certificate):
+                raise EnrollmentRefusedError("The hub answered with something else than a certificate.")
+            self._identity.renew(certificate_pem=answer.certificate_pem, ca_pem=answer.ca_pem)
+        except (OfflineError, RequestRefusedError, EnrollmentRefusedError, OSError) as error:
+            log.warning("This device got no new certificate: {reason}", reason=str(error) or "no answer")
+            return False
+        await self._tell()
+        is_new = self._identity.certificate.serial_number != before
+        if is_new:
+            log.info("This device has a new certificate.")
+        return is_new
+
+    async def _tell(self) -> None:
+        await self._link.send(CertificateInUse(serial_number=f"{self._identity.certificate.serial_number:x}"))
