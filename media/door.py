@@ -57,6 +57,15 @@ class Door(Protocol):
         reason: str = "",
     ) -> None: ...
 
+    async def leg_keys(self, *, call_id: UUID | None, participant_id: UUID | None) -> frozenset[str] | None:
+        """Fingerprints of the keys that stand for this participant now; None: it is known by no key.
+
+        Waits for as long as the hub does not know.
+        """
+
+    async def key_refused(self, *, participant_id: UUID) -> None:
+        """A connection in the name of this participant had another key."""
+
     async def legs_heard(self, heard: dict[UUID, bool]) -> None:
         """All legs of calls, by participant: whether they are heard now."""
 

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import structlog
 
+from media.connection.keyed import Keys
 from media.door import LegState
 from media.leg import Leg, Limits
 from media.measuring import Measuring
@@ -134,6 +135,13 @@ class Exchange:
     def only_listener(self, leg: Leg) -> Leg | None:
         session = self.session(leg.call_id)
         return None if session is None else session.only_listener(leg)
+
+    async def keys_of(self, leg: Leg) -> Keys:
+        return await self._outbox.keys_of(leg)
+
+    def leg_refused(self, leg: Leg) -> None:
+        log.warning("peer_key_refused", leg_id=str(leg.leg_id), call_id=str(leg.call_id))
+        self._outbox.key_refused(leg)
 
     # Endings
 

@@ -22,6 +22,7 @@ from calls.services import call_leg_joined, call_leg_left, call_leg_lost
 from calls.whip import whip_closed, whip_heard
 from common.push import apush_channel
 from common.tasks import delay_now
+from devices.login import device_key_refused, device_keys
 from devices.services import device_echo_measured
 from media.door import LegState, OpenedFile, RecordingFile
 from media.stats import Judged, Measured
@@ -32,6 +33,7 @@ from transcripts.tasks import capture_transcribe_task
 log = structlog.get_logger(__name__)
 # A restart of PostgreSQL takes seconds, and a lost "this end left" would keep a device busy for ever.
 NEWS_WAITS_S = (0.5, 1.0, 2.0, 4.0, 8.0)
+FIRST_LOOK_AGAIN_S, LOOK_AGAIN_S = 0.1, 2.0  # for the keys of an end that wants to connect meanwhile
 
 
 class HubDoor:
@@ -67,6 +69,23 @@ class HubDoor:
             await tell(_leg_lost, participant_id, self._worker_id)
         elif state is LegState.CLOSED:
             await tell(_leg_left, participant_id, reason, self._worker_id)
+
+    async def leg_keys(self, *, call_id: UUID | None, participant_id: UUID | None) -> frozenset[str] | None:
+        if call_id is None or participant_id is None:
+            return None if call_id is participant_id else frozenset()
+        wait_s = FIRST_LOOK_AGAIN_S
+        while True:
+            try:
+                keys: frozenset[str] | None = await database_sync_to_async(_leg_keys)(call_id, participant_id)
+            except DatabaseError:
+                log.warning("the keys of a participant could not be read")
+            else:
+                return keys
+            await asyncio.sleep(wait_s)
+            wait_s = min(2 * wait_s, LOOK_AGAIN_S)
+
+    async def key_refused(self, *, participant_id: UUID) -> None:
+        await tell(_key_refused, participant_id)
 
     async def legs_heard(self, heard: dict[UUID, bool]) -> None:
         await tell(_legs_heard, heard, self._worker_id)
@@ -129,6 +148,22 @@ def _participant(public_id: UUID) -> CallParticipant:
     return CallParticipant.objects.select_related("call__device", "call__household", "household").get(
         public_id=public_id
     )
+
+
+def _leg_keys(call_id: UUID, participant_id: UUID) -> frozenset[str] | None:
+    """Nobody's where there is no such participant in that call."""
+    with scopes_disabled():
+        legs = CallParticipant.objects.select_related("device")
+        leg = legs.filter(public_id=participant_id, call__public_id=call_id).first()
+    if leg is None:
+        return frozenset()
+    return None if leg.device is None else device_keys(leg.device)
+
+
+def _key_refused(public_id: UUID) -> None:
+    leg = _participant(public_id)
+    if leg.device is not None:
+        device_key_refused(device=leg.device)
 
 
 def _leg_joined(public_id: UUID, worker_id: str) -> None:

@@ -8,6 +8,7 @@ from typing import Final, Protocol
 from uuid import UUID
 
 from media.connection.candidates import AddressPolicy
+from media.connection.keyed import Keys
 from media.connection.peer import Peer
 from media.connection.routes import Way
 from media.connection.rtp import PacketSender
@@ -22,6 +23,7 @@ from media.supervise import Supervisor
 from protocol.messages import HUNG_UP, LOST_FOR_GOOD, IceServer
 
 _RTCP_LEAD_S: Final = 1.0
+KEY_REFUSED: Final = "The device has another key than the one that it was claimed with."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +50,14 @@ class LegEvents(Protocol):
 
     def only_listener(self, leg: "Leg") -> "Leg | None":
         """Who hears this leg as it is, where that is all that becomes of its packets."""
+        ...
+
+    async def keys_of(self, leg: "Leg") -> Keys:
+        """Which keys its connections may have; may wait for the hub. The exception: this one does."""
+        ...
+
+    def leg_refused(self, leg: "Leg") -> None:
+        """A connection was closed because of its key."""
         ...
 
 
@@ -107,6 +117,7 @@ class Leg:
             on_packet=self._packet_came,
             on_state=self._state_changed,
             way=self._way,
+            keys=partial(self._events.keys_of, self),
             is_dtls_server=self.is_standing,
         )
         try:
@@ -272,6 +283,8 @@ class Leg:
             if self.state is None:
                 self._change(LegState.CONNECTED)
         elif state in ("failed", "closed"):
+            if peer.is_refused:
+                self._events.leg_refused(self)
             self._peer_ended(peer, state)
 
     def _peer_ended(self, peer: Peer, state: str) -> None:
@@ -284,11 +297,12 @@ class Leg:
             if self._replaced:
                 self._go_back()
             else:
-                self._last_peer_ended(state)
+                self._last_peer_ended(peer, state)
 
-    def _last_peer_ended(self, state: str) -> None:
+    def _last_peer_ended(self, peer: Peer, state: str) -> None:
         if self.state is None and state == "failed":
-            self._events.leg_gone(self, "no way through the network")
+            reason = KEY_REFUSED if peer.is_refused else "no way through the network"
+            self._events.leg_gone(self, reason)
         elif self.state is not LegState.LOST and state == "closed":
             self._events.leg_gone(self, HUNG_UP)
         else:

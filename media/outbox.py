@@ -8,6 +8,7 @@ from uuid import UUID
 
 import structlog
 
+from media.connection.keyed import Keys
 from media.door import Door, LegState, RecordingFile
 from media.leg import Leg
 from media.recording.voicefile import FinishedFile
@@ -113,6 +114,14 @@ class Outbox:
                 reason=reason,
             )
         )
+
+    async def keys_of(self, leg: Leg) -> Keys:
+        """The one thing that is asked, and not told."""
+        return await self._door.leg_keys(call_id=leg.call_id, participant_id=leg.participant_id)
+
+    def key_refused(self, leg: Leg) -> None:
+        if leg.participant_id is not None:
+            self._news.put(partial(self._door.key_refused, participant_id=leg.participant_id))
 
     def heard(self, legs: Iterable[Leg]) -> None:
         """Which legs of calls are heard now, in its place among the news. Left out while the last one waits."""

@@ -19,6 +19,8 @@ from benchmarks.environment import django_ready
 from benchmarks.figures import Figure, Options, figure, quantile
 
 if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+
     from calls.models import Call, CallParticipant
     from devices.models import Device
     from households.models import Membership
@@ -95,7 +97,7 @@ def _run(folder: Path, plan: Plan) -> Found:
         cast = _cast_make()
         with MediaProgram(processes=3, log=folder / "media.log") as media:
             calls = [_call_make(cast.anna, cast.kitchen), _call_make(cast.carla, cast.cellar)]
-            asyncio.run(_talk(media, calls, plan, found))
+            asyncio.run(_talk(media, calls, cast.keys, plan, found))
             _recordings(calls[0], found)
     return found
 
@@ -110,7 +112,13 @@ def _call_make(member: "Membership", device: "Device") -> "Call":
     return call
 
 
-async def _talk(media: "MediaProgram", calls: "list[Call]", plan: Plan, found: Found) -> None:
+async def _talk(
+    media: "MediaProgram",
+    calls: "list[Call]",
+    keys: "dict[int, EllipticCurvePrivateKey]",
+    plan: Plan,
+    found: Found,
+) -> None:
     from asgiref.sync import sync_to_async
 
     from tests.fakes.phone import Phone
@@ -123,7 +131,9 @@ async def _talk(media: "MediaProgram", calls: "list[Call]", plan: Plan, found: F
             for leg, says_hz, hears_hz in zip(
                 legs, (first_hz, second_hz), (second_hz, first_hz), strict=True
             ):
-                phones.append(await stack.enter_async_context(Phone(leg, says_hz=says_hz, hears_hz=hears_hz)))
+                key = keys[leg.device_id] if leg.device_id else None
+                phone = Phone(leg, says_hz=says_hz, hears_hz=hears_hz, key=key)
+                phones.append(await stack.enter_async_context(phone))
         began_s = time.monotonic()
         await asyncio.gather(*(phone.connect() for phone in phones))
         await asyncio.gather(*(phone.wait_heard(began_s) for phone in phones))

@@ -221,7 +221,7 @@ class _Rig:
             self._left_to_do -= 1
             try:
                 async with asyncio.timeout(_WITHIN_S):
-                    await self._call(str(device[0].public_id), socket)
+                    await self._call(*device, socket)
             except (TimeoutError, RuntimeError) as error:
                 self.failed += 1
                 print(f"a call failed: {type(error).__name__} {error}", file=sys.stderr)
@@ -240,18 +240,20 @@ class _Rig:
         await _hear(socket, "hello_ack")
         return socket
 
-    async def _call(self, device_id: str, device: "ClientConnection") -> None:
+    async def _call(
+        self, called: "Device", key: "EllipticCurvePrivateKey", device: "ClientConnection"
+    ) -> None:
         from websockets.asyncio.client import connect
 
         async with (
             connect(f"ws://127.0.0.1:{self._web.port}/ws/hub/") as page,
             _Peer(440) as anna,
-            _Peer(1000) as room,
+            _Peer(1000, key) as room,
         ):
             await _say(page, "hello", token=self._token)
             await _hear(page, "hello_ack")
             invite_id = uuid4().hex  # the same one again would be the same call
-            await _say(page, "call_invite", device_id=device_id, id=invite_id)
+            await _say(page, "call_invite", device_id=str(called.public_id), id=invite_id)
             call_id = (await _hear(page, "call_state", reply_to=invite_id))["call_id"]
             await _hear(device, "call_invite", call_id=call_id)
             await _say(device, "call_accept", call_id=call_id)
@@ -298,13 +300,13 @@ class _Rig:
 class _Peer:
     """One end's sound. `heard` is set by the first frame that came."""
 
-    def __init__(self, hz: float) -> None:
+    def __init__(self, hz: float, key: "EllipticCurvePrivateKey | None" = None) -> None:
         from aiortc import RTCConfiguration
 
         from tests.fakes.connection import PeerConnection
         from tests.fakes.peer import ToneTrack
 
-        self._connection = PeerConnection(RTCConfiguration(iceServers=[]))
+        self._connection = PeerConnection(RTCConfiguration(iceServers=[]), key=key)
         self._connection.addTrack(ToneTrack(hz))
         self._connection.on("track", self._track_came)
         self._listening: asyncio.Task[None] | None = None

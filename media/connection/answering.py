@@ -6,10 +6,10 @@ The private names used below are those of aiortc 1.16; `tests/media/test_guard.p
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
-from aiortc import RTCDtlsTransport, RTCIceGatherer, RTCIceServer, RTCIceTransport
+from aiortc import RTCIceGatherer, RTCIceServer, RTCIceTransport
 from aiortc.rtcdtlstransport import RTCDtlsFingerprint, RTCDtlsParameters
 from aiortc.rtcicetransport import RTCIceParameters
 from aiortc.rtcrtpparameters import (
@@ -23,6 +23,7 @@ from aiortc.rtcrtpparameters import (
 from media.connection import guard
 from media.connection.certificate import shared_certificate
 from media.connection.ice import SharedConnection, credentials
+from media.connection.keyed import KeyedTransport, Keys
 from media.connection.rtp import PacketHandler, PacketReceiver, PacketSender
 from media.connection.sdp import AudioAnswer, AudioOffer, write_answer
 from media.supervise import log_failure
@@ -33,7 +34,11 @@ _CONNECTING_ENDS_S: Final = 1.0  # one turn of the ICE checks takes 20 ms
 
 
 class AnsweringConnection:
-    """Answers once. `state` is the W3C's RTCPeerConnectionState without "disconnected"; `on_state` hears of changes."""
+    """Answers once. `state` is the W3C's RTCPeerConnectionState without "disconnected"; `on_state` hears of changes.
+
+    `keys` is asked as soon as there is an offer, while ICE looks for a way, and may take its time: nothing is
+    encrypted before it has answered.
+    """
 
     def __init__(
         self,
@@ -41,6 +46,7 @@ class AnsweringConnection:
         ice_servers: Sequence[IceServer],
         on_packet: PacketHandler,
         on_state: Callable[[], None],
+        keys: Callable[[], Awaitable[Keys]],
     ) -> None:
         username, password = credentials()
         gatherer = RTCIceGatherer(
@@ -54,11 +60,12 @@ class AnsweringConnection:
         self.ice = SharedConnection.take_over(gatherer._connection)
         self.ice_transport = RTCIceTransport(gatherer)
         self._certificate = shared_certificate()
-        self.dtls = RTCDtlsTransport(self.ice_transport, [self._certificate])
+        self.dtls = KeyedTransport(self.ice_transport, [self._certificate])
         self.receiver = PacketReceiver(self.dtls, on_packet)
         self.sender = PacketSender(self.dtls, self.receiver)
         self.state = "new"
-        self._on_state = on_state
+        self._on_state, self._keys = on_state, keys
+        self._asking: asyncio.Task[Keys] | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
         for transport in (self.ice_transport, self.dtls):
@@ -71,7 +78,8 @@ class AnsweringConnection:
         self.ice.ice_controlling = offer.is_lite
         await self.ice.gather_candidates()
         if self._closing is None:
-            self._connecting = asyncio.create_task(self._connect(offer), name="media.connect")
+            self._asking = asyncio.create_task(self._ask_keys(), name="media.ask_keys")
+            self._connecting = asyncio.create_task(self._connect(offer, self._asking), name="media.connect")
         answer = AudioAnswer(
             ufrag=self.ice.local_username,
             password=self.ice.local_password,
@@ -89,7 +97,10 @@ class AnsweringConnection:
             self._closing = asyncio.create_task(self._close(), name="media.close_connection")
         await asyncio.shield(self._closing)
 
-    async def _connect(self, offer: AudioOffer) -> None:
+    async def _ask_keys(self) -> Keys:
+        return await self._keys()
+
+    async def _connect(self, offer: AudioOffer, asking: "asyncio.Task[Keys]") -> None:
         fingerprint = RTCDtlsFingerprint(algorithm="sha-256", value=offer.fingerprint)
         try:
             if self._closing is None:
@@ -99,6 +110,7 @@ class AnsweringConnection:
                     )
                 )
             if self.ice_transport.state == "completed":
+                self.dtls.keys = await asking
                 await self.dtls.start(RTCDtlsParameters(fingerprints=[fingerprint]))
             if self.dtls.state == "connected":
                 self._start(offer)
@@ -125,6 +137,8 @@ class AnsweringConnection:
             self.receiver.start(hears)
 
     async def _close(self) -> None:
+        if self._asking is not None:
+            self._asking.cancel()
         self.receiver.stop()
         self.sender.stop()
         await self.dtls.stop()
@@ -152,5 +166,6 @@ class AnsweringConnection:
         if state != self.state:
             self.state = state
             self._on_state()
-        if dtls == "closed" and self._closing is None:  # the other side hung up, or consent ran out
+        has_ended = dtls == "closed" or self.dtls.is_other  # the other side hung up, or consent ran out
+        if has_ended and self._closing is None:
             self._closing = asyncio.create_task(self._close(), name="media.close_connection")

@@ -3,15 +3,24 @@
 Its key never leaves the process, and each answer still has its own ICE password and its own DTLS keys.
 """
 
+import hashlib
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from aiortc import RTCCertificate
 from aiortc.rtcdtlstransport import RTCDtlsFingerprint, certificate_digest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from OpenSSL import SSL
 
 _RENEW_BEFORE: Final = timedelta(days=7)
 _DIGEST: Final = "sha-256"
+
+
+def key_fingerprint(certificate: x509.Certificate) -> str:
+    """SHA-256 (hex) of the SubjectPublicKeyInfo, as the hub keeps it of each claimed key."""
+    key = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return hashlib.sha256(key).hexdigest()
 
 
 class SharedCertificate(RTCCertificate):

@@ -1,13 +1,14 @@
 """One peer connection: answers one offer, hands over microphone packets, sends what it is given."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
 from media.connection import guard
 from media.connection.answering import AnsweringConnection
 from media.connection.candidates import AddressPolicy, RemoteCandidates
+from media.connection.keyed import Keys
 from media.connection.path import selected_path
 from media.connection.ports import ports
 from media.connection.routes import Way
@@ -25,7 +26,8 @@ class Peer:
 
     `is_dtls_server`: aiortc's DTLS client knows no RSA certificates, such as GStreamer's; its server takes them.
     `on_state` is called with the state of the connection: connecting, connected, failed, closed. `way` says now and
-    then whether those packets do nothing but pass; while they do, `on_packet` may not hear of them.
+    then whether those packets do nothing but pass; while they do, `on_packet` may not hear of them. `keys` says which
+    keys the other side may have.
     """
 
     def __init__(
@@ -37,12 +39,16 @@ class Peer:
         on_packet: Callable[["Peer", MicPacket], None],
         on_state: Callable[["Peer", str], None],
         way: Callable[["Peer"], Way | None],
+        keys: Callable[[], Awaitable[Keys]],
         is_dtls_server: bool = False,
     ) -> None:
         guard.install()
         self._on_state = on_state
         self._connection = AnsweringConnection(
-            ice_servers=ice_servers, on_packet=partial(on_packet, self), on_state=self._state_changed
+            ice_servers=ice_servers,
+            on_packet=partial(on_packet, self),
+            on_state=self._state_changed,
+            keys=keys,
         )
         self._ice, self._transport = self._connection.ice, self._connection.dtls
         self._candidates = RemoteCandidates(self._ice, policy=addresses, tasks=tasks)
@@ -58,6 +64,11 @@ class Peer:
     @property
     def state(self) -> str:
         return self._connection.state
+
+    @property
+    def is_refused(self) -> bool:
+        """Its key is not one that the other side may have."""
+        return self._connection.dtls.is_refused
 
     @property
     def last_rtp_at_s(self) -> float | None:

@@ -3,7 +3,9 @@
 import asyncio
 from typing import Any, Final
 
-from aiortc import RTCConfiguration, RTCPeerConnection
+from aiortc import RTCCertificate, RTCConfiguration, RTCPeerConnection
+from aiortc.rtcdtlstransport import generate_certificate
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from media.connection.guard import end_consent
 
@@ -11,10 +13,15 @@ _CONNECTING_ENDS_S: Final = 1.0  # one turn of the ICE checks takes 20 ms
 
 
 class PeerConnection(RTCPeerConnection):
-    """aiortc does not keep the tasks in which it connects."""
+    """aiortc does not keep the tasks in which it connects, and makes a key for each of these; `key` is a device's."""
 
-    def __init__(self, configuration: RTCConfiguration) -> None:
+    def __init__(
+        self, configuration: RTCConfiguration, *, key: ec.EllipticCurvePrivateKey | None = None
+    ) -> None:
         super().__init__(configuration)
+        if key is not None:
+            certificate = RTCCertificate(key=key, cert=generate_certificate(key))
+            self._RTCPeerConnection__certificates = [certificate]
         self._connecting: set[asyncio.Task[None]] = set()
 
     async def close(self) -> None:

@@ -31,6 +31,8 @@ class Told:
 @dataclass
 class FakeDoor:
     told: list[Told] = field(default_factory=list)
+    keys: dict[UUID, frozenset[str]] = field(default_factory=dict)  # of participants that are known by one
+    keys_known: asyncio.Event | None = None  # until it is set, the hub does not know
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def sound(self, root: Path, name: str) -> BinaryIO:
@@ -65,6 +67,14 @@ class FakeDoor:
     ) -> None:
         values = {"leg_id": leg_id, "call_id": call_id, "participant_id": participant_id}
         self._tell("leg_state", **values, state=state, reason=reason)
+
+    async def leg_keys(self, *, call_id: UUID | None, participant_id: UUID | None) -> frozenset[str] | None:
+        if self.keys_known is not None:
+            await self.keys_known.wait()
+        return None if participant_id is None else self.keys.get(participant_id)
+
+    async def key_refused(self, *, participant_id: UUID) -> None:
+        self._tell("key_refused", participant_id=participant_id)
 
     async def legs_heard(self, heard: dict[UUID, bool]) -> None:
         self._tell("legs_heard", heard=heard)

@@ -18,6 +18,7 @@ from aiortc import (
 )
 from aiortc.mediastreams import MediaStreamError
 from av import AudioFrame, AudioResampler
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from media.worker import MediaWorker
 from protocol.worker import LegCandidate, LegOffer
@@ -68,13 +69,20 @@ class ToneTrack(MediaStreamTrack):
 class RealPeer:
     """Use as an async context manager. `heard()` gives all samples so far."""
 
-    def __init__(self, worker: MediaWorker, door: FakeDoor, *, frequency_hz: float = 440.0) -> None:
+    def __init__(
+        self,
+        worker: MediaWorker,
+        door: FakeDoor,
+        *,
+        frequency_hz: float = 440.0,
+        key: ec.EllipticCurvePrivateKey | None = None,
+    ) -> None:
         self.worker, self.door = worker, door
         self.leg_id, self.participant_id = uuid4(), uuid4()
         self.needs_echo_cancellation = False
         self.is_standing = False
         self.microphone = ToneTrack(frequency_hz)
-        self.connection = PeerConnection(RTCConfiguration(iceServers=[]))
+        self.connection = PeerConnection(RTCConfiguration(iceServers=[]), key=key)
         self.connection.on("track", self._track_came)
         self._parts: list[Samples] = []
         self._listening: asyncio.Task[None] | None = None

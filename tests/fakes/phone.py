@@ -17,6 +17,7 @@ from aiortc.mediastreams import MediaStreamError
 from asgiref.sync import sync_to_async
 from av import AudioFrame, AudioResampler
 from channels.layers import get_channel_layer
+from cryptography.hazmat.primitives.asymmetric import ec
 from django_scopes import scopes_disabled
 
 from calls.models import CallParticipant
@@ -39,7 +40,7 @@ class _Line:
 
     def __init__(self, phone: "Phone") -> None:
         self._phone = phone
-        self._connection = PeerConnection(RTCConfiguration(iceServers=[]))
+        self._connection = PeerConnection(RTCConfiguration(iceServers=[]), key=phone.key)
         self._connection.addTrack(ToneTrack(phone.says_hz))
         self._connection.on("track", self._track_came)
         self._listening: asyncio.Task[None] | None = None
@@ -86,7 +87,15 @@ class _Line:
 class Phone:
     """`async with Phone(leg, says_hz=440, hears_hz=1000) as phone: await phone.connect()`."""
 
-    def __init__(self, leg: CallParticipant, *, says_hz: float, hears_hz: float) -> None:
+    def __init__(
+        self,
+        leg: CallParticipant,
+        *,
+        says_hz: float,
+        hears_hz: float,
+        key: ec.EllipticCurvePrivateKey | None = None,  # of a device
+    ) -> None:
+        self.key = key
         self._leg, self.says_hz, self.hears_hz = leg, says_hz, hears_hz
         self.heard_at_s: list[float] = []
         self.lines_heard_at_s: list[float] = []  # the first sound of each connection

@@ -12,7 +12,9 @@ from django_scopes import scopes_disabled
 
 from calls.models import Call, CallParticipant, Recording, RecordingState
 from calls.services import call_start
-from devices.models import DevicePresence
+from common.clock import now
+from devices.models import Device, DevicePresence
+from households.audit import audit_list, audit_sentence
 from media import hub
 from media.door import LegState, OpenedFile, RecordingFile
 from media.hub import HubDoor
@@ -115,6 +117,71 @@ async def test_that_an_end_left_is_told_again_when_the_database_is_back(
     )
     call = await Call.objects.aget()
     assert not call.is_live
+
+
+async def callee_of(caller: CallParticipant) -> CallParticipant:
+    return await CallParticipant.objects.select_related("device__household").aget(
+        call=caller.call, role="callee"
+    )
+
+
+async def test_a_device_is_known_by_the_keys_that_the_database_has_of_it(cast: Cast) -> None:
+    door, caller = HubDoor("fake-worker"), await leg_make(cast)
+    callee, call_id = await callee_of(caller), caller.call.public_id
+    device, of_callee = cast.kitchen, {"call_id": call_id, "participant_id": callee.public_id}
+    assert await door.leg_keys(**of_callee) == frozenset([device.fingerprint_sha256])
+    await Device.objects.filter(pk=device.pk).aupdate(next_fingerprint_sha256="ab" * 32)
+    assert await door.leg_keys(**of_callee) == frozenset([device.fingerprint_sha256, "ab" * 32])
+    await Device.objects.filter(pk=device.pk).aupdate(revoked_at=now())
+    assert await door.leg_keys(**of_callee) == frozenset()
+
+
+async def test_people_and_foreign_devices_have_no_key_and_strangers_to_the_call_have_none_that_fits(
+    cast: Cast,
+) -> None:
+    door, caller = HubDoor("fake-worker"), await leg_make(cast)
+    callee, call_id = await callee_of(caller), caller.call.public_id
+    assert await door.leg_keys(call_id=None, participant_id=None) is None
+    assert await door.leg_keys(call_id=call_id, participant_id=caller.public_id) is None
+    assert await door.leg_keys(call_id=call_id, participant_id=None) == frozenset()
+    assert await door.leg_keys(call_id=call_id, participant_id=uuid.uuid4()) == frozenset()
+    assert await door.leg_keys(call_id=uuid.uuid4(), participant_id=caller.public_id) == frozenset()
+    assert await door.leg_keys(call_id=None, participant_id=caller.public_id) == frozenset()
+    await Device.objects.filter(pk=cast.kitchen.pk).aupdate(kind="foreign", fingerprint_sha256="")
+    assert await door.leg_keys(call_id=call_id, participant_id=callee.public_id) is None
+
+
+async def test_while_the_database_is_away_the_keys_are_waited_for(
+    cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caller = await leg_make(cast)
+    callee = await callee_of(caller)
+    look, left = hub._leg_keys, [3]
+
+    def look_later(*args: Any) -> frozenset[str] | None:
+        left[0] -= 1
+        if left[0] >= 0:
+            raise OperationalError("the database system is starting up")
+        return look(*args)
+
+    monkeypatch.setattr(hub, "FIRST_LOOK_AGAIN_S", 0.0)
+    monkeypatch.setattr(hub, "_leg_keys", look_later)
+    keys = await HubDoor("fake-worker").leg_keys(
+        call_id=caller.call.public_id, participant_id=callee.public_id
+    )
+    assert keys == frozenset([cast.kitchen.fingerprint_sha256])
+    assert left == [-1]
+
+
+async def test_a_refused_key_stands_in_the_record_of_the_household(cast: Cast) -> None:
+    caller = await leg_make(cast)
+    callee = await callee_of(caller)
+    for participant_id in (callee.public_id, caller.public_id, uuid.uuid4()):
+        await HubDoor("fake-worker").key_refused(participant_id=participant_id)
+    entry = await audit_list(cast.anna.household).aget()
+    assert audit_sentence(entry) == (
+        "A connection as Kitchen speaker was refused: its key is not the claimed one."
+    )
 
 
 async def test_speech_that_nobody_can_write_down_is_refused_and_its_file_removed(

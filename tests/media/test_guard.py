@@ -38,10 +38,14 @@ def test_it_is_pinned_to_the_version_that_was_read() -> None:
                 "_register_rtp_sender",
                 "_rx_srtp",
                 "_set_role",
+                "_set_state",
+                "_ssl",
                 "_state",
                 "_tx_srtp",
                 "_unregister_rtp_receiver",
                 "_unregister_rtp_sender",
+                "_validate_peer_identity",
+                "_write_ssl",
             ],
         ),
         (RtpReceiver, ["_handle_disconnect", "_handle_rtcp_packet", "_handle_rtp_packet"]),
@@ -91,6 +95,10 @@ def test_the_signatures_we_lean_on_are_still_the_same() -> None:
         "arrival_time_ms",
     ]
     assert list(inspect.signature(RTCCertificate._create_ssl_context).parameters) == ["self", "srtp_profiles"]
+    assert (
+        "self._validate_peer_identity(remoteParameters)\n        if self._state == State.FAILED:\n            return"
+        in (inspect.getsource(RTCDtlsTransport.start))
+    )
     for method in (RTCDtlsTransport._register_rtp_receiver, RTCDtlsTransport._register_rtp_sender):
         assert list(inspect.signature(method).parameters)[2:] == ["parameters"]
     assert list(inspect.signature(Connection.get_component_candidates).parameters) == [

@@ -93,7 +93,7 @@ async def talking(cast: Cast) -> AsyncIterator[tuple[Call, Phone, Phone]]:
     call, caller, callee = await sync_to_async(call_make)(cast)
     async with (
         Phone(caller, says_hz=440, hears_hz=1000) as anna,
-        Phone(callee, says_hz=1000, hears_hz=440) as kitchen,
+        Phone(callee, says_hz=1000, hears_hz=440, key=cast.keys[cast.kitchen.pk]) as kitchen,
     ):
         began_s = time.monotonic()
         await asyncio.gather(anna.connect(), kitchen.connect())

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from aiortc import RTCConfiguration, RTCSessionDescription
+from cryptography.hazmat.primitives.asymmetric import ec
 from django_scopes import scopes_disabled
 
 from calls.models import Call, LegStatistics
@@ -55,8 +56,10 @@ async def answered(peer: PeerConnection, answer: dict[str, Any]) -> None:
     await peer.setRemoteDescription(RTCSessionDescription(answer["sdp"], "answer"))
 
 
-async def peer_make(stack: AsyncExitStack, hz: float) -> PeerConnection:
-    peer = PeerConnection(RTCConfiguration(iceServers=[]))
+async def peer_make(
+    stack: AsyncExitStack, hz: float, key: ec.EllipticCurvePrivateKey | None = None
+) -> PeerConnection:
+    peer = PeerConnection(RTCConfiguration(iceServers=[]), key=key)
     peer.addTrack(ToneTrack(hz))
     stack.push_async_callback(peer.close)
     return peer
@@ -82,9 +85,9 @@ async def test_a_call_with_it_is_connected_and_stands_in_the_history(cast: Cast,
             await socket.open()
             agent = OlderAgent(socket)
             challenge = await agent.hear("challenge")
-            device_id = str(cast.kitchen.public_id)
+            device_id, key = str(cast.kitchen.public_id), cast.keys[cast.kitchen.pk]
             text = login_text(nonce=challenge["nonce"], hub_id=challenge["hub_id"], device_id=device_id)
-            await agent.say("hello", device_id=device_id, signature=sign(cast.keys[cast.kitchen.pk], text))
+            await agent.say("hello", device_id=device_id, signature=sign(key, text))
             await agent.hear("hello_ack")
 
             page = await browser(cast.anna)
@@ -92,7 +95,7 @@ async def test_a_call_with_it_is_connected_and_stands_in_the_history(cast: Cast,
             call_id = str((await agent.hear("call_invite"))["call_id"])
             await agent.say("call_ringing", call_id=call_id)
             await agent.say("call_accept", call_id=call_id)
-            caller, device = await peer_make(stack, 440), await peer_make(stack, 1000)
+            caller, device = await peer_make(stack, 440), await peer_make(stack, 1000, key)
             await page.say(
                 "webrtc_offer", call_id=call_id, sdp=json.loads(f'"{await offer(caller)}"'), id="offer"
             )
@@ -108,7 +111,7 @@ async def test_a_call_with_it_is_connected_and_stands_in_the_history(cast: Cast,
                 await agent.say(name, call_id=call_id)
             await agent.say("ping")
             await agent.hear("pong")
-            again = await peer_make(stack, 1000)  # as it did when it heard nothing any more
+            again = await peer_make(stack, 1000, key)  # as it did when it heard nothing any more
             await agent.say("webrtc_offer again", call_id=call_id, sdp=await offer(again))
             await answered(again, await agent.hear("webrtc_answer"))
             async with asyncio.timeout(10):
