@@ -110,6 +110,8 @@ class CallParticipant(HouseholdModel):
     awaited_at = models.DateTimeField(
         null=True, blank=True
     )  # the call moved; not heard at the new worker yet
+    # Of a person: the session or token of the page that made the newest offer; see calls.carriers.
+    carried_by = models.CharField(max_length=80, blank=True)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["call", "role"], name="participant_role_once")]

@@ -5,6 +5,7 @@ from typing import Any
 from django.db import transaction
 from django.dispatch import receiver
 
+from calls.carriers import calls_uncarried_end_safely
 from calls.events import call_ended, recording_finalized, worker_died
 from calls.measurements import quality_forget
 from calls.models import Call, Recording
@@ -14,6 +15,8 @@ from calls.whip import whip_device_lock_out, whip_worker_died
 from common.tasks import delay_on_commit
 from devices.events import device_locked_out, device_removed
 from devices.models import Device
+from households.events import credential_ended
+from households.models import User
 
 
 @receiver(recording_finalized)
@@ -44,3 +47,8 @@ def on_device_removed(device: Device, **_: Any) -> None:
 @receiver([device_removed, device_locked_out])
 def on_device_locked_out(device: Device, **_: Any) -> None:
     whip_device_lock_out(device=device)
+
+
+@receiver(credential_ended)
+def on_credential_ended(user: User, **_: Any) -> None:
+    transaction.on_commit(lambda: calls_uncarried_end_safely(user=user))

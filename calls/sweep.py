@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.core.cache import cache
 
+from calls.carriers import calls_uncarried_end
 from calls.ends import call_gone_reason
 from calls.models import Call
 from calls.moves import REASON_NO_WORKER, WAIT, call_found, call_relocate, call_wait
@@ -27,7 +28,7 @@ COPY_GIVEN_UP = timedelta(days=1)
 
 def calls_sweep() -> int:
     """Returns how many calls it ended."""
-    moment = now()
+    moment, uncarried = now(), calls_uncarried_end()
     endings = [(call, _ending(call, moment)) for call in calls_live()]
     for call, ending in endings:
         if ending:
@@ -35,7 +36,7 @@ def calls_sweep() -> int:
     whip_sweep()
     for recording in recordings_left_open(moment - RECORDING_GRACE):
         recording_recover(recording=recording)
-    return sum(1 for _, ending in endings if ending)
+    return uncarried + sum(1 for _, ending in endings if ending)
 
 
 def copies_due() -> list[int]:

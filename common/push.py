@@ -18,6 +18,8 @@ log = structlog.get_logger(__name__)
 
 # What a push looks like inside the channel layer. Consumers have a method push_message().
 EVENT_TYPE = "push.message"
+# Not for clients: the socket itself looks at the rows again. Consumers have a method recheck().
+RECHECK_TYPE = "recheck"
 
 
 def group_household(public_id: UUID) -> str:
@@ -42,9 +44,13 @@ def group_worker(worker_id: str) -> str:
 
 async def apush(group: str, message: Message) -> None:
     """To a group. Never raises: whoever misses a hint reads the row later."""
+    await _group_send(group, {"type": EVENT_TYPE, "text": message.to_json()})
+
+
+async def _group_send(group: str, event: dict[str, str]) -> None:
     try:
         doubt.check()
-        await get_channel_layer().group_send(group, {"type": EVENT_TYPE, "text": message.to_json()})
+        await get_channel_layer().group_send(group, event)
     except (RedisError, OSError) as error:
         doubt.note(error)
         log.warning("push was lost: Redis is away", group=group)
@@ -71,3 +77,8 @@ def push_channel(channel: str, message: Message) -> None:
 def push_on_commit(group: str, message: Message) -> None:
     """The usual way: nobody hears of what a rollback undoes."""
     transaction.on_commit(lambda: push(group, message))
+
+
+def recheck_on_commit(group: str) -> None:
+    """The sockets of the group look again whether they may be what they are. Lost, they do so a little later."""
+    transaction.on_commit(lambda: async_to_sync(_group_send)(group, {"type": RECHECK_TYPE}))

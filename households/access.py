@@ -35,8 +35,8 @@ def membership_for_user(user: User, household_id: str | None = None) -> Membersh
     return memberships.order_by("created_at").first()
 
 
-def membership_for_token(token: str) -> Membership:
-    """The member whose API token this is. Raises NotSignedIn for a wrong or revoked one."""
+def token_open(token: str) -> ApiToken:
+    """The API token, of a person who may still come in with it. Raises NotSignedIn for a wrong or revoked one."""
     row = (
         ApiToken.objects.select_related("membership__user", "membership__household")
         .filter(token_hash=secret_hash(token), revoked_at=None, membership__user__is_active=True)
@@ -45,4 +45,4 @@ def membership_for_token(token: str) -> Membership:
     if row is None:
         raise NotSignedIn("This API token is not valid. Make a new one on the settings page.")
     ApiToken.objects.filter(pk=row.pk).update(last_used_at=now())
-    return row.membership
+    return row

@@ -3,3 +3,6 @@ from django.apps import AppConfig
 
 class HouseholdsConfig(AppConfig):
     name = "households"
+
+    def ready(self) -> None:
+        from households import receivers  # noqa: F401 - connects them

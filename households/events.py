@@ -4,3 +4,7 @@ from django.dispatch import Signal
 
 # household, user (None: everybody in it). What they may do there is another thing now, also nothing at all.
 rights_changed = Signal()
+
+# user. Perhaps a session or a token of theirs lets nobody in any more, or their password is another one: whoever keeps
+# something open for them looks at the rows again.
+credential_ended = Signal()

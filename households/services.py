@@ -10,6 +10,7 @@ from common.clock import now
 from common.codes import secret_hash, secret_make
 from common.errors import Conflict, Invalid, NotAllowed, NotFound
 from common.limits import limit_hit
+from households.events import credential_ended
 from households.models import ApiToken, Household, Language, Membership, SetupToken, User
 from households.roles import Role
 
@@ -96,6 +97,7 @@ def api_token_revoke(*, membership: Membership, public_id: str) -> None:
     changed = ApiToken.objects.filter(membership=membership, public_id=public_id, revoked_at=None)
     if not changed.update(revoked_at=now()):
         raise NotFound("There is no such token.")
+    credential_ended.send(sender=ApiToken, user=membership.user)
 
 
 def household_update(

@@ -11,6 +11,7 @@ class ErrorCode(StrEnum):
     TOO_LARGE = "too_large"
     TOO_MANY = "too_many"  # rate limit
     NOT_SIGNED_IN = "not_signed_in"
+    NOT_A_MEMBER = "not_a_member"  # signed in, but not in this household any more
     NOT_FOUND = "not_found"  # also: not yours
     NOT_ALLOWED = "not_allowed"
     BAD_SDP = "bad_sdp"
@@ -27,10 +28,13 @@ class ErrorCode(StrEnum):
 
 
 class CloseCode(IntEnum):
-    """RFC 6455 section 7.4; 4000 and up are ours."""
+    """RFC 6455 section 7.4.2: 4000 and up are ours.
 
-    POLICY = 1008  # repeated abuse
-    TOO_BIG = 1009
+    The server below lets an application send no others: what it is told to close with 1008 it closes with 1011.
+    """
+
+    POLICY = 4400  # repeated abuse
+    TOO_BIG = 4413
     NOT_SIGNED_IN = 4401
     REVOKED = 4403
     REPLACED = 4409  # the same device connected again

@@ -1,16 +1,20 @@
 """`/ws/hub/`: a browser with a session, or a program with an API token."""
 
+from django.db import DatabaseError
+
 from announcements.speech import voice_list
+from calls.carriers import calls_uncarried_end
 from calls.ice import ice_servers
-from common.errors import DomainError, NotAllowed
-from common.push import apush, group_household, group_worker
+from common.errors import DomainError, NotAllowed, NotSignedIn
+from common.push import apush, group_household, group_user, group_worker
 from devices.gate import Who, member_passes
-from households.access import membership_for_token, membership_for_user
+from households.access import membership_for_user, token_open
+from households.credentials import Credential, credential_membership, credential_user, session_data
 from households.middleware import SESSION_KEY
-from households.models import Membership, User
+from households.models import Membership
 from protocol.base import Message
 from protocol.errors import CloseCode, ErrorCode
-from protocol.messages import Hello, HelloAck, parse_browser
+from protocol.messages import Error, Hello, HelloAck, parse_browser
 from protocol.worker import LegClose
 from signaling import handlers
 from signaling.access_table import BROWSER
@@ -44,45 +48,73 @@ class BrowserConsumer(MemberSocket):
             raise NotAllowed("Your role in this household does not allow that.")
 
     async def left(self) -> None:
+        await self._leg_close()
+        if self.membership is not None:
+            for group in _groups(self.membership):
+                await self.channel_layer.group_discard(group, self.channel_name)
+
+    async def _leg_close(self) -> None:
         if self.leg_worker_id:
             await apush(group_worker(self.leg_worker_id), LegClose(leg_id=self.leg_id))
-        if self.household is not None:
-            await self.channel_layer.group_discard(
-                group_household(self.household.public_id), self.channel_name
-            )
 
     async def _hello(self, message: Hello) -> None:
         try:
-            # Who a socket is, is settled once: its groups follow from it.
-            membership = self.membership or await self.query(self._identify, message)
+            if self.membership is None:
+                await self._let_in(*await self.query(self._identify, message))
         except DomainError as error:
             await self.refuse(error.wire_code, error.message, message.id)
             await self.close(CloseCode.NOT_SIGNED_IN)
             return
-        if membership is None:
-            await self.refuse(ErrorCode.NOT_SIGNED_IN, "Please sign in first.", message.id)
-            await self.close(CloseCode.NOT_SIGNED_IN)
-            return
-        if self.membership is None:
-            self.membership, self.household = membership, membership.household
-            await self.channel_layer.group_add(
-                group_household(membership.household.public_id), self.channel_name
-            )
-        await self.reply(await self.query(self._hello_ack, membership), message)
+        await self.reply(await self.query(self._hello_ack, self.membership), message)
         await self.catch_up()
 
+    async def _let_in(self, credential: Credential, membership: Membership) -> None:
+        """Who a socket is, is settled once: its groups follow from it."""
+        self.credential, self.membership, self.household = credential, membership, membership.household
+        for group in _groups(membership):
+            await self.channel_layer.group_add(group, self.channel_name)
+
     async def catch_up(self) -> None:
-        if self.membership is not None:
+        """First of all, whether this is still a member: a hint may have been lost, or come too early to be heard."""
+        try:
+            await self.look_again()
+        except DatabaseError:
+            self._recheck.ask()
+            raise
+        if self.membership is not None and not self._is_out:
             for state in await self.query(handlers.present_states, self.membership):
                 await self.reply(state)
 
-    def _identify(self, message: Hello) -> Membership | None:
+    async def look_again(self) -> None:
+        before, credential = self.membership, self.credential
+        if before is None or credential is None or self._is_out:
+            return
+        try:
+            self.membership = await self.query(
+                credential_membership, credential, before.household, before.user
+            )
+        except NotSignedIn as refusal:
+            await self.query(calls_uncarried_end, user=before.user)
+            await self._leg_close()
+            await self.turn_out(
+                Error(code=refusal.wire_code, message=refusal.message), CloseCode.NOT_SIGNED_IN
+            )
+
+    def _identify(self, message: Hello) -> tuple[Credential, Membership]:
+        """Raises NotSignedIn."""
         if message.token:
-            return membership_for_token(message.token)
-        user = self.scope.get("user")
-        if not isinstance(user, User) or not self.scope.get("is_same_origin"):
-            return None
-        return membership_for_user(user, self.scope["session"].get(SESSION_KEY))
+            token = token_open(message.token)
+            return Credential.of_token(token), token.membership
+        key = self.scope["session"].session_key if self.scope.get("is_same_origin") else None
+        credential = Credential.of_session(key or "")
+        # Not scope["user"]: that was read when the socket was opened, perhaps long ago.
+        user = credential_user(credential)
+        membership = (
+            membership_for_user(user, session_data(credential.key).get(SESSION_KEY)) if user else None
+        )
+        if membership is None:
+            raise NotSignedIn("Please sign in first.")
+        return credential, membership
 
     def _hello_ack(self, membership: Membership) -> HelloAck:
         return HelloAck(
@@ -91,3 +123,7 @@ class BrowserConsumer(MemberSocket):
             voices=voice_list(membership.household.language),
             ice_servers=ice_servers(self.leg_id),
         )
+
+
+def _groups(membership: Membership) -> tuple[str, ...]:
+    return group_household(membership.household.public_id), group_user(membership.user.public_id)

@@ -32,6 +32,8 @@ from signaling.legs import leg_candidate, leg_ice, leg_offer
 from signaling.limits import DEVICE_IDLE_S
 from signaling.socket import HubSocket
 
+_REMOVED = "The device was removed from its home."
+
 
 class DeviceConsumer(HubSocket):
     """Challenge, proof, then calls and announcements."""
@@ -65,7 +67,12 @@ class DeviceConsumer(HubSocket):
             return
         if not await self.query(presence_touch, device=self.device, channel_name=self.channel_name):
             # Another socket took over, the sweep gave this one up, or the device was removed.
+            await self.look_again()
             await self.close(CloseCode.REPLACED)
+
+    async def look_again(self) -> None:
+        if self.device is not None and not await self.query(_device_is_claimed, self.device):
+            await self.turn_out(m.Unclaimed(reason=_REMOVED), CloseCode.REVOKED)
 
     async def left(self) -> None:
         if self.device is not None:
@@ -75,6 +82,7 @@ class DeviceConsumer(HubSocket):
     async def push_message(self, event: dict[str, Any]) -> None:
         await super().push_message(event)
         if isinstance(m.parse_from_hub(event["text"], to_device=True), m.Unclaimed):
+            self._is_out = True
             await self.close(CloseCode.REVOKED)
 
     # --- hello -------------------------------------------------------------------------------
@@ -87,7 +95,7 @@ class DeviceConsumer(HubSocket):
             await self.close(CloseCode.NOT_SIGNED_IN)
             return
         if device.revoked_at:
-            await self.reply(m.Unclaimed(reason="The device was removed from its home."), message)
+            await self.reply(m.Unclaimed(reason=_REMOVED), message)
             await self.close(CloseCode.REVOKED)
             return
         await self._welcome(device, message)
@@ -114,7 +122,8 @@ class DeviceConsumer(HubSocket):
         await self.catch_up()
 
     async def catch_up(self) -> None:
-        if self.device is None:
+        await self.look_again()
+        if self.device is None or self._is_out:
             return
         # A push may have been lost while the device was away: the row says what goes on.
         if call := await self.query(call_live_for_device, self.device):
@@ -128,6 +137,10 @@ class DeviceConsumer(HubSocket):
     async def leg(self, call_id: UUID) -> CallParticipant:
         leg: CallParticipant = await self.query(access_device_leg, device=self.device, call_id=call_id)
         return leg
+
+
+def _device_is_claimed(device: Device) -> bool:
+    return Device.objects.filter(pk=device.pk, revoked_at=None).exists()
 
 
 def _device_prove(message: m.DeviceHello, nonce: str) -> Device | None:

@@ -9,6 +9,7 @@ from announcements.models import SpeechClip
 from announcements.speech import voice_list
 from announcements.tasks import clip_speak_task
 from calls.access import access_user_leg
+from calls.carriers import leg_carry
 from calls.measurements import quality_get, stats_of_end
 from calls.models import CallParticipant
 from calls.placement import worker_choose
@@ -36,6 +37,7 @@ async def on_call_invite(socket: MemberSocket, message: m.CallInvite) -> None:
     def start(membership: Membership) -> m.CallStateMessage:
         device = access_device(membership=membership, public_id=message.device_id, need=Permission.CALL)
         call = call_start(membership=membership, device=device, invite_id=message.id or "")
+        _carry(socket, access_user_leg(membership=membership, call_id=call.public_id))
         return call_state_message(call)
 
     try:
@@ -69,6 +71,8 @@ async def on_ice_servers_request(socket: MemberSocket, message: m.IceServersRequ
 
 async def on_webrtc_offer(socket: MemberSocket, message: m.WebrtcOffer) -> None:
     leg, leg_id, worker_id = await _leg(socket, message.call_id, make=True)
+    if leg is not None:
+        await socket.query(_carry, socket, leg)
     await leg_offer(
         message,
         leg=leg,
@@ -151,6 +155,11 @@ def present_states(membership: Membership) -> list[Message]:
     calls = list(call_live_list(household))
     qualities = [quality for call in calls if (quality := quality_get(call)) is not None]
     return [*presence_list(household), *(call_state_message(call) for call in calls), *qualities]
+
+
+def _carry(socket: MemberSocket, leg: CallParticipant) -> None:
+    if socket.credential is not None:
+        leg_carry(leg=leg, by=socket.credential)
 
 
 async def _household(socket: MemberSocket, leg: CallParticipant | None) -> Household:

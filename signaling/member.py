@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import uuid4
 
+from households.credentials import Credential
 from households.models import Membership
 from signaling.socket import HubSocket
 
@@ -13,5 +14,6 @@ class MemberSocket(HubSocket):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.membership: Membership | None = None
+        self.credential: Credential | None = None  # what let it in
         self.leg_id = uuid4()  # the client's own connection, outside of any call
         self.leg_worker_id = ""

@@ -24,6 +24,7 @@ from protocol.errors import CloseCode, ErrorCode
 from protocol.messages import CallStateMessage, Error, Ping, Pong
 from signaling.limits import BAD_MESSAGES, BURST, HELLO_DEADLINE_S, RATE_PER_S, TokenBucket
 from signaling.pulse import pulse_get
+from signaling.recheck import Recheck
 
 log = structlog.get_logger(__name__)
 _CALL_STATE = '{"type":"call_state"'  # how common.push writes it
@@ -42,6 +43,8 @@ class HubSocket(AsyncWebsocketConsumer, ABC):  # type: ignore[misc]  # channels 
         self._call_told = ""
         self._heard_at = time.monotonic()
         self._watch: asyncio.Task[None] | None = None
+        self._recheck = Recheck(self.look_again)
+        self._is_out = False
 
     async def __call__(
         self, scope: Any, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]
@@ -70,6 +73,9 @@ class HubSocket(AsyncWebsocketConsumer, ABC):  # type: ignore[misc]  # channels 
 
     async def catch_up(self) -> None:
         """Pushes were lost for a while. Tells the client how things stand. Raises DomainError, DatabaseError."""
+
+    async def look_again(self) -> None:
+        """Reads the rows again: may this socket still be what it is? Turns it out where not. Raises DatabaseError."""
 
     # --- sending -----------------------------------------------------------------------------
 
@@ -102,6 +108,17 @@ class HubSocket(AsyncWebsocketConsumer, ABC):  # type: ignore[misc]  # channels 
         # Daphne takes a plain integer and nothing that is merely one.
         await super().close(None if code is None else int(code), reason)
 
+    async def recheck(self, event: dict[str, Any]) -> None:
+        """From common.push."""
+        self._recheck.ask()
+
+    async def turn_out(self, last: Message, code: CloseCode) -> None:
+        """With a last word. Nothing that still comes in is heard."""
+        if not self._is_out:
+            self._is_out = True
+            await self.send(text_data=last.to_json())
+            await self.close(code)
+
     # --- running -----------------------------------------------------------------------------
 
     async def query(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -118,6 +135,7 @@ class HubSocket(AsyncWebsocketConsumer, ABC):  # type: ignore[misc]  # channels 
     async def connect(self) -> None:
         await self.accept()
         pulse_get().join(self)
+        self._recheck.start()
         self._watch = asyncio.create_task(self._watch_silence(), name="socket silence")
 
     async def disconnect(self, code: int) -> None:
@@ -129,6 +147,7 @@ class HubSocket(AsyncWebsocketConsumer, ABC):  # type: ignore[misc]  # channels 
         if watch is None:
             return
         watch.cancel()
+        await self._recheck.stop()
         await pulse_get().leave(self)
         try:
             await self.left()
@@ -137,6 +156,8 @@ class HubSocket(AsyncWebsocketConsumer, ABC):  # type: ignore[misc]  # channels 
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         self._heard_at = time.monotonic()
+        if self._is_out:
+            return
         if not self._bucket.take():
             await self._abuse(ErrorCode.TOO_MANY, "Too many messages. Send them more slowly.")
             return

@@ -1,0 +1,337 @@
+"""Whoever may not be there any more is put out at once, and what they sent is not heard any more."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from asgiref.sync import sync_to_async
+from django.contrib.sessions.models import Session
+from django.db import OperationalError, transaction
+from django.test import Client
+from django_scopes import scope, scopes_disabled
+
+from calls.carriers import calls_uncarried_end
+from calls.models import Call
+from devices.models import Device
+from devices.services import device_unclaim
+from households.audit import AuditKind, audit_note
+from households.credentials import credential_membership
+from households.events import rights_changed
+from households.models import Membership, User
+from households.services import api_token_create, api_token_revoke
+from protocol.errors import CloseCode
+from protocol.messages import CallState
+from protocol.worker import CallClose, LegClose, LegOffer
+from signaling import browser as browser_module
+from signaling import recheck as recheck_module
+from signaling.pulse import pulse_get
+from tests.fakes.worker import FakeWorker
+from tests.plugin_cast import PASSWORD, Cast
+from tests.signaling.sockets import ORIGIN, Socket, browser, browser_open, device_socket
+
+pytestmark = [pytest.mark.integration, pytest.mark.django_db(transaction=True)]
+
+WITHIN_S = 2.0
+
+
+def client_of(member: Membership) -> Client:
+    client = Client()
+    client.force_login(member.user, "django.contrib.auth.backends.ModelBackend")
+    return client
+
+
+async def socket_of(client: Client) -> Socket:
+    """The page of this very browser, welcomed."""
+    cookie = "; ".join(f"{name}={morsel.value}" for name, morsel in client.cookies.items())
+    socket = Socket("/ws/hub/", [*ORIGIN, (b"cookie", cookie.encode())])
+    await socket.open()
+    await socket.say("hello")
+    await socket.hear("hello_ack")
+    return socket
+
+
+async def put_out(socket: Socket) -> dict[str, Any]:
+    """The last word. Fails when it does not come, with the close, within two seconds."""
+    async with asyncio.timeout(WITHIN_S):
+        last = await socket.hear("error")
+        assert await socket.closed() == CloseCode.NOT_SIGNED_IN
+    return last
+
+
+async def stays(socket: Socket) -> None:
+    await socket.say("ping", id="still there")
+    assert (await socket.hear("pong"))["reply_to"] == "still there"
+    await socket.close()
+
+
+def sign_out(client: Client) -> None:
+    assert client.post("/accounts/logout/").status_code == 302
+
+
+def change_password(client: Client) -> None:
+    new = "another long password"
+    words = {"oldpassword": PASSWORD, "password1": new, "password2": new}
+    assert client.post("/accounts/password/change/", words).status_code == 302
+
+
+def remove(member: Membership, actor: Membership) -> None:
+    """As the service that removes a member does."""
+    with transaction.atomic():
+        Membership.objects.filter(pk=member.pk).delete()
+        rights_changed.send(sender=Membership, household=member.household, user=member.user)
+        audit_note(member.household, AuditKind.REMOVED, actor=actor.user, person=member.user)
+
+
+@pytest.mark.parametrize("deed", [sign_out, change_password])
+async def test_signing_out_closes_the_sockets_of_that_browser_in_words(cast: Cast, deed: Any) -> None:
+    client = await sync_to_async(client_of)(cast.anna)
+    pages = [await socket_of(client) for _ in range(2)]
+    await sync_to_async(deed)(client)
+    for page in pages:
+        last = await put_out(page)
+        assert (last["code"], last["message"]) == ("not_signed_in", "You were signed out.")
+
+
+async def test_signing_out_leaves_other_browsers_and_other_people_alone(cast: Cast) -> None:
+    client = await sync_to_async(client_of)(cast.anna)
+    page, own_other, ben = await socket_of(client), await browser(cast.anna), await browser(cast.ben)
+    await sync_to_async(sign_out)(client)
+    await put_out(page)
+    for socket in (own_other, ben):
+        await stays(socket)
+
+
+async def test_a_new_password_closes_the_sockets_of_every_browser_of_the_person(cast: Cast) -> None:
+    client = await sync_to_async(client_of)(cast.anna)
+    elsewhere, ben = await browser(cast.anna), await browser(cast.ben)
+    await sync_to_async(change_password)(client)
+    assert (await put_out(elsewhere))["code"] == "not_signed_in"
+    await stays(ben)
+
+
+async def test_a_session_that_was_ended_on_another_device_loses_its_socket(cast: Cast) -> None:
+    page = await browser(cast.anna)
+    await sync_to_async(Session.objects.all().delete)()  # as the page of sessions does, one by one
+    assert (await put_out(page))["message"] == "You were signed out."
+
+
+async def test_an_account_that_was_locked_loses_its_sockets(cast: Cast) -> None:
+    page = await browser(cast.ben)
+    cast.ben.user.is_active = False
+    await sync_to_async(cast.ben.user.save)()
+    await put_out(page)
+
+
+async def test_a_removed_member_reads_who_removed_them(cast: Cast) -> None:
+    page, anna = await browser(cast.ben), await browser(cast.anna)
+    await sync_to_async(remove)(cast.ben, cast.anna)
+    last = await put_out(page)
+    assert (last["code"], last["message"]) == ("not_a_member", "Anna removed you from Lake House.")
+    await stays(anna)
+
+
+async def test_a_revoked_token_closes_the_socket_of_its_program_and_no_other(cast: Cast) -> None:
+    programs = []
+    for _ in range(2):
+        row, token = await sync_to_async(api_token_create)(membership=cast.anna, name="robot")
+        socket = await browser_open(None, headers=[])
+        await socket.say("hello", token=token)
+        await socket.hear("hello_ack")
+        programs.append((row, socket))
+    (revoked, first), (_, second) = programs
+    await sync_to_async(api_token_revoke)(membership=cast.anna, public_id=str(revoked.public_id))
+    assert (await put_out(first))["message"] == "This API token was revoked."
+    await stays(second)
+
+
+async def test_a_hint_alone_puts_nobody_out(cast: Cast) -> None:
+    page = await browser(cast.ben)
+    await sync_to_async(rights_changed.send)(
+        sender=Membership, household=cast.ben.household, user=cast.ben.user
+    )
+    await asyncio.sleep(0.3)
+    await stays(page)
+
+
+async def test_a_change_for_everybody_reaches_everybody(cast: Cast) -> None:
+    pages = [await browser(cast.anna), await browser(cast.ben)]
+    await Membership.objects.filter(household=cast.anna.household).adelete()
+    await sync_to_async(rights_changed.send)(sender=Membership, household=cast.anna.household, user=None)
+    for page in pages:
+        assert (await put_out(page))["code"] == "not_a_member"
+
+
+async def test_the_socket_of_a_session_that_ended_cannot_say_hello(cast: Cast) -> None:
+    page = await browser_open(cast.anna)
+    await Session.objects.all().adelete()
+    await page.say("hello")
+    assert (await page.hear())["code"] == "not_signed_in"
+    assert await page.closed() == CloseCode.NOT_SIGNED_IN
+
+
+async def test_nothing_that_comes_after_is_heard(cast: Cast) -> None:
+    client = await sync_to_async(client_of)(cast.anna)
+    page = await socket_of(client)
+    await sync_to_async(sign_out)(client)
+    await page.hear("error")
+    await page.say("hello")
+    await page.say("call_invite", device_id=str(cast.kitchen.public_id))
+    await page.say("ping")
+    assert await page.closed() == CloseCode.NOT_SIGNED_IN
+    with scopes_disabled():
+        assert not await Call.objects.aexists()
+
+
+async def test_after_redis_was_away_the_rows_are_looked_at_again(cast: Cast) -> None:
+    page, ben = await browser(cast.anna), await browser(cast.ben)
+    with scopes_disabled():
+        await Session.objects.all().adelete()
+    await asyncio.wait_for(pulse_get().catch_up(), WITHIN_S)
+    for socket in (page, ben):
+        await put_out(socket)
+
+
+async def test_a_lost_hint_is_made_good_by_the_socket_itself(
+    cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recheck_module, "EVERY_S", 0.2)
+    page = await browser(cast.ben)
+    await asyncio.sleep(0.4)  # looked at, and looked at again
+    await Membership.objects.filter(pk=cast.ben.pk).adelete()
+    assert (await put_out(page))["code"] == "not_a_member"
+
+
+async def test_a_database_that_is_away_ends_nothing_and_is_asked_again(
+    cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recheck_module, "AGAIN_S", 0.1)
+    real, tries = credential_membership, []
+
+    def away_at_first(*args: Any) -> Membership:
+        tries.append(args)
+        if len(tries) < 4:
+            raise OperationalError("the database system is starting up")
+        return real(*args)
+
+    page = await browser(cast.ben)
+    monkeypatch.setattr(browser_module, "credential_membership", away_at_first)
+    await Membership.objects.filter(pk=cast.ben.pk).adelete()
+    await sync_to_async(rights_changed.send)(
+        sender=Membership, household=cast.ben.household, user=cast.ben.user
+    )
+    assert (await put_out(page))["code"] == "not_a_member"
+    assert len(tries) == 4
+
+
+# --- sound -----------------------------------------------------------------------------------
+
+
+async def call_from(page: Socket, cast: Cast, worker: FakeWorker) -> str:
+    """A call whose connection this page made."""
+    await page.say("call_invite", device_id=str(cast.kitchen.public_id), id="c")
+    call_id = str((await page.hear("call_state"))["call_id"])
+    await page.say("webrtc_offer", sdp="v=0", call_id=call_id)
+    assert isinstance(await worker.command(), LegOffer)
+    return call_id
+
+
+async def ended(call_id: str) -> Call:
+    async with asyncio.timeout(WITHIN_S):
+        while True:
+            with scopes_disabled():
+                call = await Call.objects.aget(public_id=call_id)
+            if call.state == CallState.ENDED:
+                return call
+            await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize("is_listening", [True, False])
+async def test_the_call_of_a_page_that_was_signed_out_ends_and_the_device_reads_why(
+    cast: Cast, is_listening: bool
+) -> None:
+    async with FakeWorker() as worker:
+        device = await device_socket(cast.kitchen, cast.keys[cast.kitchen.pk])
+        client = await sync_to_async(client_of)(cast.anna)
+        page = await socket_of(client)
+        call_id = await call_from(page, cast, worker)
+        if not is_listening:
+            await page.close()  # and goes on sending sound
+        await sync_to_async(sign_out)(client)
+        async with asyncio.timeout(WITHIN_S):
+            assert (await device.hear("call_end"))["reason"] == "Anna was signed out."
+            command = await worker.command()
+        assert isinstance(command, CallClose)
+        assert str(command.call_id) == call_id
+        if is_listening:
+            await put_out(page)
+        await device.close()
+
+
+async def test_a_call_on_another_browser_of_the_same_person_goes_on(cast: Cast) -> None:
+    async with FakeWorker() as worker:
+        device = await device_socket(cast.kitchen, cast.keys[cast.kitchen.pk])
+        client = await sync_to_async(client_of)(cast.anna)
+        page, other = await socket_of(client), await browser(cast.anna)
+        call_id = await call_from(page, cast, worker)
+        await other.say("webrtc_offer", sdp="v=0", call_id=call_id)  # took the call over
+        assert isinstance(await worker.command(), LegOffer)
+        await sync_to_async(sign_out)(client)
+        await put_out(page)
+        with scopes_disabled():
+            assert (await Call.objects.aget(public_id=call_id)).is_live
+            assert await sync_to_async(calls_uncarried_end)() == 0
+        await other.close()
+        await device.close()
+
+
+async def test_what_nobody_heard_of_the_sweep_ends(cast: Cast) -> None:
+    async with FakeWorker() as worker:
+        device = await device_socket(cast.kitchen, cast.keys[cast.kitchen.pk])
+        page = await browser(cast.anna)
+        call_id = await call_from(page, cast, worker)
+        await User.objects.filter(pk=cast.anna.user.pk).aupdate(password="!")  # no signal tells of this
+        with scopes_disabled():
+            assert await sync_to_async(calls_uncarried_end)() == 1
+        assert (await ended(call_id)).reason == "Anna was signed out."
+        await page.close()
+        await device.close()
+
+
+async def test_the_own_connection_of_a_page_ends_with_it(cast: Cast) -> None:
+    async with FakeWorker() as worker:
+        client = await sync_to_async(client_of)(cast.anna)
+        page = await socket_of(client)
+        await page.say("webrtc_offer", sdp="v=0")
+        offer = await worker.command()
+        assert isinstance(offer, LegOffer)
+        await sync_to_async(sign_out)(client)
+        async with asyncio.timeout(WITHIN_S):
+            assert await worker.command() == LegClose(leg_id=offer.leg_id)
+        await put_out(page)
+
+
+async def test_a_removed_device_whose_hint_was_lost_is_put_out_all_the_same(cast: Cast) -> None:
+    device = await device_socket(cast.kitchen, cast.keys[cast.kitchen.pk])
+    with scopes_disabled():
+        await Device.objects.filter(pk=cast.kitchen.pk).aupdate(revoked_at="2026-01-01T00:00:00Z")
+    await pulse_get().catch_up()
+    assert (await device.hear("unclaimed"))["reason"]
+    assert await device.closed() == CloseCode.REVOKED
+
+
+async def test_a_removed_device_is_put_out_of_its_call(cast: Cast) -> None:
+    def unclaim() -> None:
+        with scope(household=cast.anna.household):
+            device_unclaim(device=cast.kitchen)
+
+    async with FakeWorker() as worker:
+        device = await device_socket(cast.kitchen, cast.keys[cast.kitchen.pk])
+        page = await browser(cast.anna)
+        call_id = await call_from(page, cast, worker)
+        await sync_to_async(unclaim)()
+        async with asyncio.timeout(WITHIN_S):
+            assert (await page.hear("call_end"))["reason"] == "Kitchen speaker was removed."
+            assert isinstance(await worker.command(), CallClose)
+            assert await device.closed() == CloseCode.REVOKED
+        assert (await ended(call_id)).outcome
+        await page.close()
