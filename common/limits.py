@@ -1,5 +1,7 @@
 """Counting tries, in the shared cache so that every process counts together."""
 
+from contextlib import suppress
+
 from django.core.cache import cache
 from redis.exceptions import RedisError
 
@@ -20,9 +22,18 @@ def limit_hit(key: str, *, most: int, per_s: int, message: str) -> None:
     try:
         cache.add(f"limit:{key}", 0, timeout=per_s)
         count = cache.incr(f"limit:{key}")
+        if count <= 1:  # the window ended in between, and a key that incr() makes would stay for ever
+            cache.touch(f"limit:{key}", per_s)
     except ValueError:  # the window ended in between
         return
     except RedisError:
         raise Unavailable("The hub has a problem. Try again in a moment.") from None
     if count > most:
         raise TooMany(message)
+
+
+def limit_return(key: str) -> None:
+    """Give back one try that limit_hit counted, where its window goes on. What cannot be given back stays counted."""
+    with suppress(ValueError, RedisError):
+        if cache.decr(f"limit:{key}") < 0:
+            cache.delete(f"limit:{key}")

@@ -8,17 +8,17 @@
 
 import secrets
 from datetime import timedelta
+from uuid import UUID
 
-from django.conf import settings
 from django.db import IntegrityError, transaction
 from django_scopes import scope
 
 from common.clock import now
 from common.codes import secret_hash, secret_make
 from common.errors import Conflict, Invalid, NotFound
-from common.limits import limit_check, limit_hit
 from devices.certificates import authority_get, csr_check
 from devices.keys import certificate_issue
+from devices.known import ELSEWHERE, device_known, device_let_go
 from devices.models import (
     AuthorizationState,
     Device,
@@ -27,7 +27,9 @@ from devices.models import (
     DevicePresence,
     Room,
 )
+from devices.tries import try_failed, try_return, try_take
 from households.access import need
+from households.audit import AuditKind, audit_note
 from households.models import Membership
 from households.roles import Permission
 from protocol.enrollment import (
@@ -40,16 +42,15 @@ from protocol.enrollment import (
 
 LIFE = timedelta(minutes=15)
 INTERVAL_S = 2
-TRIES = 5
-TRIES_PER_S = 900
-_TRIES_SPENT = "Too many wrong codes. Wait 15 minutes and try again."
+# For so long after it was added, people who wonder where a device went are told "a moment ago".
+_A_MOMENT = timedelta(minutes=5)
 
 
 class CodeUsed(Conflict):
-    """`device`: what the code was used for, where it belongs to the same household."""
+    """`device`: what the code was used for, where it belongs to the household of whoever asks."""
 
-    def __init__(self, device: Device | None) -> None:
-        super().__init__("This code was used already. Each code works once.")
+    def __init__(self, message: str, device: Device | None = None) -> None:
+        super().__init__(message)
         self.device = device
 
 
@@ -93,29 +94,50 @@ def authorization_start(*, request: AuthorizationRequest, base_url: str) -> Auth
 def authorization_find(
     *, membership: Membership, secret: str = "", user_code: str = "", fingerprint: str = ""
 ) -> DeviceAuthorization:
-    """The waiting device behind a secret or a typed code. Raises NotFound, Conflict (used), Invalid, TooMany.
+    """The waiting device behind a secret or a typed code.
 
-    Only wrong codes count as tries, so that a page may look the same device up again; once the tries
-    are spent, a right code is refused too.
+    Raises NotFound, Conflict (used, or another home's device), Invalid, TooMany. Only wrong codes count as tries, so
+    that a page may look the same device up again; once the tries are spent, a right code is refused too.
     """
     need(membership, Permission.DEVICES_MANAGE)
-    _check_tries_left(membership)
-    rows = DeviceAuthorization.objects.all()
-    if secret:
-        row = rows.filter(secret_hash=secret_hash(secret)).first()
-    else:
-        row = rows.filter(user_code_hash=secret_hash(user_code_normalize(user_code))).last()
-    if row is None:
-        _count_wrong(membership)
-        raise NotFound("No device waits with this code. Check it, or let the device show a new one.")
+    row = _row_find(membership, secret, user_code)
     if fingerprint and fingerprint.lower() != row.fingerprint_sha256:
         raise Invalid("The key in this code is not the key of the device. Do not claim it; reset the device.")
     if row.state != AuthorizationState.PENDING:
-        own = Device.objects.filter(pk=row.device_id or 0, household=membership.household, revoked_at=None)
-        raise CodeUsed(own.first())
+        raise _code_used(membership, row)
     if row.expires_at <= now():
         raise NotFound("This code has expired. Let the device show a new one.")
+    device_known(household=membership.household, authorization=row)
     return row
+
+
+def _row_find(membership: Membership, secret: str, user_code: str) -> DeviceAuthorization:
+    """Only hashes are compared, so an answer tells by its time nothing of the code."""
+    is_typed = not secret
+    by = (
+        {"user_code_hash": secret_hash(user_code_normalize(user_code))}
+        if is_typed
+        else {"secret_hash": secret_hash(secret)}
+    )
+    try_take(membership, is_typed=is_typed)
+    row = DeviceAuthorization.objects.select_related("confirmed_by").filter(**by).last()
+    if row is None:
+        try_failed(membership, is_typed=is_typed)
+        raise NotFound("No device waits with this code. Check it, or let the device show a new one.")
+    try_return(membership, is_typed=is_typed)
+    return row
+
+
+def _code_used(membership: Membership, row: DeviceAuthorization) -> CodeUsed:
+    """Says who was faster, within the same household; of another one nothing is told."""
+    own = Device.objects.filter(pk=row.device_id or 0, household=membership.household).first()
+    if row.device_id and own is None:
+        return CodeUsed(ELSEWHERE)
+    if own is None or own.revoked_at:
+        return CodeUsed("This code was used already. Each code works once: let the device show a new one.")
+    who = "You" if row.confirmed_by_id == membership.user_id else str(row.confirmed_by or "Somebody")
+    when = "a moment ago" if now() - own.claimed_at < _A_MOMENT else "already"
+    return CodeUsed(f"{who} added this device {when}, as {own.name}.", own)
 
 
 def user_code_normalize(text: str) -> str:
@@ -133,8 +155,12 @@ def authorization_confirm(
     name: str,
     room: Room | None,
     is_auto_answer: bool,
+    lets_go: UUID | None = None,
 ) -> Device:
-    """Claim the device. Of two people at once one wins; the other gets Conflict."""
+    """Claim the device. Of two people at once one wins; the other gets CodeUsed. Raises Conflict, KeyChanged, Invalid.
+
+    `lets_go`: the device that this one was known as until it came with a new key; it is removed.
+    """
     need(membership, Permission.DEVICES_MANAGE)
     if not name.strip():
         raise Invalid("Give the device a name.")
@@ -142,11 +168,22 @@ def authorization_confirm(
         pending = DeviceAuthorization.objects.filter(
             pk=authorization.pk, state=AuthorizationState.PENDING, expires_at__gt=now()
         )
-        if not pending.update(state=AuthorizationState.CONFIRMED):
-            raise Conflict("This device was claimed a moment ago, or its code has expired.")
+        if not pending.update(state=AuthorizationState.CONFIRMED, confirmed_by=membership.user):
+            raise _too_late(membership, authorization)
+        old = device_let_go(household=membership.household, authorization=authorization, lets_go=lets_go)
         device = _device_create(membership, authorization, name.strip()[:80], room, is_auto_answer)
         DeviceAuthorization.objects.filter(pk=authorization.pk).update(device=device)
+        if old:
+            audit_note(membership.household, AuditKind.UNCLAIMED, actor=membership.user, device=old)
+        audit_note(membership.household, AuditKind.CLAIMED, actor=membership.user, device=device)
     return device
+
+
+def _too_late(membership: Membership, authorization: DeviceAuthorization) -> Conflict | NotFound:
+    row = DeviceAuthorization.objects.select_related("confirmed_by").get(pk=authorization.pk)
+    if row.state == AuthorizationState.PENDING:
+        return NotFound("This code has expired. Let the device show a new one.")
+    return _code_used(membership, row)
 
 
 def authorization_deny(*, membership: Membership, authorization: DeviceAuthorization) -> None:
@@ -226,18 +263,3 @@ def _is_claimed(fingerprint_sha256: str) -> bool:
 
     with scopes_disabled():
         return Device.objects.filter(fingerprint_sha256=fingerprint_sha256, revoked_at=None).exists()
-
-
-def _check_tries_left(membership: Membership) -> None:
-    for key, most in _tries(membership):
-        limit_check(key, most=most, message=_TRIES_SPENT)
-
-
-def _count_wrong(membership: Membership) -> None:
-    for key, most in _tries(membership):
-        limit_hit(key, most=most, per_s=TRIES_PER_S, message=_TRIES_SPENT)
-
-
-def _tries(membership: Membership) -> list[tuple[str, int]]:
-    """What is counted, and how often it may be wrong: one person, and everybody together."""
-    return [(f"claim:{membership.user_id}", TRIES), ("claim:all", settings.CLAIM_TRIES_PER_QUARTER_HOUR)]

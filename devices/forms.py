@@ -125,4 +125,8 @@ class DeviceSettingsForm(DeviceForm):
 class ClaimForm(DeviceForm, CodeForm):
     """The code again, so that nothing has to be remembered between the two pages."""
 
+    lets_go = forms.UUIDField(required=False, widget=forms.HiddenInput)  # what the device was known as
     user_code = forms.CharField(max_length=40, required=False, widget=forms.HiddenInput)
+
+    def values(self) -> dict[str, Any]:
+        return {**super().values(), "lets_go": self.cleaned_data.get("lets_go")}

@@ -1,22 +1,17 @@
-"""Home, the pages of a device, and the way to a new one."""
+"""Home, and the pages of a device. The way to a new one is in devices.claim_views."""
 
 from uuid import UUID
 
-from csp.constants import WASM_UNSAFE_EVAL
-from csp.decorators import csp_update
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
-from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from common.errors import DomainError, Invalid
 from devices.access import access_device
-from devices.authorization import authorization_confirm, authorization_find
 from devices.foreign import USUAL_NAME, device_token_renew, foreign_device_create
-from devices.forms import ClaimForm, CodeForm, DeviceForm, DeviceSettingsForm
-from devices.models import Device, DeviceAuthorization
+from devices.forms import DeviceForm, DeviceSettingsForm
+from devices.models import Device
 from devices.reach import whip_address
 from devices.selectors import (
     certificate_current,
@@ -28,11 +23,7 @@ from devices.selectors import (
 )
 from devices.services import device_unclaim, device_update
 from households.access import member_of, need
-from households.models import Membership
 from households.roles import Permission
-
-# The scanner's decoder is WebAssembly, on the pages that scan and on no other.
-_may_scan = csp_update({"script-src": [WASM_UNSAFE_EVAL]})
 
 
 @login_required
@@ -41,14 +32,6 @@ def home(request: HttpRequest) -> HttpResponse:
     membership = member_of(request)
     need(membership, Permission.DEVICES_SEE)
     return render(request, "devices/home.html", {"cards": room_cards(membership.household)})
-
-
-@login_required
-@require_GET
-@_may_scan
-def add(request: HttpRequest) -> HttpResponse:
-    need(member_of(request), Permission.DEVICES_MANAGE)
-    return render(request, "devices/add.html", {"form": CodeForm()})
 
 
 @login_required
@@ -64,44 +47,6 @@ def add_foreign(request: HttpRequest) -> HttpResponse:
         device = foreign_device_create(membership=membership, name=values["name"], room=values["room"])
         return redirect("devices:joining", device.public_id)
     return render(request, "devices/add_foreign.html", {"form": form}, status=400 if form.is_bound else 200)
-
-
-@require_GET
-def claim(request: HttpRequest) -> HttpResponse:
-    """Where the QR code leads. The secret stands in the fragment, so only the page can read it."""
-    return render(request, "devices/claim.html", {"form": CodeForm()})
-
-
-@login_required
-@require_http_methods(["GET", "POST"])
-@_may_scan
-def lookup(request: HttpRequest) -> HttpResponseBase:
-    """Shows which device waits behind a code."""
-    if request.method == "GET":  # after an error the form stands at this address, and people open it again
-        return add(request)
-    membership, form = member_of(request), CodeForm(request.POST)
-    try:
-        authorization = _find(membership, form)
-    except DomainError as error:
-        return render(request, "devices/add.html", {"form": form, "error": error}, status=error.status)
-    initial = {**form.codes(), "name": authorization.model, "is_auto_answer": True}
-    claim_form = ClaimForm(household=membership.household, initial=initial)
-    return _confirm_page(request, claim_form, authorization)
-
-
-@login_required
-@require_http_methods(["GET", "POST"])
-def confirm(request: HttpRequest) -> HttpResponseBase:
-    if request.method == "GET":
-        return add(request)
-    membership = member_of(request)
-    form = ClaimForm(request.POST, household=membership.household)
-    authorization = _find(membership, form)
-    try:
-        device = authorization_confirm(membership=membership, authorization=authorization, **form.values())
-    except Invalid as error:
-        return _confirm_page(request, form, authorization, error)
-    return redirect("devices:joining", device.public_id)
 
 
 @login_required
@@ -170,27 +115,3 @@ def _connection(request: HttpRequest, device: Device) -> dict[str, object]:
     if not device.is_foreign:
         return {}
     return {"whip": whip_address(request), "token": device_token_get(device)}
-
-
-def _find(membership: Membership, form: CodeForm | ClaimForm) -> DeviceAuthorization:
-    """Raises what authorization_find raises, and Invalid for a form without a code."""
-    form.is_valid()
-    codes = {name: form.cleaned_data.get(name, "") for name in ("secret", "user_code", "fingerprint")}
-    if not codes["secret"] and not codes["user_code"]:
-        raise Invalid("Type the code that the device shows, or scan it.")
-    return authorization_find(membership=membership, **codes)
-
-
-def _confirm_page(
-    request: HttpRequest,
-    form: ClaimForm,
-    authorization: DeviceAuthorization,
-    error: DomainError | None = None,
-) -> HttpResponse:
-    context = {
-        "form": form,
-        "authorization": authorization,
-        "key": key_shown(authorization.fingerprint_sha256),
-        "error": error,
-    }
-    return render(request, "devices/confirm.html", context, status=error.status if error else 200)

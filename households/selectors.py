@@ -2,7 +2,8 @@
 
 from django.db.models import QuerySet
 
-from households.models import ApiToken, Membership
+from households.models import ApiToken, Membership, User
+from households.roles import Permission, allows
 
 
 def api_token_list(membership: Membership) -> QuerySet[ApiToken]:
@@ -17,3 +18,9 @@ def member_list(membership: Membership) -> QuerySet[Membership]:
         .select_related("user")
         .order_by("created_at")
     )
+
+
+def memberships_with(user: User, permission: Permission) -> list[Membership]:
+    """In those of this person's households in which they may do it, by name."""
+    rows = Membership.objects.select_related("household", "user").filter(user=user)
+    return [row for row in rows.order_by("household__name", "pk") if allows(row.role, permission)]

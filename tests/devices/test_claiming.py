@@ -128,7 +128,7 @@ def test_an_expired_code_says_so_to_both_sides(cast: Cast) -> None:
 def test_a_used_code_works_no_second_time(cast: Cast) -> None:
     codes = ask()
     claim(cast.anna, codes)
-    with pytest.raises(Conflict, match="used already"):
+    with pytest.raises(Conflict, match="belongs to another home"):
         authorization_find(membership=cast.carla, secret=secret_of(codes))
 
 

@@ -117,7 +117,7 @@ def test_confirming_makes_the_device_and_its_new_room(anna: Client, secret: str,
     assert response["Location"] == reverse("devices:joining", args=[device.public_id])
     again = anna.post(reverse("devices:confirm"), fields)
     assert again.status_code == 409
-    assert "used already" in again.content.decode()
+    assert "You added this device a moment ago, as Attic." in again.content.decode()
     own = anna.post(reverse("devices:lookup"), {"secret": secret}).content.decode()
     assert reverse("devices:detail", args=[device.public_id]) in own
 

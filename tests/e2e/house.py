@@ -94,7 +94,7 @@ class Device:
             str(self.folder / "data"),
         ]
         command += ["--microphone", microphone, "--speaker", f"file:{self.speaker}"]
-        command += ["--model", "Test speaker", "--once-claimed-json"]
+        command += ["--model", "Test speaker", "--serial", f"SN {self.name}", "--once-claimed-json"]
         with (self.folder / "agent.log").open("a") as log:
             self.process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True)
 

@@ -31,6 +31,7 @@ from common.clock import now
 from common.failures import MEDIA_WORKER, failure_note
 from common.redis import redis_get
 from devices.models import DevicePresence
+from households.models import Membership
 from protocol.messages import CallOutcome, CallState, DeliveryState
 from protocol.quality import StatsSample
 from tests.e2e.screens import look, picture
@@ -219,6 +220,22 @@ def test_a_claim_link_survives_signing_in(stranger: Page, cast: Cast) -> None:
     assert look(stranger, "joining") == []
 
 
+def test_a_known_device_with_a_new_key_is_let_go_and_added_again(
+    page: Page, fake_hub: FakeHub, cast: Cast
+) -> None:
+    mill = Membership.objects.create(user=cast.anna.user, household=cast.carla.household, role="adult")
+    page.goto(_claim_link(cast.kitchen.model, cast.kitchen.serial))
+    expect(page.get_by_text("This seems to be Kitchen speaker, with a new key.")).to_be_visible()
+    assert look(page, "confirm-known") == []
+    # Her other home does not know the device, so there it is another home's.
+    page.locator("label.chip", has_text=mill.household.name).click()
+    expect(page.get_by_text("This device belongs to another home.")).to_be_visible()
+    assert look(page, "add-elsewhere") == []
+    page.goto(_claim_link(cast.kitchen.model, cast.kitchen.serial))
+    page.get_by_role("button", name="Let Kitchen speaker go and add it again").click()
+    expect(page.get_by_role("heading", name="Kitchen speaker")).to_be_visible()
+
+
 def test_an_image_of_the_code_is_read(page: Page, fake_hub: FakeHub, tmp_path: Path) -> None:
     """The decoder is WebAssembly: allowed on this page, and from this hub alone."""
     picture_of_code = tmp_path / "code.png"
@@ -246,11 +263,11 @@ def test_a_wrong_code_is_refused_in_words(page: Page, fake_hub: FakeHub) -> None
     assert page.get_by_label("Code on the device").input_value() == "BCDFG-HJKLM"
 
 
-def _claim_link() -> str:
+def _claim_link(model: str = "Test speaker", serial: str = "SN attic") -> str:
     from devices.authorization import authorization_start
     from protocol.enrollment import AuthorizationRequest
 
-    request = AuthorizationRequest(csr_pem=csr_make(), model="Test speaker", serial="SN attic")
+    request = AuthorizationRequest(csr_pem=csr_make(), model=model, serial=serial)
     return authorization_start(request=request, base_url="").verification_uri_complete
 
 

@@ -1,9 +1,12 @@
-// Choosing a room: a field for another room, and a name that follows the room until somebody types one.
+// Choosing a home: the page comes again with its rooms. Choosing a room: a field for another room, and a name that
+// follows the room until somebody types one.
 
 const choice = document.querySelector("[data-room-choice]");
 const other = document.querySelector("[data-other-room]");
 const name = document.querySelector('input[name="name"]');
-let isOwnName = !document.querySelector('input[name="secret"]');
+// A device that is added again keeps the name that it had.
+const isKnown = document.querySelector('input[name="lets_go"]') !== null;
+let isOwnName = isKnown || !document.querySelector('input[name="secret"]');
 
 function chosenRoom() {
   const value = choice.querySelector("input:checked")?.value ?? "";
@@ -17,6 +20,13 @@ function follow() {
   if (!isOwnName && room) name.value = `${room} speaker`;
 }
 
+const home = document.querySelector("[data-home-choice]");
+home?.addEventListener("change", () => {
+  const form = home.closest("form");
+  form.action = home.dataset.homeChoice;
+  form.noValidate = true;
+  form.submit();
+});
 choice?.addEventListener("change", () => {
   follow();
   if (!other.hidden) other.querySelector("input").focus();

@@ -1,0 +1,53 @@
+"""A claimed device that comes with a new key: it was reset, its memory was exchanged, or somebody copies its name.
+
+Model and serial are what the device says of itself, so they prove nothing and change nothing: they only make the hub
+ask. The row of the claimed device is touched by a member of its own household alone.
+"""
+
+from uuid import UUID
+
+from django_scopes import scopes_disabled
+
+from common.errors import Conflict
+from devices.models import Device, DeviceAuthorization
+from devices.services import device_unclaim
+from households.models import Household
+
+ELSEWHERE = "This device belongs to another home."
+
+
+class KeyChanged(Conflict):
+    """`known`: the claimed device of this household that the waiting one says it is."""
+
+    def __init__(self, known: Device) -> None:
+        super().__init__(
+            f"This is {known.name}, with a new key. Let it go first, then it can be added again.",
+        )
+        self.known = known
+
+
+def device_known(*, household: Household, authorization: DeviceAuthorization) -> Device | None:
+    """What this household knows the waiting device as. Raises Conflict where it is another household's."""
+    if not authorization.serial.strip():
+        return None
+    with scopes_disabled():
+        claimed = Device.objects.select_related("household", "room", "presence").filter(
+            model=authorization.model, serial=authorization.serial, revoked_at=None
+        )
+        found = list(claimed.order_by("-claimed_at"))
+    if any(device.household_id != household.pk for device in found):
+        raise Conflict(f"{ELSEWHERE} Its owner has to remove it there first.")
+    return found[0] if found else None
+
+
+def device_let_go(
+    *, household: Household, authorization: DeviceAuthorization, lets_go: UUID | None
+) -> Device | None:
+    """Remove what the waiting device was known as, if that is what somebody agreed to. Raises Conflict, KeyChanged."""
+    known = device_known(household=household, authorization=authorization)
+    if known is None:
+        return None
+    if known.public_id != lets_go:
+        raise KeyChanged(known)
+    device_unclaim(device=known)
+    return known
