@@ -15,6 +15,7 @@ from common.clock import now
 from common.errors import Conflict, DeviceBusy, DeviceOffline, DomainError
 from common.push import group_device, group_household, group_worker, push_on_commit
 from devices.models import Device
+from households.access import need_consent
 from households.models import Membership
 from protocol.base import Message
 from protocol.errors import ErrorCode
@@ -38,8 +39,11 @@ EXPLAINED_WITHIN = timedelta(seconds=30)
 def call_start(*, membership: Membership, device: Device, invite_id: str = "") -> Call:
     """Call a device. Raises DeviceOffline, DeviceBusy, Unavailable. The first two leave a line in the history.
 
+    Raises NotAllowed for somebody who has not agreed yet that calls are recorded.
+
     `invite_id` is of the person's request: whoever did not hear the answer asks again with the same one.
     """
+    need_consent(membership)
     if known := call_of_invite(user=membership.user, device=device, invite_id=invite_id):
         return _call_answer_again(known)
     session = whip_session_live(device) if device.is_foreign else None

@@ -59,6 +59,12 @@ _HOUSEHOLD: Final[dict[str, dict[str, Row]]] = {
     "settings/": {"GET": MEMBER, "POST": _P.HOUSEHOLD_MANAGE},
     "settings/tokens/": {"POST": MEMBER},
     "settings/tokens/<uuid:public_id>/revoke/": {"POST": MEMBER},
+    "settings/consent/": {"GET": MEMBER, "POST": MEMBER},
+    "join/": {"GET": OPEN, "POST": OPEN},  # the secret of the link is the permission
+    "join/accept/": {"GET": OPEN, "POST": OPEN},
+    "people/": {"GET": _P.PEOPLE_SEE},
+    "people/invite/": {"GET": _P.PEOPLE_MANAGE, "POST": _P.PEOPLE_MANAGE},
+    "people/invitations/<uuid:public_id>/revoke/": {"GET": _P.PEOPLE_MANAGE, "POST": _P.PEOPLE_MANAGE},
 }
 _DEVICES: Final[dict[str, dict[str, Row]]] = {
     "": {"GET": SEE},

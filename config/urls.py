@@ -27,6 +27,7 @@ urlpatterns = [
     path("status/", status, name="status"),
     path("status/models/<str:model_id>/download/", model_download, name="model-download"),
     path("", include("households.urls")),
+    path("people/", include("households.people_urls")),
     path("", include("devices.urls")),
     path("", include("calls.urls")),
     path("", include("transcripts.urls")),

@@ -1,39 +1,10 @@
 """Under which address a device of another maker reaches this hub."""
 
-from dataclasses import dataclass
-from typing import Literal
-from urllib.parse import urlsplit
-
-from django.conf import settings
 from django.http import HttpRequest
 from django.urls import reverse
 
-from common.network import LOOPBACK_HOSTS, lan_address
+from common.links import OutsideUrl, outside_url
 
 
-@dataclass(frozen=True)
-class WhipAddress:
-    """`note`: what has to be said about `url`.
-
-    lan: the page was opened on the hub's own computer, so the address is another one than the page's;
-    closed: the hub lets in nobody but its own computer; alone: that computer is in no network.
-    """
-
-    url: str
-    note: Literal["", "lan", "closed", "alone"] = ""
-
-
-def whip_address(request: HttpRequest) -> WhipAddress:
-    """The hub's own name where it was told one, else the address of this page, if others can reach that."""
-    path = reverse("whip")
-    url = f"{settings.HUB_URL}{path}" if settings.IS_HUB_URL_SET else request.build_absolute_uri(path)
-    parts = urlsplit(url)
-    if parts.hostname not in LOOPBACK_HOSTS:
-        return WhipAddress(url)
-    if settings.IS_LOCAL_ONLY:
-        return WhipAddress(url, "closed")
-    lan = lan_address()
-    if lan is None:
-        return WhipAddress(url, "alone")
-    host = f"{lan}:{parts.port}" if parts.port else lan
-    return WhipAddress(parts._replace(netloc=host).geturl(), "lan")
+def whip_address(request: HttpRequest) -> OutsideUrl:
+    return outside_url(request, reverse("whip"))

@@ -1,11 +1,13 @@
 """Home, and the pages of a device. The way to a new one is in devices.claim_views."""
 
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from devices.access import access_device
@@ -106,7 +108,10 @@ def remove(request: HttpRequest, public_id: UUID) -> HttpResponse:
 @require_GET
 def call(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """The call itself happens in static/js/pages/devices/call.js, over the socket."""
-    device = access_device(membership=member_of(request), public_id=public_id, need=Permission.CALL)
+    membership = member_of(request)
+    device = access_device(membership=membership, public_id=public_id, need=Permission.CALL)
+    if membership.consented_at is None:
+        return redirect(f"{reverse('households:consent')}?{urlencode({'next': request.get_full_path()})}")
     return render(request, "devices/call.html", {"device": device})
 
 

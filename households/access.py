@@ -1,18 +1,32 @@
 """From a request or a token to a member, or a refusal."""
 
+from uuid import UUID
+
 from django.http import HttpRequest
 
 from common.clock import now
 from common.codes import secret_hash
-from common.errors import NotAllowed, NotSignedIn
-from households.models import ApiToken, Membership, User
+from common.errors import NotAllowed, NotFound, NotSignedIn
+from households.models import ApiToken, Invitation, Membership, User
 from households.roles import Permission, allows
+from protocol.errors import ErrorCode
+
+SESSION_KEY = "household"  # in a session: the public id of the household that the person chose last
 
 
 def need(membership: Membership, permission: Permission) -> None:
     """Raises NotAllowed when the member's role does not have the permission."""
     if not allows(membership.role, permission):
         raise NotAllowed("Your role in this household does not allow that.")
+
+
+def need_consent(membership: Membership) -> None:
+    """Raises NotAllowed for a member who was not asked yet whether calls may be recorded. Reads the row."""
+    if not Membership.objects.filter(pk=membership.pk, consented_at__isnull=False).exists():
+        raise NotAllowed(
+            "Calls of this home are recorded. Open the hub's page, press Call there and agree to that first.",
+            code=ErrorCode.CONSENT_NEEDED,
+        )
 
 
 def member_of(request: HttpRequest) -> Membership:
@@ -46,3 +60,29 @@ def token_open(token: str) -> ApiToken:
         raise NotSignedIn("This API token is not valid. Make a new one on the settings page.")
     ApiToken.objects.filter(pk=row.pk).update(last_used_at=now())
     return row
+
+
+def access_member(*, membership: Membership, public_id: UUID | str, permission: Permission) -> Membership:
+    """Somebody of the member's household. Raises NotFound, NotAllowed."""
+    found = (
+        Membership.objects.select_related("user", "household")
+        .filter(household=membership.household, public_id=public_id)
+        .first()
+    )
+    if found is None:
+        raise NotFound("There is no such person here.")
+    need(membership, permission)
+    return found
+
+
+def access_invitation(*, membership: Membership, public_id: UUID | str, permission: Permission) -> Invitation:
+    """Raises NotFound, NotAllowed."""
+    found = (
+        Invitation.objects.select_related("household")
+        .filter(household=membership.household, public_id=public_id)
+        .first()
+    )
+    if found is None:
+        raise NotFound("There is no such invitation.")
+    need(membership, permission)
+    return found

@@ -8,3 +8,6 @@ rights_changed = Signal()
 # user. Perhaps a session or a token of theirs lets nobody in any more, or their password is another one: whoever keeps
 # something open for them looks at the rows again.
 credential_ended = Signal()
+
+# membership, invitation. Somebody came by a link; sent inside the transaction.
+member_joined = Signal()

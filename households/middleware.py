@@ -8,11 +8,10 @@ from django.shortcuts import redirect
 from django.utils import timezone
 from django_scopes import scope
 
-from households.access import membership_for_user
+from households.access import SESSION_KEY, membership_for_user
 from households.models import User
 from households.services import owner_exists
 
-SESSION_KEY = "household"
 # Reached before there is an owner, or by programs that have no session.
 _OPEN_PREFIXES = (
     "/setup/",

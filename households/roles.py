@@ -10,6 +10,22 @@ class Role(models.TextChoices):
     GUEST = "guest", "Guest"
 
 
+# In plain words, after a colon: "Adult: manages devices and hears recordings".
+ROLE_WORDS: dict[Role, str] = {
+    Role.OWNER: "all of it, and the people",
+    Role.ADULT: "manages devices and hears recordings",
+    Role.CHILD: "calls and announces",
+    Role.GUEST: "has what was lent",
+}
+# In a sentence: "Anna made Ben a child."
+ROLE_NOUNS: dict[Role, str] = {
+    Role.OWNER: "an owner",
+    Role.ADULT: "an adult",
+    Role.CHILD: "a child",
+    Role.GUEST: "a guest",
+}
+
+
 class Permission(models.TextChoices):
     DEVICES_SEE = "devices_see"
     DEVICES_MANAGE = "devices_manage"
@@ -19,6 +35,9 @@ class Permission(models.TextChoices):
     RECORDINGS_HEAR = "recordings_hear"
     ANNOUNCE = "announce"
     LEND = "lend"
+    TOKENS_MAKE = "tokens_make"
+    HOUSEHOLD_ADD = "household_add"  # one more home on this hub, of which they are the owner
+    PEOPLE_SEE = "people_see"
     PEOPLE_MANAGE = "people_manage"
     AUDIT_READ = "audit_read"
     HOUSEHOLD_MANAGE = "household_manage"
@@ -32,7 +51,7 @@ _OWNERS_ALONE = {_P.PEOPLE_MANAGE, _P.AUDIT_READ, _P.HOUSEHOLD_MANAGE}
 PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.OWNER: frozenset(Permission),
     Role.ADULT: frozenset(Permission) - _OWNERS_ALONE,
-    Role.CHILD: frozenset({_P.DEVICES_SEE, _P.CALL, _P.DROP_IN, _P.ANNOUNCE}),
+    Role.CHILD: frozenset({_P.DEVICES_SEE, _P.CALL, _P.DROP_IN, _P.ANNOUNCE, _P.TOKENS_MAKE, _P.PEOPLE_SEE}),
     Role.GUEST: frozenset(),  # what was lent, and nothing else
 }
 

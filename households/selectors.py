@@ -2,7 +2,8 @@
 
 from django.db.models import QuerySet
 
-from households.models import ApiToken, Membership, User
+from common.clock import now
+from households.models import ApiToken, Household, Invitation, Membership, User
 from households.roles import Permission, allows
 
 
@@ -24,3 +25,12 @@ def memberships_with(user: User, permission: Permission) -> list[Membership]:
     """In those of this person's households in which they may do it, by name."""
     rows = Membership.objects.select_related("household", "user").filter(user=user)
     return [row for row in rows.order_by("household__name", "pk") if allows(row.role, permission)]
+
+
+def invitation_list(household: Household) -> QuerySet[Invitation]:
+    """Those that still let somebody in, newest first."""
+    return (
+        Invitation.objects.filter(household=household, used_at=None, revoked_at=None, expires_at__gt=now())
+        .select_related("made_by")
+        .order_by("-created_at")
+    )

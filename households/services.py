@@ -1,18 +1,18 @@
-"""Writes: the first owner, API tokens, the household's own data."""
+"""Writes: the first owner, households, API tokens."""
 
 from zoneinfo import available_timezones
 
-from django.contrib.auth.password_validation import validate_password
-from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from common.clock import now
 from common.codes import secret_hash, secret_make
 from common.errors import Conflict, Invalid, NotAllowed, NotFound
 from common.limits import limit_hit
+from households.accounts import AccountRefused, password_problems
+from households.audit import AuditKind, audit_note
 from households.events import credential_ended
 from households.models import ApiToken, Household, Language, Membership, SetupToken, User
-from households.roles import Role
+from households.roles import ROLE_NOUNS, Role
 
 
 def owner_exists() -> bool:
@@ -30,12 +30,8 @@ def setup_token_make() -> str | None:
     return token
 
 
-class SetupRefused(Invalid):
-    """`fields`: what is wrong with which field of the set-up form, in words."""
-
-    def __init__(self, fields: dict[str, str]) -> None:
-        super().__init__(" ".join(fields.values()))
-        self.fields = fields
+class SetupRefused(AccountRefused):
+    """Of the set-up form."""
 
 
 def setup_problems(*, token: str, name: str, email: str, password: str) -> dict[str, str]:
@@ -45,11 +41,7 @@ def setup_problems(*, token: str, name: str, email: str, password: str) -> dict[
     if not SetupToken.objects.filter(token_hash=secret_hash(token.strip()), used_at=None).exists():
         words = "The set-up token is not right."
         problems["token"] = words
-    try:
-        validate_password(password, User(email=email.strip().lower(), name=name.strip()))
-    except ValidationError as error:
-        problems["password"] = " ".join(error.messages)
-    return problems
+    return problems | password_problems(name=name, email=email, password=password)
 
 
 def owner_create(
@@ -62,7 +54,10 @@ def owner_create(
     time_zone: str,
     language: str = "en",
 ) -> Membership:
-    """The first visit. Raises SetupRefused for a wrong token or a weak password, Conflict when an owner exists."""
+    """The first visit, of somebody who agreed that calls are recorded.
+
+    Raises SetupRefused for a wrong token or a weak password, Conflict when an owner exists.
+    """
     if time_zone not in available_timezones():
         raise Invalid("This time zone is not known.")
     if problems := setup_problems(token=token, name=name, email=email, password=password):
@@ -77,10 +72,23 @@ def owner_create(
         SetupToken.objects.filter(pk=setup.pk).update(used_at=now())
         user.set_password(password)
         user.save()
+        return household_create(user=user, name=household_name, time_zone=time_zone, language=language)
+
+
+def household_create(*, user: User, name: str, time_zone: str, language: str) -> Membership:
+    """A home of which `user` is the owner, and where they agreed that calls are recorded. Raises Invalid."""
+    if time_zone not in available_timezones():
+        raise Invalid("This time zone is not known.")
+    with transaction.atomic():
         household = Household.objects.create(
-            name=household_name.strip(), time_zone=time_zone, language=Language(language)
+            name=name.strip(), time_zone=time_zone, language=Language(language)
         )
-        return Membership.objects.create(user=user, household=household, role=Role.OWNER)
+        membership = Membership.objects.create(
+            user=user, household=household, role=Role.OWNER, consented_at=now()
+        )
+        audit_note(household, AuditKind.JOINED, actor=user, role=ROLE_NOUNS[Role.OWNER])
+        audit_note(household, AuditKind.CONSENTED, actor=user)
+    return membership
 
 
 def api_token_create(*, membership: Membership, name: str) -> tuple[ApiToken, str]:

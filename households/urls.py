@@ -1,8 +1,8 @@
-"""Set-up, settings."""
+"""Set-up, settings, joining."""
 
 from django.urls import path
 
-from households import views
+from households import join_views, views
 
 app_name = "households"
 urlpatterns = [
@@ -10,4 +10,7 @@ urlpatterns = [
     path("settings/", views.settings, name="settings"),
     path("settings/tokens/", views.token_create, name="token-create"),
     path("settings/tokens/<uuid:public_id>/revoke/", views.token_revoke, name="token-revoke"),
+    path("settings/consent/", join_views.consent, name="consent"),
+    path("join/", join_views.join, name="join"),
+    path("join/accept/", join_views.join_accept, name="join-accept"),
 ]

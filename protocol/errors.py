@@ -14,6 +14,7 @@ class ErrorCode(StrEnum):
     NOT_A_MEMBER = "not_a_member"  # signed in, but not in this household any more
     NOT_FOUND = "not_found"  # also: not yours
     NOT_ALLOWED = "not_allowed"
+    CONSENT_NEEDED = "consent_needed"  # the person has not agreed yet that calls are recorded
     BAD_SDP = "bad_sdp"
     NO_CONNECTION = "no_connection"  # speech, tone or microphone before an offer was answered
     DEVICE_OFFLINE = "device_offline"

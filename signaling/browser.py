@@ -8,9 +8,8 @@ from calls.ice import ice_servers
 from common.errors import DomainError, NotAllowed, NotSignedIn
 from common.push import apush, group_household, group_user, group_worker
 from devices.gate import Who, member_passes
-from households.access import membership_for_user, token_open
+from households.access import SESSION_KEY, membership_for_user, token_open
 from households.credentials import Credential, credential_membership, credential_user, session_data
-from households.middleware import SESSION_KEY
 from households.models import Membership
 from protocol.base import Message
 from protocol.errors import CloseCode, ErrorCode

@@ -13,6 +13,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 if TYPE_CHECKING:
+    from django.http import HttpRequest, HttpResponse
+
     from devices.models import Device
     from households.models import Membership
 
@@ -48,7 +50,22 @@ def cast() -> Cast:
         return _cast_make()
 
 
+@pytest.fixture
+def no_owner_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another test's owner is remembered for good, as on a real hub, where owners do not go away."""
+    from households.middleware import HouseholdMiddleware
+
+    original = HouseholdMiddleware._without_member
+
+    def without_member(middleware: HouseholdMiddleware, request: "HttpRequest") -> "HttpResponse":
+        middleware._has_owner = False
+        return original(middleware, request)
+
+    monkeypatch.setattr(HouseholdMiddleware, "_without_member", without_member)
+
+
 def _cast_make() -> Cast:
+    from common.clock import now
     from households.models import Household, Membership, User
 
     members = []
@@ -59,7 +76,9 @@ def _cast_make() -> Cast:
     ):
         household, _ = Household.objects.get_or_create(name=home)
         user = User.objects.create_user(f"{name.lower()}@example.org", PASSWORD, name=name)
-        members.append(Membership.objects.create(user=user, household=household, role=role))
+        members.append(
+            Membership.objects.create(user=user, household=household, role=role, consented_at=now())
+        )
     anna, ben, carla = members
     keys: dict[int, ec.EllipticCurvePrivateKey] = {}
     kitchen, keys_a = device_make(anna, "Kitchen speaker", "Kitchen")

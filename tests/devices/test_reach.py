@@ -18,7 +18,7 @@ NOTES = ("in your network", "with --host 127.0.0.1", "in no network right now")
 @pytest.fixture
 def front_door(cast: Cast, monkeypatch: pytest.MonkeyPatch, settings: LazySettings) -> Device:
     """The hub's computer is 192.168.1.10."""
-    monkeypatch.setattr("devices.reach.lan_address", lambda: "192.168.1.10")
+    monkeypatch.setattr("common.links.lan_address", lambda: "192.168.1.10")
     settings.ALLOWED_HOSTS = ["*"]
     with scope(household=cast.anna.household):
         return foreign_device_create(membership=cast.anna, name="Front door", room=None)
@@ -65,6 +65,6 @@ def test_a_hub_that_lets_nobody_in_says_so(
 def test_a_hub_without_a_network_says_so(
     client: Client, cast: Cast, front_door: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("devices.reach.lan_address", lambda: None)
+    monkeypatch.setattr("common.links.lan_address", lambda: None)
     address = "http://localhost:8000/api/v1/whip"
     assert said(client, cast, front_door, "localhost:8000") == (address, ["in no network right now"])

@@ -174,6 +174,7 @@ class House:
         page.get_by_label("E-mail address").fill("anna@example.org")
         page.get_by_label("Password").fill(PASSWORD)
         page.get_by_label("Name of your home").fill("Lake House")
+        page.get_by_label("I agree that calls").check()
         page.get_by_role("button", name="Create the home").click()
         page.wait_for_url(f"{self.url}/")
 

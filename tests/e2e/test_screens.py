@@ -182,7 +182,7 @@ def announcement(cast: Cast) -> Announcement:
         return row
 
 
-def test_the_first_visit_looks_right_and_makes_the_home(stranger: Page) -> None:
+def test_the_first_visit_looks_right_and_makes_the_home(stranger: Page, no_owner_yet: None) -> None:
     from households.services import setup_token_make
 
     stranger.goto("/calls/")
@@ -194,6 +194,7 @@ def test_the_first_visit_looks_right_and_makes_the_home(stranger: Page) -> None:
     stranger.get_by_label("E-mail address").fill("anna@example.org")
     stranger.get_by_label("Password").fill(PASSWORD)
     stranger.get_by_label("Name of your home").fill("Lake House")
+    stranger.get_by_label("I agree that calls").check()
     FakeHub(stranger)
     stranger.get_by_role("button", name="Create the home").click()
     expect(stranger.get_by_role("heading", name="No device lives here yet")).to_be_visible()
@@ -279,6 +280,7 @@ PAGES = {
     "calls": "calls:list",
     "announce": "announcements:compose",
     "announcement": "announcements:detail",
+    "people": "people:list",
     "settings": "households:settings",
     "status": "status",
     "password": "account_change_password",

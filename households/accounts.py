@@ -1,0 +1,34 @@
+"""A person's account: name, e-mail address, password."""
+
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+
+from common.errors import Invalid
+from households.models import User
+
+
+class AccountRefused(Invalid):
+    """`fields`: what is wrong with which field of the form, in words."""
+
+    def __init__(self, fields: dict[str, str]) -> None:
+        super().__init__(" ".join(fields.values()))
+        self.fields = fields
+
+
+def password_problems(*, name: str, email: str, password: str) -> dict[str, str]:
+    """By field; empty when the password is good enough for this person."""
+    try:
+        validate_password(password, User(email=email.strip().lower(), name=name.strip()))
+    except ValidationError as error:
+        return {"password": " ".join(error.messages)}
+    return {}
+
+
+def account_create(*, name: str, email: str, password: str) -> User:
+    """Raises AccountRefused for a weak password, or an address that somebody has."""
+    problems = password_problems(name=name, email=email, password=password)
+    if User.objects.filter(email=email.strip().lower()).exists():
+        problems["email"] = "There is an account with this e-mail address. Sign in with it instead."
+    if problems:
+        raise AccountRefused(problems)
+    return User.objects.create_user(email.strip(), password, name=name.strip())
