@@ -15,8 +15,7 @@ from devices.forms import ClaimForm, CodeForm
 from devices.known import KeyChanged, device_known
 from devices.models import Device, DeviceAuthorization
 from devices.selectors import key_shown
-from households.access import member_of, need
-from households.middleware import SESSION_KEY
+from households.access import SESSION_KEY, member_of, need
 from households.models import Membership
 from households.roles import Permission
 from households.selectors import memberships_with

@@ -13,7 +13,7 @@ from django_scopes import scope
 from calls.services import call_start
 from common.clock import now
 from common.errors import Conflict, NotAllowed
-from households.audit import audit_list, audit_sentence
+from households.audit import AuditKind, audit_list, audit_sentence
 from households.invitations import invitation_accept, invitation_create, invitation_revoke
 from households.models import Household, Invitation, Membership, User
 from households.roles import Role
@@ -38,9 +38,10 @@ def invite(cast: Cast, role: Role = Role.ADULT, name: str = "Dora") -> str:
 
 
 def told(household: Household) -> list[str]:
-    """The household's record, oldest first."""
+    """What the household's record says of its people, oldest first."""
     with scope(household=household):
-        return [audit_sentence(entry) for entry in audit_list(household).order_by("number")]
+        entries = audit_list(household).exclude(kind=AuditKind.CLAIMED).order_by("number")
+        return [audit_sentence(entry) for entry in entries]
 
 
 def page_of(client: Client, path: str, fields: dict[str, str]) -> tuple[int, str]:
