@@ -74,9 +74,9 @@ class Identity:
         )
         return request.public_bytes(serialization.Encoding.PEM).decode("ascii")
 
-    def sign_login(self, *, nonce: str, hub_id: str, device_id: str) -> str:
-        """Base64 of the DER ECDSA signature that `hello` carries."""
-        text = login_text(nonce=nonce, hub_id=hub_id, device_id=device_id)
+    def sign_login(self, *, nonce: str) -> str:
+        """Base64 of the DER ECDSA signature that `hello` carries: to our own hub, in the epoch of our key."""
+        text = login_text(nonce=nonce, hub_id=self.hub_id, device_id=str(self.device_id), epoch=self.epoch)
         return base64.b64encode(self._key.sign(text, ec.ECDSA(hashes.SHA256()))).decode("ascii")
 
     def _load_key(self) -> ec.EllipticCurvePrivateKey | None:
@@ -115,6 +115,20 @@ class Identity:
     @property
     def certificate(self) -> x509.Certificate:
         return x509.load_pem_x509_certificate(self._enrollment.certificate_pem.encode())
+
+    @property
+    def epoch(self) -> int:
+        """Of the key, counted by the hub."""
+        return self._enrollment.epoch
+
+    def is_of_hub(self, *, signature: str, text: bytes) -> bool:
+        """Whether the hub that claimed this device signed the text, by the CA that came with the claim."""
+        key = _ec_key(x509.load_pem_x509_certificate(self._enrollment.ca_pem.encode()))
+        try:
+            key.verify(base64.b64decode(signature, validate=True), text, ec.ECDSA(hashes.SHA256()))
+        except (InvalidSignature, ValueError):
+            return False
+        return True
 
     @property
     def hub_id(self) -> str:

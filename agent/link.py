@@ -11,14 +11,14 @@ import structlog
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 
-from agent import __version__
 from agent.backoff import Backoff
 from agent.config import AgentConfig
-from agent.errors import AgentError, OfflineError, RequestRefusedError
+from agent.errors import OfflineError, RequestRefusedError
 from agent.identity import Identity
+from agent.login import HubRefusedError, Login, text_of
 from protocol.base import MAX_MESSAGE_BYTES, Message, MessageError
-from protocol.errors import CloseCode, ErrorCode
-from protocol.messages import Challenge, DeviceHello, Error, HelloAck, Ping, Pong, Unclaimed, parse_from_hub
+from protocol.errors import CloseCode
+from protocol.messages import Error, HelloAck, Ping, Pong, Unclaimed, parse_from_hub
 
 log = structlog.get_logger(__name__)
 
@@ -28,10 +28,6 @@ class _Ending(Enum):
     REFUSED = auto()  # asking again soon would change nothing
     REPLACED = auto()  # two programs with one identity must not throw each other out many times a second
     UNCLAIMED = auto()
-
-
-class _HubRefusedError(AgentError):
-    """This is not our hub, or it does not want this device."""
 
 
 class Link:
@@ -159,22 +155,23 @@ class Link:
         except (OSError, InvalidHandshake, InvalidURI, TimeoutError, ConnectionClosed, MessageError) as error:
             self._tell("The hub at {hub} cannot be reached: {reason}", str(error) or type(error).__name__)
             return _Ending.LOST
-        except _HubRefusedError as error:
+        except HubRefusedError as error:
             self._tell("{reason}", str(error))
             return _Ending.REFUSED
         finally:
             self._go_offline()
 
     async def _converse(self, socket: ClientConnection, backoff: Backoff) -> _Ending:
+        login = Login(self._identity)
         pinger: asyncio.Task[None] | None = None
         try:
             async with asyncio.timeout(self._timings.open_timeout_s):
-                first = await self._log_in(socket)
+                first = await login.run(socket)
             if isinstance(first, HelloAck):
                 backoff.reset()
                 self._go_online(socket, first)
                 pinger = asyncio.create_task(self._keep_alive(socket), name="pinger")
-                first = await self._read(socket)
+                first = await self._read(socket, login)
             log.info("This device was removed from its household.", reason=first.reason)
             return _Ending.UNCLAIMED
         except ConnectionClosed as closed:
@@ -184,41 +181,19 @@ class Link:
                 pinger.cancel()
                 await asyncio.gather(pinger, return_exceptions=True)
 
-    async def _log_in(self, socket: ClientConnection) -> HelloAck | Unclaimed:
-        """Raises _HubRefusedError for a hub that is not the one that claimed this device."""
-        challenge = parse_from_hub(_text(await socket.recv()), to_device=True)
-        if not isinstance(challenge, Challenge):
-            raise _HubRefusedError("The hub did not begin with a challenge. Is it a Hearthline hub?")
-        if challenge.hub_id != self._identity.hub_id:
-            raise _HubRefusedError(
-                "Another hub answers at this address than the one that claimed this device. "
-                "It gets nothing. To give the device to it, reset the device first."
-            )
-        device_id = self._identity.device_id
-        signature = self._identity.sign_login(
-            nonce=challenge.nonce, hub_id=challenge.hub_id, device_id=str(device_id)
-        )
-        hello = DeviceHello(device_id=device_id, signature=signature, agent_version=__version__)
-        await socket.send(hello.to_json())
-        while True:
-            answer = parse_from_hub(_text(await socket.recv()), to_device=True)
-            if isinstance(answer, HelloAck | Unclaimed):
-                return answer
-            if isinstance(answer, Error):
-                raise _HubRefusedError(f"The hub does not let this device in: {answer.message}")
-
-    async def _read(self, socket: ClientConnection) -> Unclaimed:
-        """Until the device is unclaimed. Raises ConnectionClosed."""
+    async def _read(self, socket: ClientConnection, login: Login) -> Unclaimed:
+        """Until the device is unclaimed. Raises ConnectionClosed, HubRefusedError."""
         while True:
             text = await socket.recv()
             self._heard_at = time.monotonic()
             try:
-                message = parse_from_hub(_text(text), to_device=True)
+                message = parse_from_hub(text_of(text), to_device=True)
             except MessageError as error:
                 # A newer hub may know more words than this agent.
                 log.warning("The hub said something that this device does not know.", reason=error.message)
                 continue
             if isinstance(message, Unclaimed):
+                login.check(message)
                 return message
             await self._take(socket, message)
 
@@ -289,9 +264,3 @@ class Link:
         level = log.debug if self._last_problem == sentence + reason else log.warning
         self._last_problem = sentence + reason
         level(sentence, hub=self._config.hub_url, reason=reason)
-
-
-def _text(data: str | bytes) -> str:
-    if isinstance(data, bytes):
-        raise MessageError(ErrorCode.BAD_MESSAGE, "A message is text, not bytes.")
-    return data

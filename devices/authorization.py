@@ -229,6 +229,7 @@ def _enroll(row: DeviceAuthorization) -> Enrollment:
         ca_pem=authority_get().certificate_pem,
         household_name=device.household.name,
         device_name=device.name,
+        epoch=device.claim_epoch,
     )
 
 

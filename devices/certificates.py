@@ -117,6 +117,12 @@ def certificate_sign(*, request: SigningRequest, device_id: UUID) -> x509.Certif
     )
 
 
+def authority_sign(text: bytes) -> str:
+    """The hub's word (ECDSA, SHA-256; base64 of DER), for devices that know its CA."""
+    signature = authority_get().private_key.sign(text, ec.ECDSA(hashes.SHA256()))
+    return base64.b64encode(signature).decode("ascii")
+
+
 def signature_is_valid(*, public_key_pem: str, signature: str, text: bytes) -> bool:
     """Whether `signature` (base64 of DER) over `text` was made with the private half of the key (ECDSA, SHA-256)."""
     public_key = serialization.load_pem_public_key(public_key_pem.encode())

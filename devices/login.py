@@ -1,7 +1,14 @@
 """Which keys stand for a device: at its login, and in the encryption of its calls."""
 
+from uuid import UUID
+
+from django_scopes import scopes_disabled
+
+from devices.certificates import authority_get, authority_sign, signature_is_valid
 from devices.models import Device
 from households.audit import AuditKind, audit_note
+from protocol.identity import HubWord, hub_text, login_text
+from protocol.messages import DeviceHello
 
 
 def device_keys(device: Device) -> frozenset[str] | None:
@@ -13,6 +20,36 @@ def device_keys(device: Device) -> frozenset[str] | None:
         return None
     keys = (device.fingerprint_sha256, device.next_fingerprint_sha256)
     return frozenset() if device.revoked_at else frozenset(key for key in keys if key)
+
+
+def login_key(device: Device, *, epoch: int | None) -> str | None:
+    """The key (PEM) that proves a login of this epoch; None: no key does.
+
+    An agent that knows no epochs is of the first one, and cannot have changed its key.
+    """
+    return device.public_key_pem if (epoch or 1) == device.claim_epoch else None
+
+
+def login_prove(*, hello: DeviceHello, nonce: str) -> Device | None:
+    """The device that made the signature, for this hub and this nonce; also one that was revoked. None: no proof."""
+    with scopes_disabled():
+        device = Device.objects.select_related("household").filter(public_id=hello.device_id).first()
+    if device is None or device.is_foreign or not nonce:
+        return None
+    text = login_text(
+        nonce=nonce, hub_id=authority_get().hub_id, device_id=str(hello.device_id), epoch=hello.epoch
+    )
+    key = login_key(device, epoch=hello.epoch)
+    if key is None or not signature_is_valid(public_key_pem=key, signature=hello.signature, text=text):
+        return None
+    return device
+
+
+def hub_proof(*, word: HubWord, device_id: UUID, nonce: str | None) -> str | None:
+    """The hub's answer to the nonce of a device's hello. None where it sent none."""
+    return (
+        None if nonce is None else authority_sign(hub_text(word=word, device_id=str(device_id), nonce=nonce))
+    )
 
 
 def device_key_refused(*, device: Device) -> None:

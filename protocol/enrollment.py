@@ -56,6 +56,7 @@ class Enrollment(BaseModel):
     ca_pem: str
     household_name: str
     device_name: str
+    epoch: int = Field(default=1, ge=1)  # of the key: part of what a login signs
 
 
 class EnrollmentError(BaseModel):

@@ -1,10 +1,37 @@
-"""What a device signs to prove the claimed key."""
+"""What a device and its hub sign to prove to each other who they are.
+
+The first line of a text says what it is for, so that a signature for one thing is worth nothing for another; only the
+last line may be of any form. No clock is involved: a device may boot in 1970.
+"""
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+Nonce = Annotated[str, Field(min_length=22, max_length=86, pattern=r"^[A-Za-z0-9_-]+$")]  # 128 bits or more
+Signature = Annotated[str, Field(max_length=200)]  # ECDSA (P-256, SHA-256), DER, base64
 
 
-def login_text(*, nonce: str, hub_id: str, device_id: str) -> bytes:
+def login_text(*, nonce: str, hub_id: str, device_id: str, epoch: int | None) -> bytes:
     """The bytes under the signature of a device's `hello`.
 
-    The hub's identity (SHA-256 of its CA's public key, hex) keeps another hub from passing the answer on;
-    the nonce keeps it from being used twice. No clock is involved: a device may boot in 1970.
+    The hub's identity (SHA-256 of its CA's public key, hex) keeps another hub from passing the answer on; the nonce
+    keeps it from being used twice, and the epoch from being used after the key was changed. None: the first agents
+    knew no epochs.
     """
-    return f"hearthline device login 1\n{hub_id}\n{device_id}\n{nonce}".encode()
+    if epoch is None:
+        return f"hearthline device login 1\n{hub_id}\n{device_id}\n{nonce}".encode()
+    return f"hearthline device login 2\n{hub_id}\n{device_id}\n{epoch}\n{nonce}".encode()
+
+
+class HubWord(StrEnum):
+    """What a hub says with a proof: no other hub lets a device in or makes it forget its household."""
+
+    WELCOME = "hello_ack"
+    UNCLAIMED = "unclaimed"
+
+
+def hub_text(*, word: HubWord, device_id: str, nonce: str) -> bytes:
+    """The bytes under the `proof` of the hub. The nonce is the device's own, of this connection."""
+    return f"hearthline hub word 1\n{word}\n{device_id}\n{nonce}".encode()

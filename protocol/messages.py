@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from protocol.base import MAX_SDP_CHARS, PROTOCOL_VERSION, Message, parse
 from protocol.certificates import Certificate, CertificateInUse, CertificateRequest
 from protocol.errors import ErrorCode
+from protocol.identity import Nonce, Signature
 from protocol.quality import QualityWord, StatsSample
 
 MAX_SPEECH_CHARS = 500
@@ -227,11 +228,16 @@ class CallInvite(Message):
 
 
 class DeviceHello(Message):
-    """Proof of the claimed key: an ECDSA signature (SHA-256, DER, base64) over protocol.identity.login_text()."""
+    """Proof of the claimed key: a signature over protocol.identity.login_text().
+
+    Without `epoch` it is one of version 1. `nonce` is what the hub has to sign in its answer.
+    """
 
     type: Literal["hello"] = "hello"
     device_id: UUID
-    signature: str = Field(max_length=200)
+    signature: Signature
+    epoch: int | None = Field(default=None, ge=1)
+    nonce: Nonce | None = None
     agent_version: ShortText
     version: int = PROTOCOL_VERSION
 
@@ -264,6 +270,7 @@ class HelloAck(Message):
     ice_servers: list[IceServer]
     device_name: str | None = None  # to a device: its own
     hub_time: datetime | None = None  # to a device, whose own clock may stand at 1970
+    proof: Signature | None = None  # to a device: by the hub's CA, over protocol.identity.hub_text()
 
 
 class IceServers(Message):
@@ -385,10 +392,11 @@ class DeviceSettings(Message):
 
 
 class Unclaimed(Message):
-    """The device belongs to nobody now: forget certificate and household."""
+    """The device belongs to nobody now: forget certificate and household. Without a proof: do nothing."""
 
     type: Literal["unclaimed"] = "unclaimed"
     reason: str
+    proof: Signature | None = None  # by the hub's CA, over protocol.identity.hub_text()
 
 
 BrowserMessage = Annotated[

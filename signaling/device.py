@@ -5,8 +5,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID
 
-from django_scopes import scopes_disabled
-
 from announcements.services import deliveries_push_pending, delivery_progress
 from calls.access import access_device_leg
 from calls.ice import ice_servers
@@ -16,9 +14,10 @@ from calls.selectors import call_live_for_device
 from calls.services import call_accept, call_decline, call_end, call_invitation, call_ring, call_state_message
 from common.clock import now
 from common.push import group_device
-from devices.certificates import authority_get, signature_is_valid
+from devices.certificates import authority_get
 from devices.gate import Who
 from devices.keys import certificate_request, certificate_used
+from devices.login import hub_proof, login_prove
 from devices.models import Device
 from devices.presence import presence_connect, presence_disconnect, presence_touch
 from devices.services import device_echo_measured, device_settings
@@ -26,13 +25,11 @@ from protocol import messages as m
 from protocol.base import Message
 from protocol.certificates import CertificateInUse, CertificateRequest
 from protocol.errors import CloseCode, ErrorCode
-from protocol.identity import login_text
+from protocol.identity import HubWord
 from signaling.access_table import DEVICE
 from signaling.legs import leg_candidate, leg_ice, leg_offer
 from signaling.limits import DEVICE_IDLE_S
 from signaling.socket import HubSocket
-
-_REMOVED = "The device was removed from its home."
 
 
 class DeviceConsumer(HubSocket):
@@ -44,6 +41,8 @@ class DeviceConsumer(HubSocket):
         super().__init__(*args, **kwargs)
         self.device: Device | None = None
         self._nonce = secrets.token_urlsafe(32)
+        self._device_nonce: str | None = None
+        self._unclaimed = m.Unclaimed(reason="The device was removed from its home.")
 
     def parse(self, text: str) -> Message:
         return m.parse_device(text)
@@ -72,7 +71,7 @@ class DeviceConsumer(HubSocket):
 
     async def look_again(self) -> None:
         if self.device is not None and not await self.query(_device_is_claimed, self.device):
-            await self.turn_out(m.Unclaimed(reason=_REMOVED), CloseCode.REVOKED)
+            await self._unclaim(self.device)
 
     async def left(self) -> None:
         if self.device is not None:
@@ -80,25 +79,32 @@ class DeviceConsumer(HubSocket):
             await self.channel_layer.group_discard(group_device(self.device.public_id), self.channel_name)
 
     async def push_message(self, event: dict[str, Any]) -> None:
-        await super().push_message(event)
-        if isinstance(m.parse_from_hub(event["text"], to_device=True), m.Unclaimed):
-            self._is_out = True
-            await self.close(CloseCode.REVOKED)
+        message = m.parse_from_hub(event["text"], to_device=True)
+        if isinstance(message, m.Unclaimed):
+            # It makes the device forget its home, so the row has to say it, too.
+            self._unclaimed = message
+            self._recheck.ask()
+        else:
+            await super().push_message(event)
 
     # --- hello -------------------------------------------------------------------------------
 
     async def _hello(self, message: m.DeviceHello) -> None:
         nonce, self._nonce = self._nonce, ""  # each nonce is good for one try
-        device = await self.query(_device_prove, message, nonce)
+        device = await self.query(login_prove, hello=message, nonce=nonce)
         if device is None:
             await self.refuse(ErrorCode.NOT_SIGNED_IN, "This device is not known here.", message.id)
             await self.close(CloseCode.NOT_SIGNED_IN)
             return
+        self._device_nonce = message.nonce
         if device.revoked_at:
-            await self.reply(m.Unclaimed(reason=_REMOVED), message)
-            await self.close(CloseCode.REVOKED)
+            await self._unclaim(device)
             return
         await self._welcome(device, message)
+
+    async def _unclaim(self, device: Device) -> None:
+        proof = hub_proof(word=HubWord.UNCLAIMED, device_id=device.public_id, nonce=self._device_nonce)
+        await self.turn_out(self._unclaimed.model_copy(update={"proof": proof}), CloseCode.REVOKED)
 
     async def _welcome(self, device: Device, message: m.DeviceHello) -> None:
         self.device, self.household = device, device.household
@@ -116,6 +122,7 @@ class DeviceConsumer(HubSocket):
             ice_servers=ice_servers(device.public_id),
             device_name=device.name,
             hub_time=now(),
+            proof=hub_proof(word=HubWord.WELCOME, device_id=device.public_id, nonce=message.nonce),
         )
         await self.reply(ack, message)
         await self.reply(device_settings(device))
@@ -141,19 +148,6 @@ class DeviceConsumer(HubSocket):
 
 def _device_is_claimed(device: Device) -> bool:
     return Device.objects.filter(pk=device.pk, revoked_at=None).exists()
-
-
-def _device_prove(message: m.DeviceHello, nonce: str) -> Device | None:
-    """The device whose claimed key made the signature; also one that was revoked. None: no proof."""
-    with scopes_disabled():
-        device = Device.objects.select_related("household").filter(public_id=message.device_id).first()
-    if device is None or not nonce:
-        return None
-    text = login_text(nonce=nonce, hub_id=authority_get().hub_id, device_id=str(message.device_id))
-    is_proved = signature_is_valid(
-        public_key_pem=device.public_key_pem, signature=message.signature, text=text
-    )
-    return device if is_proved else None
 
 
 async def on_call_ringing(socket: DeviceConsumer, message: m.CallRinging) -> None:

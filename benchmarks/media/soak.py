@@ -235,8 +235,10 @@ class _Rig:
         socket = await connect(f"ws://127.0.0.1:{self._web.port}/ws/device/")
         challenge = await _hear(socket, "challenge")
         device_id = str(device.public_id)
-        text = login_text(nonce=challenge["nonce"], hub_id=challenge["hub_id"], device_id=device_id)
-        await _say(socket, "hello", device_id=device_id, signature=sign(key, text), agent_version="soak")
+        text = login_text(nonce=challenge["nonce"], hub_id=challenge["hub_id"], device_id=device_id, epoch=1)
+        await _say(
+            socket, "hello", device_id=device_id, signature=sign(key, text), agent_version="soak", epoch=1
+        )
         await _hear(socket, "hello_ack")
         return socket
 

@@ -13,7 +13,6 @@ from agent.app import Agent
 from agent.identity import ENROLLMENT_FILE, KEY_FILE, Identity, spki_sha256
 from agent.qr import PNG_FILE
 from protocol.errors import CloseCode
-from protocol.messages import Unclaimed
 from protocol.words import fingerprint_words
 from tests.agent.conftest import QUICK, Eventually, StartAgent
 from tests.fakes.hub import FakeHub
@@ -167,7 +166,7 @@ async def test_unclaimed_wipes_the_household_and_makes_a_new_key(
         await hub.online()
         old_key = (tmp_path / "data" / KEY_FILE).read_bytes()
         hub.token_answers.extend(["authorization_pending"] * 100_000)
-        await hub.send(Unclaimed(reason="removed"))
+        await hub.send(hub.unclaimed(hub.hellos[0].nonce))
         await hub.until_http(authorizations=2)
         assert not (tmp_path / "data" / ENROLLMENT_FILE).exists()
         assert (tmp_path / "data" / KEY_FILE).read_bytes() != old_key

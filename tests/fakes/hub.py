@@ -25,7 +25,7 @@ from protocol.base import Message
 from protocol.certificates import Certificate, CertificateRequest
 from protocol.enrollment import Authorization, AuthorizationRequest, Enrollment, EnrollmentError, TokenRequest
 from protocol.errors import CloseCode, ErrorCode
-from protocol.identity import login_text
+from protocol.identity import HubWord, hub_text, login_text
 from protocol.messages import (
     Announce,
     CallInvited,
@@ -65,6 +65,8 @@ class FakeHub:
         self.challenge_count = self.refused_logins = 0
         self.fingerprint_in_link: str | None = None
         self.shown_hub_id: str | None = None
+        self.epoch = 1
+        self.signs_with: ec.EllipticCurvePrivateKey | None = self.ca_key  # None: no proof at all
         self.answers_pings = True
         self.refuses_offers: deque[ErrorCode] = deque()
         self.answer_offer: Callable[[WebrtcOffer], Awaitable[str]] | None = None  # in the place of a FakeLeg
@@ -169,6 +171,18 @@ class FakeHub:
         if self._socket is None:
             raise RuntimeError("The device is not online.")
         await self._socket.send(text)
+
+    def proof(self, word: HubWord, nonce: str | None) -> str | None:
+        if self.signs_with is None or nonce is None:
+            return None
+        text = hub_text(word=word, device_id=str(self.device_id), nonce=nonce)
+        return base64.b64encode(self.signs_with.sign(text, ec.ECDSA(hashes.SHA256()))).decode()
+
+    def unclaimed(self, nonce: str | None) -> Unclaimed:
+        """With the hub's proof for the connection of this nonce."""
+        return Unclaimed(
+            reason="The device was removed from its home.", proof=self.proof(HubWord.UNCLAIMED, nonce)
+        )
 
     async def close_socket(self, code: int) -> None:
         if self._socket is not None:
@@ -276,6 +290,7 @@ class FakeHub:
             ca_pem=_pem(self.ca),
             household_name="Anna's home",
             device_name="Kitchen speaker",
+            epoch=self.epoch,
         )
         return 200, _json(enrollment)
 
@@ -319,7 +334,7 @@ class FakeHub:
             await socket.close(CloseCode.NOT_SIGNED_IN)
             return
         if self.says_unclaimed:
-            await socket.send(Unclaimed(reason="The device was removed from its home.").to_json())
+            await socket.send(self.unclaimed(hello.nonce).to_json())
             await socket.close(CloseCode.REVOKED)
             return
         ack = HelloAck(
@@ -329,6 +344,7 @@ class FakeHub:
             ice_servers=[],
             device_name="Kitchen speaker",
             hub_time=self.hub_time if self.tells_time else None,
+            proof=self.proof(HubWord.WELCOME, hello.nonce),
         )
         await socket.send(ack.to_json())
         for message in self.first_words:
@@ -340,7 +356,7 @@ class FakeHub:
     def _is_genuine(self, hello: DeviceHello, nonce: str) -> bool:
         if self.device_key is None:
             return False
-        text = login_text(nonce=nonce, hub_id=self.hub_id, device_id=str(hello.device_id))
+        text = login_text(nonce=nonce, hub_id=self.hub_id, device_id=str(hello.device_id), epoch=self.epoch)
         try:
             self.device_key.verify(base64.b64decode(hello.signature), text, ec.ECDSA(hashes.SHA256()))
         except InvalidSignature:

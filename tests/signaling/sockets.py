@@ -18,6 +18,7 @@ from households.models import Membership
 from protocol.identity import login_text
 
 WAIT_S = 10
+DEVICE_NONCE = "device-nonce-of-128-bits-or-more"
 ORIGIN = [(b"origin", b"http://testserver"), (b"host", b"testserver")]
 
 
@@ -102,11 +103,22 @@ def sign(key: ec.EllipticCurvePrivateKey, text: bytes) -> str:
     return base64.b64encode(key.sign(text, ec.ECDSA(hashes.SHA256()))).decode()
 
 
-async def device_hello(socket: Socket, device: Device, key: ec.EllipticCurvePrivateKey) -> None:
+async def device_hello(
+    socket: Socket, device: Device, key: ec.EllipticCurvePrivateKey, *, epoch: int | None = 1
+) -> None:
+    """Without an epoch: as the first agents did."""
     challenge = await socket.hear("challenge")
-    text = login_text(nonce=challenge["nonce"], hub_id=challenge["hub_id"], device_id=str(device.public_id))
+    text = login_text(
+        nonce=challenge["nonce"], hub_id=challenge["hub_id"], device_id=str(device.public_id), epoch=epoch
+    )
+    newer = {"epoch": epoch, "nonce": DEVICE_NONCE} if epoch is not None else {}
     await socket.say(
-        "hello", device_id=str(device.public_id), signature=sign(key, text), agent_version="1.0", id="h"
+        "hello",
+        device_id=str(device.public_id),
+        signature=sign(key, text),
+        agent_version="1.0",
+        id="h",
+        **newer,
     )
 
 

@@ -11,9 +11,8 @@ from devices.models import DevicePresence
 from devices.services import device_unclaim
 from households.services import api_token_create, api_token_revoke
 from protocol.errors import CloseCode
-from protocol.identity import login_text
 from tests.plugin_cast import Cast
-from tests.signaling.sockets import Socket, browser, browser_open, device_hello, device_socket, sign
+from tests.signaling.sockets import Socket, browser, browser_open, device_hello, device_socket
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db(transaction=True)]
 
@@ -111,20 +110,6 @@ async def test_a_device_with_another_key_is_refused(cast: Cast) -> None:
     await device_hello(socket, cast.kitchen, ec.generate_private_key(ec.SECP256R1()))
     assert (await socket.hear("error"))["reply_to"] == "h"
     assert await socket.closed() == CloseCode.NOT_SIGNED_IN
-
-
-async def test_the_proof_for_another_hub_or_another_nonce_is_worth_nothing(cast: Cast) -> None:
-    key, device_id = cast.keys[cast.kitchen.pk], str(cast.kitchen.public_id)
-    for change in ({"hub_id": "00" * 32}, {"nonce": "old"}):
-        socket = Socket("/ws/device/", [])
-        await socket.open()
-        challenge = await socket.hear("challenge")
-        fields = {"nonce": challenge["nonce"], "hub_id": challenge["hub_id"], "device_id": device_id} | change
-        await socket.say(
-            "hello", device_id=device_id, signature=sign(key, login_text(**fields)), agent_version="1"
-        )
-        assert (await socket.hear("error"))["code"] == "not_signed_in"
-        assert await socket.closed() == CloseCode.NOT_SIGNED_IN
 
 
 async def test_a_removed_device_is_told_to_forget_its_home_when_it_comes_back(cast: Cast) -> None:

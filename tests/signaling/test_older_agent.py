@@ -86,7 +86,9 @@ async def test_a_call_with_it_is_connected_and_stands_in_the_history(cast: Cast,
             agent = OlderAgent(socket)
             challenge = await agent.hear("challenge")
             device_id, key = str(cast.kitchen.public_id), cast.keys[cast.kitchen.pk]
-            text = login_text(nonce=challenge["nonce"], hub_id=challenge["hub_id"], device_id=device_id)
+            text = login_text(
+                nonce=challenge["nonce"], hub_id=challenge["hub_id"], device_id=device_id, epoch=None
+            )
             await agent.say("hello", device_id=device_id, signature=sign(key, text))
             await agent.hear("hello_ack")
 
