@@ -1,11 +1,15 @@
 """Counting tries, in the shared cache so that every process counts together."""
 
 from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+from uuid import uuid4
 
 from django.core.cache import cache
 from redis.exceptions import RedisError
 
 from common.errors import TooMany, Unavailable
+from common.redis import redis_get
 
 
 def limit_check(key: str, *, most: int, message: str) -> None:
@@ -37,3 +41,43 @@ def limit_return(key: str) -> None:
     with suppress(ValueError, RedisError):
         if cache.decr(f"limit:{key}") < 0:
             cache.delete(f"limit:{key}")
+
+
+@dataclass(frozen=True)
+class Try:
+    """One counted try; `give_back` it when it was no wrong one."""
+
+    key: str
+    id: str
+
+    def give_back(self) -> None:
+        with suppress(RedisError):  # then it counts, and is forgotten in time
+            redis_get().zrem(self.key, self.id)
+
+
+def try_take(key: str, *, most: int, per_s: int, message: str, unavailable: str = "") -> Try:
+    """Count one try before it is made. Raises TooMany where `most` were made in the last `per_s` seconds.
+
+    The window slides, and asking and counting are one step in Redis, so that many at once over several processes are
+    no more than one after the other. Raises Unavailable while Redis is away.
+    """
+    taken = Try(f"tries:{key}", uuid4().hex)
+    try:
+        is_counted = redis_get().eval(_TAKE, 1, taken.key, per_s * 1000, most, taken.id)
+    except RedisError:
+        raise Unavailable(unavailable or "The hub has a problem. Try again in a moment.") from None
+    if not is_counted:
+        raise TooMany(message)
+    return taken
+
+
+# The clock of Redis, which all processes share.
+_TAKE: Final = """
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[1])
+if redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[2]) then return 0 end
+redis.call('ZADD', KEYS[1], now, ARGV[3])
+redis.call('PEXPIRE', KEYS[1], ARGV[1])
+return 1
+"""

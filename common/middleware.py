@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from redis.exceptions import RedisError
 
-from common.errors import DomainError
+from common.errors import DomainError, Unavailable
 
 
 class DomainErrorMiddleware:
@@ -18,6 +19,8 @@ class DomainErrorMiddleware:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        if isinstance(exception, RedisError):  # what must be counted, or known for a moment, cannot be
+            exception = Unavailable("The hub has a problem. Try again in a moment.")
         return error_page(request, exception) if isinstance(exception, DomainError) else None
 
 

@@ -28,21 +28,14 @@ _PROGRAMS: Final[dict[str, dict[str, Row]]] = {
 }
 _SIGNING_IN: Final[dict[str, dict[str, Row]]] = {
     "accounts/login/": {"GET": OPEN, "POST": OPEN},
-    "accounts/login/code/confirm/": {"GET": OPEN, "POST": OPEN},
     "accounts/logout/": {"GET": OPEN, "POST": OPEN},
     "accounts/inactive/": {"GET": OPEN},
-    "accounts/signup/": {"GET": OPEN},  # says that nobody signs up alone
     "accounts/reauthenticate/": {"GET": PERSON, "POST": PERSON},
-    "accounts/email/": {"GET": PERSON, "POST": PERSON},
-    "accounts/confirm-email/": {"GET": OPEN},
-    r"accounts/confirm-email/(?P<key>[-:\w]+)/$": {"GET": OPEN, "POST": OPEN},
     "accounts/password/change/": {"GET": PERSON, "POST": PERSON},
-    "accounts/password/set/": {"GET": PERSON, "POST": PERSON},
     "accounts/password/reset/": {"GET": OPEN, "POST": OPEN},
     "accounts/password/reset/done/": {"GET": OPEN},
     "accounts/password/reset/key/done/": {"GET": OPEN},
     r"accounts/password/reset/key/(?P<uidb36>[0-9A-Za-z]+)-(?P<key>.+)/$": {"GET": OPEN, "POST": OPEN},
-    "accounts/2fa/": {"GET": PERSON},
     "accounts/2fa/authenticate/": {"GET": OPEN, "POST": OPEN},  # half signed in
     "accounts/2fa/reauthenticate/": {"GET": PERSON, "POST": PERSON},
     "accounts/2fa/totp/activate/": {"GET": PERSON, "POST": PERSON},
@@ -50,7 +43,26 @@ _SIGNING_IN: Final[dict[str, dict[str, Row]]] = {
     "accounts/2fa/recovery-codes/": {"GET": PERSON},
     "accounts/2fa/recovery-codes/generate/": {"GET": PERSON, "POST": PERSON},
     "accounts/2fa/recovery-codes/download/": {"GET": PERSON},
-    "accounts/sessions/": {"GET": PERSON, "POST": PERSON},
+    "accounts/2fa/webauthn/add/": {"GET": PERSON, "POST": PERSON},
+    "accounts/2fa/webauthn/reauthenticate/": {"GET": PERSON, "POST": PERSON},
+    "accounts/2fa/webauthn/keys/<int:pk>/remove/": {"GET": PERSON, "POST": PERSON},
+    "accounts/2fa/webauthn/keys/<int:pk>/edit/": {"GET": PERSON, "POST": PERSON},
+    "accounts/2fa/webauthn/login/": {"GET": OPEN, "POST": OPEN},
+    # These lead to the page of the account.
+    "accounts/2fa/": {"GET": PERSON},
+    "accounts/2fa/webauthn/": {"GET": PERSON},
+    "accounts/sessions/": {"GET": PERSON},
+    "accounts/email/": {"GET": PERSON},
+    # These are absent, whoever asks.
+    "accounts/signup/": {"GET": OPEN, "POST": OPEN},
+    "accounts/password/set/": {"GET": OPEN, "POST": OPEN},
+    "accounts/confirm-email/": {"GET": OPEN, "POST": OPEN},
+    r"accounts/confirm-email/(?P<key>[-:\w]+)/$": {"GET": OPEN, "POST": OPEN},
+    "accounts/login/code/confirm/": {"GET": OPEN, "POST": OPEN},
+    "settings/you/": {"GET": PERSON, "POST": PERSON},
+    "settings/you/email/": {"GET": PERSON, "POST": PERSON},
+    "settings/you/sessions/end/": {"POST": PERSON},
+    "settings/you/sessions/<int:pk>/end/": {"POST": PERSON},
 }
 _HOUSEHOLD: Final[dict[str, dict[str, Row]]] = {
     "setup/": {"GET": OPEN, "POST": OPEN},  # leads away once there is an owner

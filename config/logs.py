@@ -83,6 +83,7 @@ def configure(config: dict[str, Any]) -> None:
                     "daphne",
                     "django_structlog",
                     "faster_whisper",
+                    "fido2",
                     "httpx",
                     "piper",
                 )

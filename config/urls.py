@@ -23,7 +23,7 @@ urlpatterns = [
     path("readyz", readyz),
     path("metrics", metrics),
     path("api/v1/", include(api)),
-    path("accounts/", include("allauth.urls")),
+    path("accounts/", include("households.account_urls")),
     path("status/", status, name="status"),
     path("status/models/<str:model_id>/download/", model_download, name="model-download"),
     path("", include("households.urls")),

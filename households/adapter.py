@@ -1,19 +1,37 @@
 """allauth's hooks."""
 
+import base64
+import os
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.mfa.adapter import DefaultMFAAdapter
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest
+from django.urls import reverse
 
+from common.errors import TooMany
+from households.models import User
 from households.services import owner_exists
+from households.sign_in import sign_in_refused
+from households.tries import TOO_MANY_OF_ACCOUNT, account_take
+
+_NONCE_BYTES = 12
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has no types
     """Nobody signs up alone: the first owner comes through the set-up page, everybody else is invited."""
 
     error_messages = DefaultAccountAdapter.error_messages | {
-        "too_many_login_attempts": "Too many wrong tries. Wait five minutes, then try again.",
+        "too_many_login_attempts": TOO_MANY_OF_ACCOUNT,
         "email_password_mismatch": "This e-mail address and this password do not belong together.",
+        "enter_current_password": "This is not your password.",
+        "incorrect_password": "This is not your password.",
+        "incorrect_code": "This code is not right.",
     }
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
@@ -21,3 +39,61 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
 
     def get_login_redirect_url(self, request: HttpRequest) -> Any:
         return super().get_login_redirect_url(request) if owner_exists() else "/setup/"
+
+    def get_password_change_redirect_url(self, request: HttpRequest) -> str:
+        return reverse("households:account")
+
+    def get_client_ip(self, request: HttpRequest) -> str:
+        """As config.edge found it. allauth would look into headers."""
+        return str(request.META.get("REMOTE_ADDR") or "127.0.0.1")
+
+    def authenticate(self, request: HttpRequest, **credentials: Any) -> Any:
+        """Counts before it looks. Raises ValidationError after too many, Unavailable while nothing can be counted."""
+        login = str(credentials.get("email") or credentials.get("username") or "")
+        try:
+            counted = account_take(login)
+        except TooMany as error:
+            sign_in_refused(login)
+            raise ValidationError(error.message) from None
+        user = super().authenticate(request, **credentials)
+        if user is None:
+            sign_in_refused(login)
+        else:
+            counted.give_back()
+        return user
+
+    def send_password_reset_mail(self, user: Any, email: str, context: dict[str, Any]) -> None:
+        """Silent after too many: the page says the same for every address."""
+        try:
+            account_take(email, purpose="reset")
+        except TooMany:
+            return
+        super().send_password_reset_mail(user, email, context)
+
+
+class SecondFactorAdapter(DefaultMFAAdapter):  # type: ignore[misc]
+    """What a code is made of lies encrypted in the table, under a key of the hub."""
+
+    error_messages = DefaultMFAAdapter.error_messages | {"incorrect_code": "This code is not right."}
+
+    def encrypt(self, text: str) -> str:
+        nonce = os.urandom(_NONCE_BYTES)
+        return base64.b64encode(nonce + _cipher().encrypt(nonce, text.encode(), None)).decode()
+
+    def decrypt(self, encrypted_text: str) -> str:
+        data = base64.b64decode(encrypted_text)
+        return _cipher().decrypt(data[:_NONCE_BYTES], data[_NONCE_BYTES:], None).decode()
+
+    def generate_authenticator_name(self, user: User, type: Any) -> str:  # noqa: A002 - allauth's name for it
+        return "My passkey"
+
+    def get_totp_issuer(self) -> str:
+        return "Hearthline"
+
+    def _get_site_name(self) -> str:
+        return "Hearthline"
+
+
+def _cipher() -> AESGCM:
+    hkdf = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"hearthline second factors")
+    return AESGCM(hkdf.derive(settings.DATA_KEY.encode()))

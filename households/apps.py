@@ -5,4 +5,4 @@ class HouseholdsConfig(AppConfig):
     name = "households"
 
     def ready(self) -> None:
-        from households import receivers  # noqa: F401 - connects them
+        from households import account_receivers, receivers  # noqa: F401 - connects them

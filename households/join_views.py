@@ -1,6 +1,5 @@
 """Where the link of an invitation leads, and the consent that every member gives once."""
 
-from allauth.usersessions.models import UserSession
 from django.contrib import messages
 from django.contrib.auth import login
 from django.contrib.auth.decorators import login_required
@@ -18,6 +17,7 @@ from households.forms import ConsentForm, JoinForm
 from households.invitations import invitation_accept, invitation_accept_new, invitation_find
 from households.models import Invitation, Membership, User
 from households.people import consent_give
+from households.sign_ins import sign_in_renew
 
 _BACKEND = "django.contrib.auth.backends.ModelBackend"
 
@@ -77,9 +77,7 @@ def _user(request: HttpRequest) -> User | None:
 def _welcome(request: HttpRequest, membership: Membership) -> HttpResponse:
     """With a session id that nobody had before."""
     if request.user.is_authenticated:
-        former = request.session.session_key
-        request.session.cycle_key()
-        UserSession.objects.filter(session_key=former).update(session_key=request.session.session_key)
+        sign_in_renew(request)
     else:
         login(request, membership.user, backend=_BACKEND)
     request.session[SESSION_KEY] = str(membership.household.public_id)

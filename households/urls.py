@@ -2,12 +2,17 @@
 
 from django.urls import path
 
-from households import join_views, views
+from households import account_views, join_views, views
+from households.tries import guarded
 
 app_name = "households"
 urlpatterns = [
     path("setup/", views.setup, name="setup"),
     path("settings/", views.settings, name="settings"),
+    path("settings/you/", account_views.account, name="account"),
+    path("settings/you/email/", guarded(account_views.email), name="account-email"),
+    path("settings/you/sessions/end/", account_views.sessions_end, name="sessions-end"),
+    path("settings/you/sessions/<int:pk>/end/", account_views.session_end, name="session-end"),
     path("settings/tokens/", views.token_create, name="token-create"),
     path("settings/tokens/<uuid:public_id>/revoke/", views.token_revoke, name="token-revoke"),
     path("settings/consent/", join_views.consent, name="consent"),

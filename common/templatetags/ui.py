@@ -84,6 +84,36 @@ def language_words(tag: str) -> str:
         return tag
 
 
+_BROWSERS: Final[tuple[tuple[str, str], ...]] = (
+    ("Edg", "Edge"),
+    ("OPR", "Opera"),
+    ("SamsungBrowser", "Samsung Internet"),
+    ("Firefox", "Firefox"),
+    ("FxiOS", "Firefox"),
+    ("CriOS", "Chrome"),
+    ("Chrome", "Chrome"),
+    ("Safari", "Safari"),
+)
+_SYSTEMS: Final[tuple[tuple[str, str], ...]] = (
+    ("iPhone", "iPhone"),
+    ("iPad", "iPad"),
+    ("Android", "Android"),
+    ("CrOS", "ChromeOS"),
+    ("Windows", "Windows"),
+    ("Mac OS", "Mac"),
+    ("Linux", "Linux"),
+)
+
+
+@register.filter
+def browser(user_agent: str) -> str:
+    """What a browser calls itself, in a few words: "Firefox on Linux". The first word that is found counts."""
+    names = [
+        next((name for word, name in kinds if word in user_agent), "") for kinds in (_BROWSERS, _SYSTEMS)
+    ]
+    return " on ".join(name for name in names if name) or "Another program"
+
+
 @register.filter
 def hex_groups(value: str) -> str:
     """A fingerprint in groups of four, so that two people can compare it."""

@@ -73,7 +73,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
     "allauth.account.middleware.AccountMiddleware",
-    "allauth.usersessions.middleware.UserSessionsMiddleware",
+    "households.sign_ins.SignInsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "households.middleware.HouseholdMiddleware",
     "config.access.AccessMiddleware",
@@ -152,13 +152,32 @@ ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
-USERSESSIONS_TRACK_ACTIVITY = False
+# Counted by ourselves: households.tries.
+ACCOUNT_RATE_LIMITS = MFA_RATE_LIMITS = False
+ACCOUNT_FORMS = {
+    "login": "households.account_forms.SignInForm",
+    "reauthenticate": "households.account_forms.AskAgainForm",
+    "change_password": "households.account_forms.PasswordForm",
+    "reset_password": "households.account_forms.ForgottenForm",
+    "reset_password_from_key": "households.account_forms.NewPasswordForm",
+}
+MFA_ADAPTER = "households.adapter.SecondFactorAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_TOTP_TOLERANCE = 1  # clocks of phones and hubs differ by seconds; no code is taken twice
+MFA_FORMS = {
+    "authenticate": "households.account_forms.CodeForm",
+    "reauthenticate": "households.account_forms.AskAgainByCodeForm",
+    "activate_totp": "households.account_forms.AppForm",
+    "add_webauthn": "households.account_forms.PasskeyForm",
+    "edit_webauthn": "households.account_forms.PasskeyNameForm",
+}
 EMAIL_BACKEND = "config.mail.WindowBackend"
 SESSION_COOKIE_NAME = "hearthline_session"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = IS_HTTPS
 SESSION_COOKIE_SAMESITE = "Lax"
 # Not in the cache: pages go on while Redis is away.
-SESSION_ENGINE = "django.contrib.sessions.backends.db"
+SESSION_ENGINE = "households.sessions"
 
 # --- pages -----------------------------------------------------------------------------------
 LANGUAGE_CODE = "en"

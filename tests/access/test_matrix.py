@@ -45,7 +45,7 @@ class Things:
     ids: dict[str, UUID]
 
     def path(self, route: str) -> str:
-        path = "/" + route.replace("<str:model_id>", CATALOGUE[0].id)
+        path = "/" + route.replace("<str:model_id>", CATALOGUE[0].id).replace("<int:pk>", "0")
         for prefix, public_id in self.ids.items():
             if route.startswith(prefix):
                 path = path.replace("<uuid:public_id>", str(public_id))

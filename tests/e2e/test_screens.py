@@ -283,6 +283,8 @@ PAGES = {
     "people": "people:list",
     "settings": "households:settings",
     "status": "status",
+    "account": "households:account",
+    "email": "households:account-email",
     "password": "account_change_password",
     "sign-out": "account_logout",
     "error": "calls:detail",

@@ -163,7 +163,7 @@ def test_signing_in_and_out(client: Client, cast: Cast) -> None:
     assert client.get("/").status_code == 302
 
 
-@pytest.mark.parametrize("name", ["account_login", "account_reset_password", "account_signup"])
+@pytest.mark.parametrize("name", ["account_login", "account_reset_password"])
 def test_the_pages_of_the_account_have_our_look(client: Client, cast: Cast, name: str) -> None:
     page = client.get(reverse(name)).content.decode()
     assert "css/tokens.css" in page

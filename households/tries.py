@@ -1,0 +1,79 @@
+"""How often somebody may try to get in.
+
+allauth has limits of its own, which are off (settings): it counts an account by the name under which the hub was
+reached, which a stranger chooses, and a code that is right makes it forget the wrong ones of others.
+"""
+
+import hashlib
+from collections.abc import Callable
+from functools import wraps
+from typing import Final
+
+from django.core.cache import cache
+from django.http import HttpRequest, HttpResponse
+
+from common.limits import Try, try_take
+from common.network import address_group
+from households.models import User
+
+ACCOUNT_MOST: Final = 5
+ACCOUNT_PER_S: Final = 300
+ADDRESS_MOST: Final = 10
+ADDRESS_PER_S: Final = 60
+TOO_MANY_OF_ACCOUNT: Final = "Too many wrong tries. Wait five minutes, then try again."
+TOO_MANY_OF_ADDRESS: Final = "Too many tries from your network. Wait a minute, then try again."
+NOT_COUNTED: Final = "The hub cannot count tries at the moment, so nobody can sign in. Try again in a moment."
+# A code of an authenticator app is right for 90 s, with one step to either side.
+_CODE_USED_FOR_S: Final = 120
+
+View = Callable[..., HttpResponse]
+
+
+def guarded(view: View) -> View:
+    """Each POST counts as a try of its address, until it turns out to be no wrong one: `try_was_right`."""
+
+    @wraps(view)
+    def inner(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
+        if request.method == "POST":
+            request.address_try = _address_take(request)  # type: ignore[attr-defined]
+        return view(request, *args, **kwargs)
+
+    return inner
+
+
+def try_was_right(request: HttpRequest) -> None:
+    if counted := getattr(request, "address_try", None):
+        counted.give_back()
+
+
+def account_take(login: str, *, purpose: str = "sign-in") -> Try:
+    """Count one try at an account, of a person or of nobody. Raises TooMany, Unavailable."""
+    digest = hashlib.sha256(login.strip().lower().encode()).hexdigest()
+    return try_take(
+        f"{purpose}:{digest}",
+        most=ACCOUNT_MOST,
+        per_s=ACCOUNT_PER_S,
+        message=TOO_MANY_OF_ACCOUNT,
+        unavailable=NOT_COUNTED,
+    )
+
+
+def code_use(user: User, code: str) -> bool:
+    """Whether nobody has used this code of this person yet."""
+    digest = hashlib.sha256(f"{user.pk}:{code}".encode()).hexdigest()
+    return bool(cache.add(f"code-used:{digest}", 1, timeout=_CODE_USED_FOR_S))
+
+
+def first_in_a_while(what: str, user: User) -> bool:
+    """Whether this was not asked for this person in the last five minutes."""
+    return bool(cache.add(f"first:{what}:{user.pk}", 1, timeout=ACCOUNT_PER_S))
+
+
+def _address_take(request: HttpRequest) -> Try:
+    return try_take(
+        f"address:{address_group(request.META.get('REMOTE_ADDR', ''))}",
+        most=ADDRESS_MOST,
+        per_s=ADDRESS_PER_S,
+        message=TOO_MANY_OF_ADDRESS,
+        unavailable=NOT_COUNTED,
+    )

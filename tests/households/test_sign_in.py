@@ -1,0 +1,303 @@
+"""Signing in, the second factor, and the page of one's own account."""
+
+import re
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from allauth.mfa.models import Authenticator
+from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
+from allauth.urls import urlpatterns as of_allauth
+from allauth.usersessions.models import UserSession
+from django.conf import settings
+from django.contrib.sessions.models import Session
+from django.core.cache import cache
+from django.test import Client
+from django.urls import URLPattern, URLResolver, reverse
+from django_scopes import scope
+
+from households.account_urls import urlpatterns as offered
+from households.audit import audit_list, audit_sentence
+from households.models import Membership
+from households.sessions import SessionStore, session_name
+from households.sign_in import password_link_path
+from tests.plugin_cast import PASSWORD, Cast
+
+pytestmark = [pytest.mark.integration, pytest.mark.django_db]
+
+NEW = "a sentence that is new"
+
+
+@pytest.fixture(autouse=True)
+def nothing_counted() -> Iterator[None]:
+    cache.clear()
+    yield
+    cache.clear()
+
+
+def sign_in(client: Client, email: str = "anna@example.org", password: str = PASSWORD) -> Any:
+    return client.post(reverse("account_login"), {"login": email, "password": password})
+
+
+def ask_again(client: Client, to: str) -> Any:
+    return client.post(reverse("account_reauthenticate"), {"password": PASSWORD, "next": reverse(to)})
+
+
+def code_of(secret: str, steps: int = 0) -> str:
+    return str(format_hotp_value(hotp_value(secret, int(time.time()) // 30 + steps)))
+
+
+def app_add(client: Client) -> str:
+    """Signed in: turn the authenticator app on. What its codes are made of."""
+    ask_again(client, "mfa_activate_totp")
+    page = client.get(reverse("mfa_activate_totp")).content.decode()
+    found = re.search(r'id="app-text"[^>]*>([A-Z2-7]+)<', page)
+    assert found
+    answer = client.post(reverse("mfa_activate_totp"), {"code": code_of(found[1], -1)})
+    assert answer["Location"] == reverse("mfa_view_recovery_codes")
+    return found[1]
+
+
+def record(member: Membership) -> list[str]:
+    with scope(household=member.household):
+        return [audit_sentence(entry) for entry in audit_list(member.household).order_by("number")]
+
+
+def names(patterns: list[Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for pattern in patterns:
+        route = prefix + str(pattern.pattern).removeprefix("^" if prefix else "")
+        if isinstance(pattern, URLResolver):
+            yield from names(pattern.url_patterns, route)
+        elif isinstance(pattern, URLPattern):
+            yield str(pattern.name), route.removeprefix("^")
+
+
+def test_every_address_of_allauth_is_offered_leads_to_the_account_or_is_absent() -> None:
+    ours = {(name, route.removeprefix("^")) for name, route in names(offered)}
+    assert {(name, route) for name, route in names(of_allauth)} == ours
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["signup/", "password/set/", "confirm-email/", "confirm-email/a:b/", "login/code/confirm/", "3rdparty/"],
+)
+def test_what_is_not_offered_is_absent(client: Client, cast: Cast, path: str) -> None:
+    for person in (None, cast.anna.user):
+        if person:
+            client.force_login(person)
+        assert client.get(f"/accounts/{path}").status_code == 404
+        assert client.post(f"/accounts/{path}").status_code == 404
+
+
+@pytest.mark.parametrize("name", ["mfa_index", "mfa_list_webauthn", "usersessions_list", "account_email"])
+def test_what_allauth_has_in_many_pages_leads_to_the_account(client: Client, cast: Cast, name: str) -> None:
+    client.force_login(cast.ben.user)
+    assert client.get(reverse(name))["Location"] == reverse("households:account")
+
+
+def test_each_sign_in_has_a_new_session_and_the_table_none_of_the_keys(client: Client, cast: Cast) -> None:
+    client.get(reverse("account_reset_password_from_key", kwargs={"uidb36": "1", "key": "a-b"}))
+    before = SessionStore()
+    before["fixed"] = "by a stranger"
+    before.save()
+    client.cookies[settings.SESSION_COOKIE_NAME] = before.session_key or ""
+    assert sign_in(client)["Location"] == "/"
+    first = client.cookies[settings.SESSION_COOKIE_NAME].value
+    assert first != before.session_key
+    assert not SessionStore().exists(before.session_key or "")
+    client.post(reverse("account_logout"))
+    sign_in(client)
+    second = client.cookies[settings.SESSION_COOKIE_NAME].value
+    assert second not in (first, "")
+    rows = {
+        *Session.objects.values_list("pk", flat=True),
+        *UserSession.objects.values_list("session_key", flat=True),
+    }
+    assert rows == {session_name(second)}
+    stolen = Client()
+    stolen.cookies[settings.SESSION_COOKIE_NAME] = session_name(second)
+    assert stolen.get("/")["Location"].startswith("/accounts/login/")
+
+
+def test_a_sign_in_stands_in_the_record_of_each_home_of_the_person_and_in_no_other(
+    client: Client, cast: Cast
+) -> None:
+    other = Membership.objects.create(user=cast.ben.user, household=cast.carla.household)
+    sign_in(client, "ben@example.org")
+    assert record(cast.ben)[-1:] == record(other)[-1:] == ["Ben signed in."]
+    Client().post(reverse("account_login"), {"login": "anna@example.org", "password": "wrong"})
+    Client().post(reverse("account_login"), {"login": "anna@example.org", "password": "wrong"})
+    assert record(cast.anna).count("Somebody failed to sign in as Anna.") == 1
+    assert "Somebody failed to sign in as Anna." not in record(other)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_app_is_asked_after_the_password_and_a_recovery_code_works_once(
+    client: Client, cast: Cast
+) -> None:
+    sign_in(client)
+    secret = app_add(client)
+    assert secret not in str(Authenticator.objects.values_list("data", flat=True))
+    page = client.get(reverse("mfa_view_recovery_codes")).content.decode()
+    codes = re.findall(r"\b\d{8}\b", page)
+    assert len(codes) == 10
+    assert "Anna changed how they sign in: an authenticator app added." in record(cast.anna)
+    other = Client()
+    assert sign_in(other)["Location"] == reverse("mfa_authenticate")
+    assert other.get("/")["Location"].startswith("/accounts/login/")  # half is nothing
+    wrong = other.post(reverse("mfa_authenticate"), {"code": "000000"})
+    assert "This code is not right." in wrong.content.decode()
+    assert other.post(reverse("mfa_authenticate"), {"code": code_of(secret)})["Location"] == "/"
+    third = Client()
+    sign_in(third)
+    again = third.post(reverse("mfa_authenticate"), {"code": code_of(secret)})
+    assert again.status_code == 200  # nobody takes a code twice
+    assert third.post(reverse("mfa_authenticate"), {"code": codes[3]})["Location"] == "/"
+    fourth = Client()
+    sign_in(fourth)
+    assert fourth.post(reverse("mfa_authenticate"), {"code": codes[3]}).status_code == 200
+
+
+def test_wrong_codes_count_together_with_wrong_passwords(client: Client, cast: Cast) -> None:
+    sign_in(client)
+    secret = app_add(client)
+    other = Client()
+    for _ in range(2):
+        sign_in(other, password="wrong")
+    sign_in(other)
+    for _ in range(3):
+        other.post(reverse("mfa_authenticate"), {"code": "000000"})
+    late = other.post(reverse("mfa_authenticate"), {"code": code_of(secret)})
+    assert "Too many wrong tries." in late.content.decode()
+    assert "Too many wrong tries." in sign_in(Client()).content.decode()
+
+
+def test_turning_the_app_off_needs_the_password_and_leads_back_with_a_word(
+    client: Client, cast: Cast
+) -> None:
+    sign_in(client)
+    secret = app_add(client)
+    other = Client()
+    sign_in(other)
+    other.post(reverse("mfa_authenticate"), {"code": code_of(secret)})
+    asked = other.get(reverse("mfa_deactivate_totp"))
+    assert asked["Location"].startswith(reverse("account_reauthenticate"))
+    assert ask_again(other, "mfa_deactivate_totp")["Location"] == reverse("mfa_deactivate_totp")
+    done = other.post(reverse("mfa_deactivate_totp"), follow=True)
+    assert done.redirect_chain[-1][0] == reverse("households:account")
+    assert [str(m) for m in done.context["messages"]] == ["Your authenticator app is off."]
+    assert not Authenticator.objects.exists()
+    assert "Anna changed how they sign in: an authenticator app removed." in record(cast.anna)
+
+
+def test_a_new_password_signs_out_everywhere_else_and_says_so(client: Client, cast: Cast) -> None:
+    sign_in(client)
+    other = Client()
+    sign_in(other)
+    fields = {"oldpassword": PASSWORD, "password1": NEW, "password2": NEW}
+    done = client.post(reverse("account_change_password"), fields, follow=True)
+    assert done.redirect_chain[-1][0] == reverse("households:account")
+    assert [str(m) for m in done.context["messages"]] == [
+        "Your password is changed. You are signed out everywhere else."
+    ]
+    assert client.get("/").status_code == 200
+    assert other.get("/").status_code == 302
+    assert Session.objects.count() == UserSession.objects.count() == 1
+    assert "Anna changed their password." in record(cast.anna)
+    assert sign_in(Client(), password=NEW)["Location"] == "/"
+
+
+def test_the_address_is_changed_with_the_password_only_and_to_no_one_elses(
+    client: Client, cast: Cast
+) -> None:
+    sign_in(client)
+    url = reverse("households:account-email")
+    for fields, words in (
+        ({"email": "anna@new.example.org", "password": "wrong"}, "This is not your password."),
+        ({"email": "Carla@example.org", "password": PASSWORD}, "This address cannot be used here."),
+        ({"email": "nobody", "password": PASSWORD}, "Enter a valid email address."),
+    ):
+        answer = client.post(url, fields)
+        assert (answer.status_code, words in answer.content.decode()) == (400, True)
+    done = client.post(url, {"email": "Anna@New.example.org", "password": PASSWORD}, follow=True)
+    assert done.redirect_chain == [(reverse("households:account"), 302)]
+    assert "From now on you sign in with this address." in done.content.decode()
+    assert sign_in(Client(), "anna@new.example.org")["Location"] == "/"
+    assert "do not belong together" in sign_in(Client()).content.decode()
+    assert "Anna changed how they sign in: another e-mail address." in record(cast.anna)
+
+
+def test_the_name_is_changed(client: Client, cast: Cast) -> None:
+    client.force_login(cast.anna.user)
+    done = client.post(reverse("households:account"), {"name": "Anna Lake"}, follow=True)
+    assert "Saved." in done.content.decode()
+    cast.anna.user.refresh_from_db()
+    assert cast.anna.user.name == "Anna Lake"
+
+
+def test_one_session_is_ended_and_all_others_and_nobody_elses(client: Client, cast: Cast) -> None:
+    clients = [Client(HTTP_USER_AGENT=f"Mozilla/5.0 (X11; Linux x86_64) Firefox/{n}") for n in range(3)]
+    for one in clients:
+        sign_in(one)
+        one.get("/")
+    sign_in(client, "carla@example.org")
+    hers = UserSession.objects.get(user=cast.carla.user)
+    page = clients[0].get(reverse("households:account")).content.decode()
+    assert page.count("Firefox on Linux") >= 3
+    own = UserSession.objects.get(user=cast.anna.user, user_agent__endswith="Firefox/1")
+    assert clients[0].post(reverse("households:session-end", args=[hers.pk])).status_code == 404
+    assert clients[0].post(reverse("households:session-end", args=[own.pk])).status_code == 302
+    assert [one.get("/").status_code for one in clients] == [200, 302, 200]
+    clients[0].post(reverse("households:sessions-end"))
+    assert [one.get("/").status_code for one in clients] == [200, 302, 302]
+    assert client.get("/").status_code == 200
+
+
+def test_a_password_link_ends_every_session_and_asks_for_the_second_factor_still(
+    client: Client, cast: Cast
+) -> None:
+    sign_in(client)
+    app_add(client)
+    other = Client()
+    cast.anna.user.refresh_from_db()
+    page = other.get(password_link_path(cast.anna.user), follow=True)
+    other.post(page.request["PATH_INFO"], {"password1": NEW, "password2": NEW})
+    assert client.get("/").status_code == 302
+    assert sign_in(Client(), password=NEW)["Location"] == reverse("mfa_authenticate")
+    assert "Anna changed their password." in record(cast.anna)
+
+
+def test_password_managers_find_the_fields(client: Client, cast: Cast) -> None:
+    page = client.get(reverse("account_login")).content.decode()
+    assert 'autocomplete="username webauthn"' in page
+    assert 'autocomplete="current-password"' in page
+    client.force_login(cast.anna.user)
+    page = client.get(reverse("account_change_password")).content.decode()
+    assert page.count('autocomplete="new-password"') == 2
+    assert 'autocomplete="username"' in page
+
+
+def test_every_page_has_our_look_and_no_word_of_allauth(client: Client, cast: Cast) -> None:
+    sign_in(client)
+    app_add(client)
+    for name in (
+        "households:account",
+        "households:account-email",
+        "account_change_password",
+        "account_reauthenticate",
+        "mfa_reauthenticate",
+        "mfa_deactivate_totp",
+        "mfa_view_recovery_codes",
+        "mfa_generate_recovery_codes",
+        "mfa_add_webauthn",
+    ):
+        answer = client.get(reverse(name))
+        assert answer.status_code == 200, name
+        assert all(
+            not t.origin.name or "site-packages/allauth" not in t.origin.name
+            for t in answer.templates
+            if t.origin
+        ), name
+        assert "Security Key" not in answer.content.decode()
+    assert client.get(reverse("mfa_download_recovery_codes"))["Content-Type"] == "text/plain"
