@@ -27,6 +27,7 @@ from agent.playout import Playout
 from agent.processing import SoundProcessing
 from agent.state import DeviceState
 from protocol.base import Message
+from protocol.certificates import KeyWanted
 from protocol.messages import (
     Announce,
     CallEnd,
@@ -83,7 +84,11 @@ class Agent:
             on_offline=self._on_offline,
         )
         self._certificates = CertificateKeeper(
-            identity=self.identity, link=self.link, background=self._background, config=config
+            identity=self.identity,
+            link=self.link,
+            state=self.state,
+            background=self._background,
+            config=config,
         )
         parts = MediaParts(
             identity=self.identity,
@@ -185,6 +190,9 @@ class Agent:
     def _on_message(self, message: Message) -> None:
         if isinstance(message, DeviceSettings):
             self.processing.switch(is_on=message.echo_cancellation)
+            return
+        if isinstance(message, KeyWanted):
+            self._certificates.key_wanted()
             return
         work = self._work_for(message)
         if work is None:

@@ -32,6 +32,7 @@ class Timings:
     stats_interval_s: float = 3.9
     slow_down_s: float = 5.0  # RFC 8628 section 3.5
     certificate_retry_s: float = 900.0
+    key_look_s: float = 1.0  # whether the call is over, after which the key may change
     stop_s: float = 1.5
 
 

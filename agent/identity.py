@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from agent.errors import EnrollmentRefusedError
-from agent.files import make_private_dir, remove, write_atomically
+from agent.files import make_private_dir, remove, sync_dir, write_atomically
 from protocol.enrollment import Enrollment
 from protocol.identity import login_text
 from protocol.words import fingerprint_words
@@ -22,6 +22,7 @@ from protocol.words import fingerprint_words
 log = structlog.get_logger(__name__)
 
 KEY_FILE = "key.pem"
+NEXT_KEY_FILE = "next-key.pem"
 ENROLLMENT_FILE = "enrollment.json"
 
 
@@ -47,7 +48,9 @@ class Identity:
     def __init__(self, data_dir: Path) -> None:
         self.data_dir = data_dir
         make_private_dir(data_dir)
-        self._key = self._load_key() or self._make_key()
+        self._finish_key_change()
+        self._next_key: ec.EllipticCurvePrivateKey | None = None
+        self._key = self._load_key(KEY_FILE) or self._make_key(KEY_FILE)
         self.stored = self._load_enrollment()
 
     # --- the key ---------------------------------------------------------------------------
@@ -67,20 +70,20 @@ class Identity:
 
     def csr_pem(self, serial: str) -> str:
         """PKCS #10 request (RFC 2986) with the serial as common name."""
-        # An X.509 common name has at most 64 characters (RFC 5280 appendix A.1).
-        subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, serial[:64])])
-        request = (
-            x509.CertificateSigningRequestBuilder().subject_name(subject).sign(self._key, hashes.SHA256())
-        )
-        return request.public_bytes(serialization.Encoding.PEM).decode("ascii")
+        return _csr_pem(self._key, serial)
+
+    def next_csr_pem(self, serial: str) -> str:
+        """The same for the key that shall come after this one: it is made now, and is the same until then."""
+        self._next_key = self._next_key or self._make_key(NEXT_KEY_FILE)
+        return _csr_pem(self._next_key, serial)
 
     def sign_login(self, *, nonce: str) -> str:
         """Base64 of the DER ECDSA signature that `hello` carries: to our own hub, in the epoch of our key."""
         text = login_text(nonce=nonce, hub_id=self.hub_id, device_id=str(self.device_id), epoch=self.epoch)
         return base64.b64encode(self._key.sign(text, ec.ECDSA(hashes.SHA256()))).decode("ascii")
 
-    def _load_key(self) -> ec.EllipticCurvePrivateKey | None:
-        path = self.data_dir / KEY_FILE
+    def _load_key(self, file_name: str) -> ec.EllipticCurvePrivateKey | None:
+        path = self.data_dir / file_name
         try:
             key = serialization.load_pem_private_key(path.read_bytes(), password=None)
         except FileNotFoundError:
@@ -90,12 +93,12 @@ class Identity:
             return None
         return key if isinstance(key, ec.EllipticCurvePrivateKey) else None
 
-    def _make_key(self) -> ec.EllipticCurvePrivateKey:
+    def _make_key(self, file_name: str) -> ec.EllipticCurvePrivateKey:
         key = ec.generate_private_key(ec.SECP256R1())
         pem = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
-        write_atomically(self.data_dir / KEY_FILE, pem)
+        write_atomically(self.data_dir / file_name, pem)
         return key
 
     # --- the enrollment ---------------------------------------------------------------------
@@ -143,7 +146,7 @@ class Identity:
 
     def enroll(self, *, hub_url: str, enrollment: Enrollment) -> None:
         """Keeps it for good. Raises EnrollmentRefusedError when it is not for this key."""
-        self._check(enrollment)
+        self._check(enrollment, self._key)
         stored = StoredEnrollment(hub_url=hub_url, enrolled_at=datetime.now(UTC), enrollment=enrollment)
         write_atomically(self.data_dir / ENROLLMENT_FILE, stored.model_dump_json(indent=2).encode())
         self.stored = stored
@@ -151,10 +154,43 @@ class Identity:
     def renew(self, *, certificate_pem: str, ca_pem: str) -> None:
         """Another certificate for the same key. Raises EnrollmentRefusedError, and keeps the one that it has."""
         renewed = self._enrollment.model_copy(update={"certificate_pem": certificate_pem, "ca_pem": ca_pem})
-        self._check(renewed)
+        self._check(renewed, self._key)
         if _ca_id(renewed) != self.hub_id:
             raise EnrollmentRefusedError("The hub sent a certificate of another hub.")
         self._store(renewed)
+
+    def change_key(self, *, certificate_pem: str, ca_pem: str, epoch: int) -> None:
+        """The next key is this device's from now on. Raises EnrollmentRefusedError, and keeps the one that it has.
+
+        1. write the next key, beside the old one (next_csr_pem)
+        2. write the enrollment: from here on it names the next key, which makes that the device's key
+        3. give the next key the old one's name; _finish_key_change does it where the power went before
+        """
+        key = self._next_key
+        if key is None:
+            raise EnrollmentRefusedError("This device has made no other key.")
+        changes = {"certificate_pem": certificate_pem, "ca_pem": ca_pem, "epoch": epoch}
+        changed = self._enrollment.model_copy(update=changes)
+        self._check(changed, key)
+        if _ca_id(changed) != self.hub_id:
+            raise EnrollmentRefusedError("The hub sent a certificate of another hub.")
+        self._store(changed)
+        self._key, self._next_key = key, None
+        self._rename_next_key()
+
+    def _finish_key_change(self) -> None:
+        """After a power cut: the enrollment says which of two keys is the device's."""
+        key = self._load_key(NEXT_KEY_FILE)
+        if key is None:
+            return
+        if stored_fingerprint(self.data_dir) == spki_sha256(key.public_key()):
+            self._rename_next_key()
+        else:
+            remove(self.data_dir / NEXT_KEY_FILE)
+
+    def _rename_next_key(self) -> None:
+        (self.data_dir / NEXT_KEY_FILE).replace(self.data_dir / KEY_FILE)
+        sync_dir(self.data_dir)
 
     def _store(self, enrollment: Enrollment) -> None:
         if self.stored is None:
@@ -165,17 +201,17 @@ class Identity:
 
     def wipe(self) -> None:
         """Forgets the household and makes a new key, so that the old certificate is of no use to anybody."""
-        # The key goes first: an enrollment without its key is dropped at the next start.
-        remove(self.data_dir / KEY_FILE)
-        remove(self.data_dir / ENROLLMENT_FILE)
-        self.stored = None
-        self._key = self._make_key()
+        # The keys go first: an enrollment without its key is dropped at the next start.
+        for name in (NEXT_KEY_FILE, KEY_FILE, ENROLLMENT_FILE):
+            remove(self.data_dir / name)
+        self.stored = self._next_key = None
+        self._key = self._make_key(KEY_FILE)
 
     def _load_enrollment(self) -> StoredEnrollment | None:
         path = self.data_dir / ENROLLMENT_FILE
         try:
             stored = StoredEnrollment.model_validate_json(path.read_bytes())
-            self._check(stored.enrollment)
+            self._check(stored.enrollment, self._key)
         except FileNotFoundError:
             return None
         except (ValidationError, EnrollmentRefusedError):
@@ -184,7 +220,8 @@ class Identity:
             return None
         return stored
 
-    def _check(self, enrollment: Enrollment) -> None:
+    @staticmethod
+    def _check(enrollment: Enrollment, key: ec.EllipticCurvePrivateKey) -> None:
         try:
             certificate = x509.load_pem_x509_certificate(enrollment.certificate_pem.encode())
             ca = x509.load_pem_x509_certificate(enrollment.ca_pem.encode())
@@ -192,8 +229,15 @@ class Identity:
         except (ValueError, TypeError, InvalidSignature):
             raise EnrollmentRefusedError("The hub sent a certificate that its own CA did not sign.") from None
         _ec_key(ca)
-        if spki_sha256(_ec_key(certificate)) != self.fingerprint_sha256:
+        if spki_sha256(_ec_key(certificate)) != spki_sha256(key.public_key()):
             raise EnrollmentRefusedError("The hub sent a certificate for another device's key.")
+
+
+def _csr_pem(key: ec.EllipticCurvePrivateKey, serial: str) -> str:
+    # An X.509 common name has at most 64 characters (RFC 5280 appendix A.1).
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, serial[:64])])
+    request = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
+    return request.public_bytes(serialization.Encoding.PEM).decode("ascii")
 
 
 def _ca_id(enrollment: Enrollment) -> str:
@@ -205,6 +249,16 @@ def _ec_key(certificate: x509.Certificate) -> ec.EllipticCurvePublicKey:
     if not isinstance(key, ec.EllipticCurvePublicKey):
         raise EnrollmentRefusedError("The hub sent a certificate with a key that is not an EC key.")
     return key
+
+
+def stored_fingerprint(data_dir: Path) -> str | None:
+    """Of the key that this directory's enrollment is for."""
+    try:
+        stored = StoredEnrollment.model_validate_json((data_dir / ENROLLMENT_FILE).read_bytes())
+        certificate = x509.load_pem_x509_certificate(stored.enrollment.certificate_pem.encode())
+        return spki_sha256(_ec_key(certificate))
+    except (OSError, ValueError, EnrollmentRefusedError):
+        return None
 
 
 def remembered_hub_url(data_dir: Path) -> str | None:

@@ -22,6 +22,8 @@ from protocol.messages import Error, HelloAck, Ping, Pong, Unclaimed, parse_from
 
 log = structlog.get_logger(__name__)
 
+SIGNS_IN_AGAIN = "This device signs in again."
+
 
 class _Ending(Enum):
     LOST = auto()
@@ -80,6 +82,11 @@ class Link:
         self._hurry.set()
         if self._socket is not None:
             self._socket.transport.abort()
+
+    async def sign_in_again(self) -> None:
+        """With the key that the device has now."""
+        if self._socket is not None:
+            await self._socket.close(reason=SIGNS_IN_AGAIN)
 
     async def run(self) -> None:
         try:
@@ -235,6 +242,8 @@ class Link:
             await asyncio.sleep(max(0.0, asked_at + self._timings.ping_interval_s - time.monotonic()))
 
     def _why_closed(self, closed: ConnectionClosed) -> _Ending:
+        if closed.sent is not None and closed.sent.reason == SIGNS_IN_AGAIN:
+            return _Ending.LOST
         code = closed.rcvd.code if closed.rcvd is not None else None
         if code in (CloseCode.REVOKED, CloseCode.NOT_SIGNED_IN, CloseCode.POLICY):
             self._tell("The hub does not let this device in (code {reason}).", str(code))

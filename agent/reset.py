@@ -5,12 +5,12 @@ from pathlib import Path
 
 from agent.app import LOCK_FILE, DataDirLock
 from agent.files import remove
-from agent.identity import ENROLLMENT_FILE, KEY_FILE
+from agent.identity import ENROLLMENT_FILE, KEY_FILE, NEXT_KEY_FILE
 from agent.journal import JOURNAL_FILE
 from agent.qr import PNG_FILE
 
-# The key first: what is left without it is dropped at the next start.
-_FILES = (KEY_FILE, ENROLLMENT_FILE, JOURNAL_FILE, PNG_FILE, LOCK_FILE)
+# The keys first: what is left without it is dropped at the next start.
+_FILES = (NEXT_KEY_FILE, KEY_FILE, ENROLLMENT_FILE, JOURNAL_FILE, PNG_FILE, LOCK_FILE)
 
 
 def reset(data_dir: Path, *, is_confirmed: bool) -> int:

@@ -88,7 +88,8 @@ _DEVICES: Final[dict[str, dict[str, Row]]] = {
     "devices/<uuid:public_id>/": {"GET": SEE, "POST": _P.DEVICES_MANAGE},
     "devices/<uuid:public_id>/joining/": {"GET": _P.DEVICES_MANAGE},
     "devices/<uuid:public_id>/token/": {"POST": _P.DEVICES_MANAGE},
-    "devices/<uuid:public_id>/remove/": {"POST": _P.DEVICES_MANAGE},
+    "devices/<uuid:public_id>/remove/": {"GET": _P.DEVICES_MANAGE, "POST": _P.DEVICES_MANAGE},
+    "devices/<uuid:public_id>/key/": {"GET": _P.DEVICES_MANAGE, "POST": _P.DEVICES_MANAGE},
     "devices/<uuid:public_id>/call/": {"GET": CALL},
 }
 _CALLS: Final[dict[str, dict[str, Row]]] = {

@@ -7,13 +7,18 @@ from datetime import timedelta
 
 from cryptography.hazmat.primitives.serialization import Encoding
 from django.db import transaction
+from django_scopes import scopes_disabled
 
 from common.clock import now
-from common.errors import NotAllowed, NotFound
+from common.errors import Conflict, NotAllowed, NotFound
+from common.push import group_device, push_on_commit, recheck_on_commit
 from devices.certificates import SigningRequest, authority_get, certificate_sign, csr_check
 from devices.models import Device, DeviceCertificate
+from households.access import need
 from households.audit import AuditKind, audit_note
-from protocol.certificates import Certificate, renew_at
+from households.models import Membership
+from households.roles import Permission
+from protocol.certificates import Certificate, KeyWanted, renew_at
 
 # A device counts the time until then by a clock of its own.
 EARLY = timedelta(hours=1)
@@ -32,22 +37,25 @@ def certificate_issue(*, device: Device, request: SigningRequest) -> DeviceCerti
 
 
 def certificate_request(*, device: Device, csr_pem: str) -> Certificate:
-    """The answer to a device that has logged in. Locks the device.
+    """The answer to a device that has logged in: for its key, or for the next one where one is wanted.
 
-    Raises Invalid for what is no CSR, NotAllowed for another key than the claimed one, NotFound once it is removed.
+    Locks the device. Raises Invalid for what is no CSR, NotAllowed for another key, NotFound once it is removed.
     """
     request = csr_check(csr_pem)
     with transaction.atomic():
         device = _device_lock(device)
-        if request.fingerprint_sha256 != device.fingerprint_sha256:
-            raise NotAllowed(
-                "This is another key than the claimed one. Ask for a new key on the page of the device."
-            )
-        row = _certificate_fresh(device, request) or _certificate_renew(device, request)
+        is_next = request.fingerprint_sha256 != device.fingerprint_sha256
+        if is_next:
+            _next_key_set(device, request)
+        row = _certificate_fresh(device, request)
+        if row is None:
+            row = certificate_issue(device=device, request=request)
+            if not is_next:
+                audit_note(device.household, AuditKind.RENEWED, device=device.name)
     return Certificate(
         certificate_pem=row.certificate_pem,
         ca_pem=authority_get().certificate_pem,
-        epoch=device.claim_epoch,
+        epoch=device.claim_epoch + is_next,
     )
 
 
@@ -65,7 +73,8 @@ def certificate_used(*, device: Device, serial_number: str) -> None:
 
 
 def _device_lock(device: Device) -> Device:
-    locked = Device.objects.select_for_update().filter(pk=device.pk, revoked_at=None).first()
+    rows = Device.objects.select_for_update(of=("self",)).select_related("household")
+    locked = rows.filter(pk=device.pk, revoked_at=None).first()
     if locked is None:
         raise NotFound("This device was removed from its home.")
     return locked
@@ -80,7 +89,69 @@ def _certificate_fresh(device: Device, request: SigningRequest) -> DeviceCertifi
     return newest
 
 
-def _certificate_renew(device: Device, request: SigningRequest) -> DeviceCertificate:
-    row = certificate_issue(device=device, request=request)
-    audit_note(device.household, AuditKind.RENEWED, device=device.name)
-    return row
+def device_key_ask(*, membership: Membership, device: Device) -> None:
+    """The device makes another key: now, where it is online, else when it is back. Raises Conflict, NotAllowed."""
+    need(membership, Permission.DEVICES_MANAGE)
+    if device.is_foreign:
+        raise Conflict("This device has no key of its own. Make it a new token instead.")
+    with transaction.atomic():
+        asked = Device.objects.filter(pk=device.pk, revoked_at=None, key_wanted_at=None)
+        if asked.update(key_wanted_at=now()):
+            push_on_commit(group_device(device.public_id), KeyWanted())
+            audit_note(device.household, AuditKind.KEY_ASKED, actor=membership.user, device=device.name)
+
+
+def device_key_is_wanted(*, device: Device) -> bool:
+    return Device.objects.filter(pk=device.pk, revoked_at=None).exclude(key_wanted_at=None).exists()
+
+
+def device_epoch(*, device: Device) -> int | None:
+    """Of the key that it has now; None once it belongs to nobody."""
+    return Device.objects.filter(pk=device.pk, revoked_at=None).values_list("claim_epoch", flat=True).first()
+
+
+def device_key_change(*, device: Device) -> Device:
+    """It has logged in with its next key, which is its key from now on; the one before lets nobody in any more.
+
+    Raises Conflict where another login did it, or the next key is another one by now.
+    """
+    with transaction.atomic():
+        changed = _device_lock(device)
+        key = changed.next_fingerprint_sha256
+        if not key or key != device.next_fingerprint_sha256:
+            raise Conflict("The key of this device was changed a moment ago.")
+        changed.fingerprint_sha256, changed.public_key_pem = key, changed.next_public_key_pem
+        changed.next_fingerprint_sha256 = changed.next_public_key_pem = ""
+        changed.claim_epoch += 1
+        changed.key_wanted_at = None
+        changed.save()
+        others = DeviceCertificate.objects.filter(device=device, revoked_at=None).exclude(
+            fingerprint_sha256=key
+        )
+        others.update(revoked_at=now())
+        recheck_on_commit(group_device(device.public_id))
+        audit_note(device.household, AuditKind.KEY_CHANGED, device=device.name)
+    return changed
+
+
+def _next_key_set(device: Device, request: SigningRequest) -> None:
+    """Raises NotAllowed for a key that nobody wants, or that was anybody's before."""
+    key = request.fingerprint_sha256
+    if device.key_wanted_at is None:
+        raise NotAllowed(
+            "This is another key than the claimed one. Ask for a new key on the page of the device."
+        )
+    if key == device.next_fingerprint_sha256:
+        return
+    with scopes_disabled():
+        is_taken = Device.objects.filter(fingerprint_sha256=key).exists()
+    certificates = DeviceCertificate.objects.filter(fingerprint_sha256=key)
+    if is_taken or certificates.exists():
+        raise NotAllowed("This key was used before. A new key has to be new.")
+    # What was given for a next key that never came into use.
+    unused = DeviceCertificate.objects.filter(
+        device=device, fingerprint_sha256=device.next_fingerprint_sha256 or None
+    )
+    unused.update(revoked_at=now())
+    device.next_fingerprint_sha256, device.next_public_key_pem = key, request.public_key_pem
+    device.save(update_fields=["next_fingerprint_sha256", "next_public_key_pem", "updated_at"])

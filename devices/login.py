@@ -2,9 +2,10 @@
 
 from uuid import UUID
 
-from django_scopes import scopes_disabled
+from django_scopes import scope, scopes_disabled
 
 from devices.certificates import authority_get, authority_sign, signature_is_valid
+from devices.keys import device_key_change
 from devices.models import Device
 from households.audit import AuditKind, audit_note
 from protocol.identity import HubWord, hub_text, login_text
@@ -27,11 +28,16 @@ def login_key(device: Device, *, epoch: int | None) -> str | None:
 
     An agent that knows no epochs is of the first one, and cannot have changed its key.
     """
+    if (epoch or 1) == device.claim_epoch + 1:
+        return device.next_public_key_pem or None
     return device.public_key_pem if (epoch or 1) == device.claim_epoch else None
 
 
 def login_prove(*, hello: DeviceHello, nonce: str) -> Device | None:
-    """The device that made the signature, for this hub and this nonce; also one that was revoked. None: no proof."""
+    """The device that made the signature, for this hub and this nonce; also one that was revoked. None: no proof.
+
+    With its next key it changes the key.
+    """
     with scopes_disabled():
         device = Device.objects.select_related("household").filter(public_id=hello.device_id).first()
     if device is None or device.is_foreign or not nonce:
@@ -42,7 +48,10 @@ def login_prove(*, hello: DeviceHello, nonce: str) -> Device | None:
     key = login_key(device, epoch=hello.epoch)
     if key is None or not signature_is_valid(public_key_pem=key, signature=hello.signature, text=text):
         return None
-    return device
+    if device.revoked_at or (hello.epoch or 1) == device.claim_epoch:
+        return device
+    with scope(household=device.household):
+        return device_key_change(device=device)
 
 
 def hub_proof(*, word: HubWord, device_id: UUID, nonce: str | None) -> str | None:

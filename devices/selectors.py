@@ -2,8 +2,9 @@
 
 import itertools
 from dataclasses import dataclass
+from datetime import datetime
 
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, Max, OuterRef, QuerySet
 
 from devices.models import Device, DeviceCertificate, DeviceToken, Room
 from households.models import Household
@@ -71,6 +72,17 @@ def key_shown(fingerprint_sha256: str) -> KeyShown | None:
         return None
     groups = [fingerprint_sha256[i : i + 4] for i in range(0, len(fingerprint_sha256), 4)]
     return KeyShown(fingerprint_words(fingerprint_sha256), groups)
+
+
+def key_changed_at(device: Device) -> datetime | None:
+    """When the device got the key that it has now; None: it is the one that was claimed."""
+    if device.claim_epoch == 1:
+        return None
+    before = DeviceCertificate.objects.filter(device=device).exclude(
+        fingerprint_sha256=device.fingerprint_sha256
+    )
+    changed_at: datetime | None = before.aggregate(at=Max("revoked_at"))["at"]
+    return changed_at
 
 
 def device_token_get(device: Device) -> DeviceToken | None:

@@ -9,7 +9,8 @@ from devices.events import device_removed
 from devices.foreign import device_tokens_revoke
 from devices.models import Device, DeviceCertificate, DevicePresence, EchoRemoval, Room
 from devices.presence import presence_end
-from households.models import Household
+from households.audit import AuditKind, audit_note
+from households.models import Household, User
 from protocol.messages import DeviceSettings, Unclaimed
 
 
@@ -46,14 +47,25 @@ def device_echo_measured(*, device: Device, echo_return_loss_enhancement: float)
     )
 
 
-def device_unclaim(*, device: Device) -> None:
+def device_unclaim(*, device: Device, by: User | None = None) -> None:
     """Revoked at once, a live call ends; the device wipes itself when it hears of it. History and recordings stay."""
     with transaction.atomic():
-        Device.objects.filter(pk=device.pk, revoked_at=None).update(revoked_at=now())
-        DeviceCertificate.objects.filter(device=device, revoked_at=None).update(revoked_at=now())
-        device_tokens_revoke(device=device)
-        presence_end(device=device)
-        device_removed.send(sender=Device, device=device)
-        push_on_commit(
-            group_device(device.public_id), Unclaimed(reason="The device was removed from its home.")
-        )
+        if device_revoke(device=device, reason="The device was removed from its home."):
+            audit_note(device.household, AuditKind.UNCLAIMED, **_by(by), device=device.name)
+
+
+def device_revoke(*, device: Device, reason: str) -> bool:
+    """Nothing that it knows opens anything from now on. False: it was revoked before. Needs a transaction."""
+    if not Device.objects.filter(pk=device.pk, revoked_at=None).update(revoked_at=now()):
+        return False
+    DeviceCertificate.objects.filter(device=device, revoked_at=None).update(revoked_at=now())
+    device_tokens_revoke(device=device)
+    presence_end(device=device)
+    device_removed.send(sender=Device, device=device)
+    push_on_commit(group_device(device.public_id), Unclaimed(reason=reason))
+    return True
+
+
+def _by(user: User | None) -> dict[str, object]:
+    """Without anybody, the record says that the hub did it."""
+    return {} if user is None else {"actor": user}

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from devices import claim_views, views
+from devices import claim_views, views, views_life
 
 app_name = "devices"
 urlpatterns = [
@@ -15,6 +15,7 @@ urlpatterns = [
     path("devices/<uuid:public_id>/", views.detail, name="detail"),
     path("devices/<uuid:public_id>/joining/", views.joining, name="joining"),
     path("devices/<uuid:public_id>/token/", views.token, name="token"),
-    path("devices/<uuid:public_id>/remove/", views.remove, name="remove"),
+    path("devices/<uuid:public_id>/remove/", views_life.remove, name="remove"),
+    path("devices/<uuid:public_id>/key/", views_life.key, name="key"),
     path("devices/<uuid:public_id>/call/", views.call, name="call"),
 ]

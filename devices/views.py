@@ -23,7 +23,8 @@ from devices.selectors import (
     key_shown,
     room_cards,
 )
-from devices.services import device_unclaim, device_update
+from devices.services import device_update
+from devices.views_life import life_of
 from households.access import member_of, need
 from households.roles import Permission
 
@@ -91,17 +92,8 @@ def detail(request: HttpRequest, public_id: UUID) -> HttpResponse:
         return redirect("devices:detail", public_id)
     context = {"device": device, "form": form, "certificate": certificate_current(device)}
     context["key"] = key_shown(device.fingerprint_sha256)
-    context |= _connection(request, device)
+    context |= _connection(request, device) | life_of(device)
     return render(request, "devices/detail.html", context, status=400 if form.is_bound else 200)
-
-
-@login_required
-@require_POST
-def remove(request: HttpRequest, public_id: UUID) -> HttpResponse:
-    device = access_device(membership=member_of(request), public_id=public_id, need=Permission.DEVICES_MANAGE)
-    device_unclaim(device=device)
-    messages.success(request, f"{device.name} was removed. Its calls and recordings are still here.")
-    return redirect("devices:home")
 
 
 @login_required

@@ -36,6 +36,12 @@ class Certificate(Message):
     epoch: int = Field(ge=1)
 
 
+class KeyWanted(Message):
+    """To the device: make another key, and ask for a certificate for it. Comes at every login until that is done."""
+
+    type: Literal["key_wanted"] = "key_wanted"
+
+
 def renew_at(not_before: datetime, not_after: datetime) -> datetime:
     """At two thirds of a certificate's life: the last third is there for a device that is switched off."""
     return not_before + (not_after - not_before) * 2 / 3

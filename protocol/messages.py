@@ -11,7 +11,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from protocol.base import MAX_SDP_CHARS, PROTOCOL_VERSION, Message, parse
-from protocol.certificates import Certificate, CertificateInUse, CertificateRequest
+from protocol.certificates import Certificate, CertificateInUse, CertificateRequest, KeyWanted
 from protocol.errors import ErrorCode
 from protocol.identity import Nonce, Signature
 from protocol.quality import QualityWord, StatsSample
@@ -417,7 +417,7 @@ HubToBrowserMessage = Annotated[
 ]  # fmt: skip
 HubToDeviceMessage = Annotated[
     Challenge | HelloAck | Ping | Pong | IceServers | WebrtcAnswer | IceCandidate | CallInvited | CallStateMessage
-    | CallMoved | CallEnd | Announce | DeviceSettings | Certificate | Unclaimed | Error,
+    | CallMoved | CallEnd | Announce | DeviceSettings | Certificate | KeyWanted | Unclaimed | Error,
     Field(discriminator="type"),
 ]  # fmt: skip
 

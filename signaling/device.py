@@ -16,14 +16,14 @@ from common.clock import now
 from common.push import group_device
 from devices.certificates import authority_get
 from devices.gate import Who
-from devices.keys import certificate_request, certificate_used
+from devices.keys import certificate_request, certificate_used, device_epoch, device_key_is_wanted
 from devices.login import hub_proof, login_prove
 from devices.models import Device
 from devices.presence import presence_connect, presence_disconnect, presence_touch
 from devices.services import device_echo_measured, device_settings
 from protocol import messages as m
 from protocol.base import Message
-from protocol.certificates import CertificateInUse, CertificateRequest
+from protocol.certificates import CertificateInUse, CertificateRequest, KeyWanted
 from protocol.errors import CloseCode, ErrorCode
 from protocol.identity import HubWord
 from signaling.access_table import DEVICE
@@ -70,8 +70,14 @@ class DeviceConsumer(HubSocket):
             await self.close(CloseCode.REPLACED)
 
     async def look_again(self) -> None:
-        if self.device is not None and not await self.query(_device_is_claimed, self.device):
+        if self.device is None:
+            return
+        epoch = await self.query(device_epoch, device=self.device)
+        if epoch is None:
             await self._unclaim(self.device)
+        elif epoch != self.device.claim_epoch:
+            last = m.Error(code=ErrorCode.NOT_SIGNED_IN, message="This device has another key now.")
+            await self.turn_out(last, CloseCode.REPLACED)
 
     async def left(self) -> None:
         if self.device is not None:
@@ -140,14 +146,12 @@ class DeviceConsumer(HubSocket):
             leg = await self.leg(told)
             await self.tell_call(await self.query(call_state_message, leg.call))
         await self.query(deliveries_push_pending, device=self.device)
+        if await self.query(device_key_is_wanted, device=self.device):
+            await self.reply(KeyWanted())
 
     async def leg(self, call_id: UUID) -> CallParticipant:
         leg: CallParticipant = await self.query(access_device_leg, device=self.device, call_id=call_id)
         return leg
-
-
-def _device_is_claimed(device: Device) -> bool:
-    return Device.objects.filter(pk=device.pk, revoked_at=None).exists()
 
 
 async def on_call_ringing(socket: DeviceConsumer, message: m.CallRinging) -> None:

@@ -27,6 +27,7 @@ QUICK = Timings(
     ring_s=1.0,
     slow_down_s=0.2,
     certificate_retry_s=0.1,
+    key_look_s=0.02,
 )
 QUICK_TO_NOTICE = replace(QUICK, renewal=RenewalLimits(silence_s=1.0), stats_interval_s=0.5)
 MICROPHONE_HZ = 1000.0

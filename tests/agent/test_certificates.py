@@ -1,5 +1,6 @@
 """A new certificate in time, whatever the device's clock says."""
 
+import asyncio
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from agent.identity import Identity
-from protocol.certificates import CertificateInUse, CertificateRequest
+from protocol.certificates import CertificateInUse, CertificateRequest, KeyWanted
 from protocol.errors import ErrorCode
 from tests.agent.conftest import Eventually, StartAgent
 from tests.fakes.hub import FakeHub, spki_sha256
@@ -31,11 +32,10 @@ def pem_of(certificate: x509.Certificate) -> str:
     return certificate.public_bytes(serialization.Encoding.PEM).decode()
 
 
-def is_for(pem: str, identity: Identity) -> bool:
-    csr = x509.load_pem_x509_csr(pem.encode())
-    key = csr.public_key()
+def key_of(csr_pem: str) -> str:
+    key = x509.load_pem_x509_csr(csr_pem.encode()).public_key()
     assert isinstance(key, ec.EllipticCurvePublicKey)
-    return spki_sha256(key) == identity.fingerprint_sha256
+    return spki_sha256(key)
 
 
 async def test_a_fresh_certificate_is_not_renewed(hub: FakeHub, start_agent: StartAgent) -> None:
@@ -57,7 +57,7 @@ async def test_it_is_renewed_when_the_hub_s_clock_says_so(
         await hub.online(count=2)
         used = await hub.received(CertificateInUse, count=2)
         asked = await hub.received(CertificateRequest)
-        assert is_for(asked.csr_pem, agent.identity)
+        assert key_of(asked.csr_pem) == agent.identity.fingerprint_sha256
     after = Identity(tmp_path / "data").certificate
     assert int(used.serial_number, 16) == after.serial_number != before.serial_number
     assert len(hub.all(CertificateRequest)) == 1
@@ -113,3 +113,68 @@ async def test_an_answer_that_does_not_fit_is_thrown_away(
             assert Identity(tmp_path / "data").certificate == before
         await hub.received(CertificateInUse, count=2)
     assert Identity(tmp_path / "data").certificate != before
+
+
+async def test_a_wanted_key_is_made_and_the_device_signs_in_with_it(
+    hub: FakeHub, start_agent: StartAgent, tmp_path: Path
+) -> None:
+    async with start_agent() as agent:
+        await hub.online()
+        old = agent.identity.fingerprint_sha256
+        await hub.send(KeyWanted())
+        asked = await hub.received(CertificateRequest)
+        assert key_of(asked.csr_pem) != old
+        await hub.online(count=2)
+        assert agent.identity.fingerprint_sha256 == key_of(asked.csr_pem)
+    assert Identity(tmp_path / "data").epoch == 2
+    assert len(hub.all(CertificateRequest)) == 1
+    async with start_agent():
+        await hub.online(count=3)
+
+
+async def test_during_a_call_the_key_stays_and_afterwards_it_changes(
+    hub: FakeHub, start_agent: StartAgent, eventually: Eventually
+) -> None:
+    async with start_agent() as agent:
+        await hub.online()
+        await hub.call(auto_answer=True)
+        await eventually(lambda: agent.state.has_call)
+        await hub.send(KeyWanted())
+        await hub.leg()
+        await asyncio.sleep(0.2)  # the look comes every 0.02 s
+        assert hub.all(CertificateRequest) == []
+        await agent.phone.hang_up()
+        await hub.online(count=2)
+    assert len(hub.all(CertificateRequest)) == 1
+
+
+async def test_it_asks_again_with_the_same_key_when_the_hub_cannot_answer(
+    hub: FakeHub, start_agent: StartAgent
+) -> None:
+    hub.certificate_answers.extend([ErrorCode.INTERNAL, "certificate"])
+    async with start_agent():
+        await hub.online()
+        await hub.send(KeyWanted())
+        await hub.send(KeyWanted())
+        await hub.online(count=2)
+    assert len({key_of(asked.csr_pem) for asked in hub.all(CertificateRequest)}) == 1
+    assert len(hub.all(CertificateRequest)) == 3
+
+
+async def test_a_connection_that_is_lost_meanwhile_changes_nothing_and_the_next_login_begins_anew(
+    hub: FakeHub, start_agent: StartAgent
+) -> None:
+    hub.certificate_answers.extend([ErrorCode.INTERNAL] * 1000)
+    async with start_agent() as agent:
+        await hub.online()
+        old = agent.identity.fingerprint_sha256
+        await hub.send(KeyWanted())
+        await hub.received(CertificateRequest)
+        await hub.cut()
+        await hub.online(count=2)
+        assert agent.identity.fingerprint_sha256 == old
+        hub.certificate_answers.clear()
+        hub.messages.clear()
+        await hub.send(KeyWanted())
+        await hub.online(count=3)
+        assert agent.identity.fingerprint_sha256 != old

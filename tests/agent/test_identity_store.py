@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.errors import EnrollmentRefusedError
-from agent.identity import Identity
+from agent.identity import KEY_FILE, NEXT_KEY_FILE, Identity, spki_sha256, stored_fingerprint
 from protocol.enrollment import Enrollment
 from tests.fakes.hub import FakeHub
 
@@ -85,7 +85,7 @@ def identity_make(folder: Path) -> Identity:
     return identity
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=60)
 @given(last=st.integers(0, 40), bite=st.sampled_from([100, 1000, 100_000]))
 def test_a_power_cut_while_a_certificate_is_stored_leaves_the_old_or_the_new_one(
     last: int, bite: int
@@ -143,3 +143,94 @@ def test_an_expired_certificate_does_not_undo_a_claim(tmp_path: Path) -> None:
     finally:
         HUB.certificate_ends_at = hub_ends_at
     assert Identity(tmp_path).is_claimed
+
+
+def next_certificate(identity: Identity) -> str:
+    csr = x509.load_pem_x509_csr(identity.next_csr_pem("SN-1").encode())
+    key = csr.public_key()
+    assert isinstance(key, ec.EllipticCurvePublicKey)
+    return pem_of(HUB.certificate_for(key))
+
+
+def change_key(identity: Identity) -> None:
+    certificate_pem = next_certificate(identity)
+    identity.change_key(certificate_pem=certificate_pem, ca_pem=pem_of(HUB.ca), epoch=2)
+
+
+@settings(deadline=None, max_examples=60)
+@given(cuts=st.lists(st.integers(0, 25), min_size=1, max_size=4), bite=st.sampled_from([100, 100_000]))
+def test_a_power_cut_while_the_key_changes_leaves_a_device_that_can_log_in(
+    cuts: list[int], bite: int
+) -> None:
+    """Also when the power is cut again while it starts. Key, certificate and epoch are of one piece."""
+    with TemporaryDirectory() as folder:
+        first = identity_make(Path(folder))
+        known = {first.fingerprint_sha256: 1}
+        for last in cuts:
+            with Power(last=last, bite=bite), suppress(PowerCutError):
+                identity = Identity(Path(folder))
+                certificate = next_certificate(identity)
+                epoch = identity.epoch + 1
+                known[fingerprint_of(certificate)] = epoch  # the hub has it before the device hears of it
+                identity.change_key(certificate_pem=certificate, ca_pem=pem_of(HUB.ca), epoch=epoch)
+        after = Identity(Path(folder))
+        assert after.is_claimed
+        assert after.epoch == known[after.fingerprint_sha256]
+        assert fingerprint_of(pem_of(after.certificate)) == after.fingerprint_sha256
+
+
+def fingerprint_of(certificate_pem: str) -> str:
+    key = x509.load_pem_x509_certificate(certificate_pem.encode()).public_key()
+    assert isinstance(key, ec.EllipticCurvePublicKey)
+    return spki_sha256(key)
+
+
+def test_the_key_changes_and_nothing_of_the_old_one_stays(tmp_path: Path) -> None:
+    identity = identity_make(tmp_path)
+    old_key, old_file = identity.fingerprint_sha256, (tmp_path / KEY_FILE).read_bytes()
+    change_key(identity)
+    again = Identity(tmp_path)
+    assert again.fingerprint_sha256 == identity.fingerprint_sha256 != old_key
+    assert (again.epoch, again.device_id) == (2, identity.device_id)
+    assert not (tmp_path / NEXT_KEY_FILE).exists()
+    assert (tmp_path / KEY_FILE).read_bytes() != old_file
+
+
+def test_the_power_of_these_tests_is_cut_before_and_after_the_key_changed(tmp_path: Path) -> None:
+    """Also in between: with the enrollment for the next key, which has not its final name yet."""
+    seen = set()
+    for last in range(20):
+        identity = identity_make(tmp_path / str(last))
+        old = identity.fingerprint_sha256
+        with Power(last=last, bite=100_000) as power, suppress(PowerCutError):
+            change_key(identity)
+        if power.left < 0:
+            is_between = stored_fingerprint(identity.data_dir) != old
+            is_between &= (identity.data_dir / NEXT_KEY_FILE).exists()
+            seen.add((is_between, Identity(identity.data_dir).fingerprint_sha256 != old))
+    assert seen == {(False, False), (True, True), (False, True)}
+
+
+def test_a_key_that_nobody_certified_is_forgotten_at_the_next_start(tmp_path: Path) -> None:
+    identity = identity_make(tmp_path)
+    identity.next_csr_pem("SN-1")
+    assert Identity(tmp_path).fingerprint_sha256 == identity.fingerprint_sha256
+    assert not (tmp_path / NEXT_KEY_FILE).exists()
+
+
+def test_a_certificate_for_the_old_key_does_not_change_the_key(tmp_path: Path) -> None:
+    identity = identity_make(tmp_path)
+    for is_made in (False, True):
+        if is_made:
+            identity.next_csr_pem("SN-1")
+        with pytest.raises(EnrollmentRefusedError):
+            identity.change_key(certificate_pem=certificate_of(identity), ca_pem=pem_of(HUB.ca), epoch=2)
+    assert Identity(tmp_path).epoch == identity.epoch == 1
+
+
+def test_a_wiped_device_has_no_second_key_either(tmp_path: Path) -> None:
+    identity = identity_make(tmp_path)
+    identity.next_csr_pem("SN-1")
+    identity.wipe()
+    assert not (tmp_path / NEXT_KEY_FILE).exists()
+    assert not Identity(tmp_path).is_claimed

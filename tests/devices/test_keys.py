@@ -9,13 +9,15 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from django_scopes import scope
 
 from common.clock import now
-from common.errors import Invalid, NotAllowed, NotFound
-from devices.certificates import authority_get
-from devices.keys import certificate_request, certificate_used
-from devices.models import DeviceCertificate
-from devices.selectors import certificate_current
+from common.errors import Conflict, Invalid, NotAllowed, NotFound
+from devices.certificates import authority_get, fingerprint
+from devices.foreign import foreign_device_create
+from devices.keys import certificate_request, certificate_used, device_key_ask, device_key_change
+from devices.models import Device, DeviceCertificate
+from devices.selectors import certificate_current, key_changed_at
 from devices.services import device_unclaim
 from households.audit import AuditKind, audit_list
+from protocol.certificates import Certificate
 from tests.plugin_cast import Cast, csr_make
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
@@ -110,3 +112,105 @@ def test_a_removed_device_gets_nothing(cast: Cast) -> None:
     device_unclaim(device=cast.kitchen)
     with pytest.raises(NotFound):
         ask(cast)
+
+
+# --- another key -------------------------------------------------------------------------------
+
+
+def next_certificate(cast: Cast, key: ec.EllipticCurvePrivateKey) -> Certificate:
+    return certificate_request(device=cast.kitchen, csr_pem=csr_make(key))
+
+
+def key_make() -> ec.EllipticCurvePrivateKey:
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+def key_changed(cast: Cast) -> ec.EllipticCurvePrivateKey:
+    key = key_make()
+    device_key_ask(membership=cast.anna, device=cast.kitchen)
+    next_certificate(cast, key)
+    cast.kitchen.refresh_from_db()
+    device_key_change(device=cast.kitchen)
+    cast.kitchen.refresh_from_db()
+    return key
+
+
+def test_a_wanted_key_gets_a_certificate_and_the_next_epoch_and_the_old_one_still_counts(cast: Cast) -> None:
+    key, old = key_make(), cast.kitchen.fingerprint_sha256
+    device_key_ask(membership=cast.anna, device=cast.kitchen)
+    answer = next_certificate(cast, key)
+    assert x509.load_pem_x509_certificate(answer.certificate_pem.encode()).public_key() == key.public_key()
+    assert answer.epoch == 2
+    assert next_certificate(cast, key) == answer, "the answer may have been lost"
+    cast.kitchen.refresh_from_db()
+    assert (cast.kitchen.fingerprint_sha256, cast.kitchen.claim_epoch) == (old, 1)
+    assert ask(cast), "and it is still certified"
+
+
+def test_a_key_that_nobody_asked_for_is_refused(cast: Cast) -> None:
+    key_changed(cast)
+    with pytest.raises(NotAllowed, match="another key"):
+        next_certificate(cast, key_make())
+
+
+def test_asking_twice_is_asking_once(cast: Cast) -> None:
+    for _ in range(2):
+        device_key_ask(membership=cast.anna, device=cast.kitchen)
+    assert kinds(cast).count(AuditKind.KEY_ASKED) == 1
+
+
+def test_a_child_may_not_ask_and_a_device_of_another_maker_has_no_key(cast: Cast) -> None:
+    with pytest.raises(NotAllowed):
+        device_key_ask(membership=cast.ben, device=cast.kitchen)
+    foreign = foreign_device_create(membership=cast.anna, name="Door", room=None)
+    with pytest.raises(Conflict, match="token"):
+        device_key_ask(membership=cast.anna, device=foreign)
+    assert AuditKind.KEY_ASKED not in kinds(cast)
+
+
+def test_once_it_is_used_the_new_key_is_the_key_and_nothing_of_the_old_one_counts(cast: Cast) -> None:
+    old = cast.kitchen.fingerprint_sha256
+    key = key_changed(cast)
+    device = cast.kitchen
+    assert device.fingerprint_sha256 == fingerprint(key.public_key()) != old
+    assert (device.claim_epoch, device.key_wanted_at, device.next_fingerprint_sha256) == (2, None, "")
+    assert not DeviceCertificate.objects.filter(device=device, fingerprint_sha256=old, revoked_at=None)
+    current = certificate_current(device)
+    assert current is not None
+    assert current.fingerprint_sha256 == device.fingerprint_sha256
+    with pytest.raises(NotAllowed):
+        ask(cast)
+    assert kinds(cast)[:2] == [AuditKind.KEY_CHANGED, AuditKind.KEY_ASKED]
+    at = key_changed_at(device)
+    assert at is not None
+    assert now() - at < timedelta(minutes=1)
+
+
+def test_the_old_key_never_comes_back(cast: Cast) -> None:
+    old = cast.keys[cast.kitchen.pk]
+    key_changed(cast)
+    device_key_ask(membership=cast.anna, device=cast.kitchen)
+    for used in (old, cast.keys[cast.cellar.pk]):
+        with pytest.raises(NotAllowed, match="before"):
+            next_certificate(cast, used)
+
+
+def test_of_two_next_keys_the_last_one_counts(cast: Cast) -> None:
+    device_key_ask(membership=cast.anna, device=cast.kitchen)
+    first, second = key_make(), key_make()
+    next_certificate(cast, first)
+    stale = Device.objects.get(pk=cast.kitchen.pk)
+    next_certificate(cast, second)
+    with pytest.raises(Conflict):
+        device_key_change(device=stale)
+    device_key_change(device=Device.objects.get(pk=cast.kitchen.pk))
+    with pytest.raises(Conflict):
+        device_key_change(device=Device.objects.get(pk=cast.kitchen.pk))
+    cast.kitchen.refresh_from_db()
+    assert cast.kitchen.fingerprint_sha256 == fingerprint(second.public_key())
+    alive = DeviceCertificate.objects.filter(device=cast.kitchen, revoked_at=None)
+    assert [row.fingerprint_sha256 for row in alive] == [fingerprint(second.public_key())]
+
+
+def test_the_key_that_was_claimed_was_not_changed(cast: Cast) -> None:
+    assert key_changed_at(cast.kitchen) is None

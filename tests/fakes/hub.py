@@ -58,6 +58,8 @@ class FakeHub:
         self.ca = _certificate("Fake CA", self.ca_key.public_key(), self.ca_key, "Fake CA")
         self.device_id = uuid4()
         self.device_key: ec.EllipticCurvePublicKey | None = None
+        self.next_key: ec.EllipticCurvePublicKey | None = None  # was asked for with a certificate request
+        self.epoch = 1
         self.token_answers: deque[str] = deque()  # RFC 8628 error words; when empty: enrolled
         self.gives_foreign_certificate = False
         self.claimed_fingerprints: set[str] = set()
@@ -354,11 +356,23 @@ class FakeHub:
         await self._tell_waiters()
 
     def _is_genuine(self, hello: DeviceHello, nonce: str) -> bool:
-        if self.device_key is None:
-            return False
-        text = login_text(nonce=nonce, hub_id=self.hub_id, device_id=str(hello.device_id), epoch=self.epoch)
+        if (
+            self.next_key is not None
+            and hello.epoch == self.epoch + 1
+            and self._is_signed(hello, nonce, self.next_key)
+        ):
+            self.device_key, self.next_key, self.epoch = self.next_key, None, self.epoch + 1
+            return True
+        return (
+            hello.epoch == self.epoch
+            and self.device_key is not None
+            and self._is_signed(hello, nonce, self.device_key)
+        )
+
+    def _is_signed(self, hello: DeviceHello, nonce: str, key: ec.EllipticCurvePublicKey) -> bool:
+        text = login_text(nonce=nonce, hub_id=self.hub_id, device_id=str(hello.device_id), epoch=hello.epoch)
         try:
-            self.device_key.verify(base64.b64decode(hello.signature), text, ec.ECDSA(hashes.SHA256()))
+            key.verify(base64.b64decode(hello.signature), text, ec.ECDSA(hashes.SHA256()))
         except InvalidSignature:
             return False
         return hello.device_id == self.device_id
@@ -400,8 +414,13 @@ class FakeHub:
             return Error(reply_to=request.id, code=word, message="No.")
         csr = x509.load_pem_x509_csr(request.csr_pem.encode())
         key = cast(ec.EllipticCurvePublicKey, csr.public_key())
+        is_next = key != self.device_key
+        if is_next:
+            self.next_key = key
         pem = word or _pem(self.certificate_for(key))
-        return Certificate(reply_to=request.id, certificate_pem=pem, ca_pem=_pem(self.ca), epoch=1)
+        return Certificate(
+            reply_to=request.id, certificate_pem=pem, ca_pem=_pem(self.ca), epoch=self.epoch + is_next
+        )
 
     async def _tell_waiters(self) -> None:
         async with self._changed:

@@ -122,11 +122,11 @@ async def device_hello(
     )
 
 
-async def device_socket(device: Device, key: ec.EllipticCurvePrivateKey) -> Socket:
+async def device_socket(device: Device, key: ec.EllipticCurvePrivateKey, *, epoch: int = 1) -> Socket:
     """A device that was welcomed and told its settings."""
     socket = Socket("/ws/device/", [])
     await socket.open()
-    await device_hello(socket, device, key)
+    await device_hello(socket, device, key, epoch=epoch)
     assert (await socket.hear())["type"] == "hello_ack"
     assert (await socket.hear())["type"] == "device_settings"
     return socket

@@ -5,9 +5,14 @@ from datetime import datetime, timedelta
 import pytest
 from asgiref.sync import sync_to_async
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from django_scopes import scope, scopes_disabled
 
 from common.clock import now
-from devices.models import DeviceCertificate
+from devices.keys import device_key_ask
+from devices.models import Device, DeviceCertificate
+from devices.services import device_unclaim
+from protocol.errors import CloseCode
 from tests.plugin_cast import Cast, csr_make
 from tests.signaling.sockets import Socket, device_hello, device_socket
 
@@ -69,3 +74,87 @@ async def test_before_its_hello_a_device_gets_none(cast: Cast) -> None:
     await socket.say("certificate_request", csr_pem=csr_make(cast.keys[cast.kitchen.pk]), id="c")
     assert (await socket.hear("error"))["code"] == "not_signed_in"
     await socket.close()
+
+
+async def kitchen(cast: Cast) -> Device:
+    with scopes_disabled():
+        return await Device.objects.aget(pk=cast.kitchen.pk)
+
+
+def ask_for_a_key(cast: Cast) -> None:
+    with scope(household=cast.anna.household):
+        device_key_ask(membership=cast.anna, device=cast.kitchen)
+
+
+async def make_next(socket: Socket) -> ec.EllipticCurvePrivateKey:
+    key = ec.generate_private_key(ec.SECP256R1())
+    await socket.say("certificate_request", csr_pem=csr_make(key), id="next")
+    assert (await socket.hear("certificate"))["epoch"] == 2
+    return key
+
+
+async def refused(cast: Cast, key: ec.EllipticCurvePrivateKey, *, epoch: int) -> bool:
+    socket = Socket("/ws/device/", [])
+    await socket.open()
+    await device_hello(socket, cast.kitchen, key, epoch=epoch)
+    answer = await socket.hear("hello_ack", "error")
+    if answer["type"] == "hello_ack":
+        await socket.close()
+        return False
+    assert await socket.closed() == CloseCode.NOT_SIGNED_IN
+    return True
+
+
+async def test_a_device_that_is_online_is_asked_for_a_key_at_once_and_one_that_comes_back_again(
+    cast: Cast,
+) -> None:
+    key = cast.keys[cast.kitchen.pk]
+    socket = await device_socket(cast.kitchen, key)
+    await sync_to_async(ask_for_a_key)(cast)
+    await socket.hear("key_wanted")
+    await socket.close()
+    for _ in range(2):
+        socket = await device_socket(cast.kitchen, key)
+        await socket.hear("key_wanted")
+        await socket.close()
+
+
+async def test_the_old_key_counts_until_the_new_one_has_logged_in_and_never_again(cast: Cast) -> None:
+    old_key = cast.keys[cast.kitchen.pk]
+    await sync_to_async(ask_for_a_key)(cast)
+    old = await device_socket(cast.kitchen, old_key)
+    new_key = await make_next(old)
+    await old.close()
+    assert await refused(cast, new_key, epoch=1)
+    assert await refused(cast, old_key, epoch=2)
+    assert not await refused(cast, old_key, epoch=1)
+    old = await device_socket(cast.kitchen, old_key)
+    new = await device_socket(cast.kitchen, new_key, epoch=2)
+    assert await old.closed() == CloseCode.REPLACED
+    await new.say("ping")
+    assert (await new.hear())["type"] == "pong", "nobody asks it for a key any more"
+    for epoch in (1, 2, 3):
+        assert await refused(cast, old_key, epoch=epoch)
+    for epoch in (1, 3):
+        assert await refused(cast, new_key, epoch=epoch)
+    await new.close()
+    assert not await refused(cast, new_key, epoch=2)
+
+
+async def test_a_removed_device_is_not_brought_back_by_its_next_key(cast: Cast) -> None:
+    await sync_to_async(ask_for_a_key)(cast)
+    socket = await device_socket(cast.kitchen, cast.keys[cast.kitchen.pk])
+    new_key = await make_next(socket)
+    await socket.close()
+
+    def unclaim() -> None:
+        with scope(household=cast.anna.household):
+            device_unclaim(device=cast.kitchen)
+
+    await sync_to_async(unclaim)()
+    socket = Socket("/ws/device/", [])
+    await socket.open()
+    await device_hello(socket, cast.kitchen, new_key, epoch=2)
+    await socket.hear("unclaimed")
+    assert await socket.closed() == CloseCode.REVOKED
+    assert (await kitchen(cast)).claim_epoch == 1
