@@ -38,6 +38,9 @@ class Announcement(HouseholdModel):
         "households.User", null=True, on_delete=models.SET_NULL, related_name="announcements"
     )
     expires_at = models.DateTimeField()
+    is_welcome = models.BooleanField(
+        default=False
+    )  # a new device says whose it is; see announcements.welcome
 
     class Meta:
         indexes = [models.Index(fields=["household", "-created_at"])]

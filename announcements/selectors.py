@@ -10,10 +10,10 @@ PHRASES = ("Dinner is ready.", "Please come downstairs.", "Good night, everybody
 
 
 def announcement_list(household: Household) -> QuerySet[Announcement]:
-    """Newest first, each with its deliveries."""
+    """What people sent: newest first, each with its deliveries."""
     deliveries = AnnouncementDelivery.objects.select_related("device__presence").order_by("device__name")
     return (
-        Announcement.objects.filter(household=household)
+        Announcement.objects.filter(household=household, is_welcome=False)
         .select_related("sent_by", "clip")
         .prefetch_related(Prefetch("deliveries", queryset=deliveries))
         .order_by("-created_at")
@@ -29,7 +29,7 @@ def announcement_is_settled(announcement: Announcement) -> bool:
 def phrase_list(household: Household, most: int = 4) -> list[str]:
     """What this household said last, each once and only if it is short; usual phrases before there is any."""
     texts = (
-        Announcement.objects.filter(household=household)
+        Announcement.objects.filter(household=household, is_welcome=False)
         .order_by("-created_at")
         .values_list("text", flat=True)
     )

@@ -85,6 +85,7 @@ class Day:
         marks = marks_wait(page, "confirm", "online")
         self.times.claim.append(marks["online"] - marks["confirm"])
         self.device_path = page.url.removeprefix(self.house.url).removesuffix("joining/")
+        self.device.wait_until_welcomed()
 
     def call(self) -> None:
         """Call pressed, until it is connected and sound is there, at either end; then hang up and read."""

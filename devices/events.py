@@ -2,5 +2,6 @@
 
 from django.dispatch import Signal
 
+device_arrived = Signal()  # device; online for the first time since it was claimed
 device_removed = Signal()  # device
 device_locked_out = Signal()  # device; what let it in so far does so no longer

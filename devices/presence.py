@@ -6,16 +6,20 @@ from django.conf import settings
 
 from common.clock import now
 from common.push import group_household, push_on_commit
+from devices.events import device_arrived
 from devices.models import Device, DevicePresence
 from households.models import Household
 from protocol.messages import Presence
 
 
 def presence_connect(*, device: Device, channel_name: str, agent_version: str) -> None:
-    DevicePresence.objects.filter(device=device).update(
-        is_online=True, channel_name=channel_name, agent_version=agent_version, last_seen_at=now()
-    )
+    # Of two sockets at once one is the first.
+    rows = DevicePresence.objects.filter(device=device)
+    is_first = bool(rows.filter(last_seen_at=None).update(last_seen_at=now()))
+    rows.update(is_online=True, channel_name=channel_name, agent_version=agent_version, last_seen_at=now())
     _tell(device, is_online=True)
+    if is_first:
+        device_arrived.send(sender=Device, device=device)
 
 
 def presence_touch(*, device: Device, channel_name: str) -> bool:

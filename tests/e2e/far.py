@@ -174,6 +174,7 @@ def _confirm(page: Page, device: Device) -> None:
     page.get_by_label("Name", exact=True).fill(device.name)
     page.get_by_role("button", name="Add to").click()
     page.get_by_role("link", name="Call it").wait_for()
+    device.wait_until_welcomed()
 
 
 @contextmanager

@@ -71,6 +71,7 @@ class Device:
     loops: bool = False
     log: list[str] = field(default_factory=list)
     process: subprocess.Popen[str] | None = None
+    welcomed_s: float = 0.0  # where in what it played the sentence ends that says whose it is
 
     @property
     def speaker(self) -> Path:
@@ -106,6 +107,18 @@ class Device:
             if line.startswith("{"):
                 return dict(json.loads(line))
         raise AssertionError("the device showed no code:\n" + (self.folder / "agent.log").read_text())
+
+    def wait_until_welcomed(self, within_s: float = 30.0) -> None:
+        """Until it has said whose it is, so that what is heard later is something else. Raises AssertionError."""
+        deadline_s = time.monotonic() + within_s
+        while "Announcement played" not in self._log_since_claim():
+            assert time.monotonic() < deadline_s, "the device did not say whose it is"
+            time.sleep(0.2)
+        self.welcomed_s = self.played_s()
+
+    def _log_since_claim(self) -> str:
+        before, _, since = (self.folder / "agent.log").read_text().rpartition(" belongs to ")
+        return since if before else ""
 
     def stop(self) -> None:
         if self.process is not None:
@@ -191,6 +204,7 @@ class House:
         page.get_by_role("switch", name="May answer calls by itself").check(force=True)
         page.get_by_role("button", name="Add to").click()
         page.get_by_role("link", name="Call it").wait_for()
+        device.wait_until_welcomed()
 
 
 KEEP_PEER_CONNECTIONS = """

@@ -81,7 +81,9 @@ def call_and_hang_up(page: Page, device: Device) -> None:
     page.get_by_role("button", name="Hang up").click()
     expect(page.get_by_role("link", name="Recording and transcript")).to_be_visible()
     picture(page, "4-call-ended")
-    heard = words_in(device.heard_since(max(0.0, began_s - 2), device.folder / "heard-call.wav"))
+    heard = words_in(
+        device.heard_since(max(device.welcomed_s, began_s - 2), device.folder / "heard-call.wav")
+    )
     assert is_said(CALLER_SAYS, heard), heard
 
 
