@@ -7,9 +7,12 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
+from django.utils.text import slugify
+from django.utils.timezone import localtime
 from django.views.decorators.http import require_GET, require_safe
 
 from calls.access import access_call
+from calls.audit import recording_note
 from calls.curves import charts_of
 from calls.models import Call
 from calls.quality import call_connection
@@ -75,4 +78,15 @@ def audio(request: HttpRequest, public_id: UUID) -> HttpResponseBase:
     copy = listening_copy_get(call)
     if copy is None or not sound_path(copy.name).exists():
         raise NotFound("This call has no recording.")
-    return sound_response(request, lambda: sound_open(copy), "audio/mp4")
+    is_download = "download" in request.GET
+    if request.method == "GET":
+        recording_note(call=call, user=member_of(request).user, is_download=is_download)
+    response = sound_response(request, lambda: sound_open(copy), "audio/mp4")
+    if is_download:
+        response["Content-Disposition"] = f'attachment; filename="{_file_name(call)}"'
+    return response
+
+
+def _file_name(call: Call) -> str:
+    """Plain letters only, so that it needs no encoding in a header."""
+    return f"{slugify(call.device.name) or 'call'}-{localtime(call.created_at):%Y-%m-%d-%H%M}.m4a"

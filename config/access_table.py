@@ -77,6 +77,9 @@ _HOUSEHOLD: Final[dict[str, dict[str, Row]]] = {
     "people/": {"GET": _P.PEOPLE_SEE},
     "people/invite/": {"GET": _P.PEOPLE_MANAGE, "POST": _P.PEOPLE_MANAGE},
     "people/invitations/<uuid:public_id>/revoke/": {"GET": _P.PEOPLE_MANAGE, "POST": _P.PEOPLE_MANAGE},
+    "activity/": {"GET": _P.AUDIT_READ},
+    "activity/whole/": {"GET": _P.AUDIT_READ},
+    "activity/export/": {"POST": _P.AUDIT_READ},
 }
 _DEVICES: Final[dict[str, dict[str, Row]]] = {
     "": {"GET": SEE},

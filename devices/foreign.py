@@ -9,7 +9,8 @@ from common.errors import Conflict, Invalid, NotSignedIn
 from devices.events import device_locked_out
 from devices.models import Device, DeviceKind, DevicePresence, DeviceToken, Room
 from households.access import need
-from households.models import Membership
+from households.audit import AuditKind, audit_note
+from households.models import Membership, User
 from households.roles import Permission
 
 MODEL = "WHIP device"
@@ -34,10 +35,11 @@ def foreign_device_create(*, membership: Membership, name: str, room: Room | Non
             claimed_at=now(),
         )
         DevicePresence.objects.create(device=device)
+        audit_note(membership.household, AuditKind.CLAIMED, actor=membership.user, device=device)
     return device
 
 
-def device_token_renew(*, device: Device) -> str:
+def device_token_renew(*, device: Device, actor: User | None = None) -> str:
     """The device's token, which is shown once and never again. The one before lets nobody in any more.
 
     Raises Conflict for a device with a key of its own.
@@ -50,6 +52,8 @@ def device_token_renew(*, device: Device) -> str:
         device_locked_out.send(sender=Device, device=device)
         token = f"{_PREFIX}{secret_make(32)}"
         DeviceToken.objects.create(device=device, token_hash=secret_hash(token))
+        who = {"actor": actor} if actor else {}
+        audit_note(device.household, AuditKind.DEVICE_TOKEN_MADE, device=device, **who)
     return token
 
 

@@ -24,16 +24,34 @@ def room_get_or_create(*, household: Household, name: str) -> Room:
 
 
 def device_update(
-    *, device: Device, name: str, room: Room | None, is_auto_answer: bool, echo_removal: EchoRemoval
+    *,
+    device: Device,
+    name: str,
+    room: Room | None,
+    is_auto_answer: bool,
+    echo_removal: EchoRemoval,
+    actor: User | None = None,
 ) -> Device:
     """What concerns the device reaches it at once, also in a call."""
     if not name.strip():
         raise Invalid("Give the device a name.")
-    device.name, device.room, device.is_auto_answer = name.strip()[:80], room, is_auto_answer
-    device.echo_removal = echo_removal
-    device.save(update_fields=["name", "room", "is_auto_answer", "echo_removal", "updated_at"])
-    push_on_commit(group_device(device.public_id), device_settings(device))
+    with transaction.atomic():
+        before = Device.objects.select_for_update().get(pk=device.pk)
+        device.name, device.room, device.is_auto_answer = name.strip()[:80], room, is_auto_answer
+        device.echo_removal = echo_removal
+        device.save(update_fields=["name", "room", "is_auto_answer", "echo_removal", "updated_at"])
+        push_on_commit(group_device(device.public_id), device_settings(device))
+        _device_note(before, device, {"actor": actor} if actor else {})
     return device
+
+
+def _device_note(before: Device, device: Device, who: dict[str, object]) -> None:
+    """For the record, what of it is another now."""
+    if before.name != device.name:
+        audit_note(device.household, AuditKind.RENAMED, old=before, device=device, **who)
+    if before.room_id != device.room_id:
+        room = device.room or "no room"
+        audit_note(device.household, AuditKind.MOVED, device=device, room=room, **who)
 
 
 def device_settings(device: Device) -> DeviceSettings:

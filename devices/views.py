@@ -67,7 +67,7 @@ def joining(request: HttpRequest, public_id: UUID) -> HttpResponse:
 def token(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """Answers with the connection's facts and, this one time, the token itself."""
     device = access_device(membership=member_of(request), public_id=public_id, need=Permission.DEVICES_MANAGE)
-    new_token = device_token_renew(device=device)
+    new_token = device_token_renew(device=device, actor=member_of(request).user)
     context = {"device": device, **_connection(request, device), "new_token": new_token}
     response = render(request, "devices/_whip.html", context)
     response["Cache-Control"] = "no-store"
@@ -87,7 +87,7 @@ def detail(request: HttpRequest, public_id: UUID) -> HttpResponse:
         initial=DeviceSettingsForm.initial_of(device),
     )
     if form.is_valid():
-        device_update(device=device, **form.values())
+        device_update(device=device, actor=membership.user, **form.values())
         messages.success(request, "Saved.")
         return redirect("devices:detail", public_id)
     context = {"device": device, "form": form, "certificate": certificate_current(device)}

@@ -7,6 +7,7 @@ fit. `AuditHead` holds the last one: entries that are missing at the end show, t
 import hashlib
 import hmac
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -110,26 +111,49 @@ def audit_list(household: Household) -> models.QuerySet[AuditEntry]:
     return AuditEntry.objects.filter(household=household).order_by("-number")
 
 
+class AuditProblem(models.TextChoices):
+    """The label is for people, after "Entry 7 "."""
+
+    CHANGED = "changed", "was changed after it was written"
+    MISSING = "missing", "is missing"
+    REWORDED = "reworded", "tells something else than what was written"  # in an exported file
+
+
 @dataclass(frozen=True)
 class AuditCheck:
-    """`broken_at`: the number of the first entry that was changed or is missing; None: all is as it was written."""
+    """`count`: the entries up to the end, or to the first that is wrong. `broken_at`: its number. None: all is as it
+    was written."""
 
     count: int
     broken_at: int | None
+    problem: AuditProblem | None = None
 
 
 def audit_check(household: Household) -> AuditCheck:
     """Reads every entry."""
-    previous, count = "", 0
     with scope(household=household):
-        for entry in audit_list(household).order_by("number").iterator():
-            count += 1
-            if entry.number != count or entry.previous_hash != previous or entry.hash != audit_hash(entry):
-                return AuditCheck(count, count)
-            previous = entry.hash
-    head = AuditHead.objects.filter(household=household).first()
-    is_whole = (head.number, head.hash) == (count, previous) if head else count == 0
-    return AuditCheck(count, None if is_whole else count + 1)
+        entries = audit_list(household).order_by("number").iterator()
+        found, last_hash = audit_chain(entries)
+        head = AuditHead.objects.filter(household=household).first()
+    if found.broken_at is not None or (head is None and not found.count):
+        return found
+    if head is not None and head.number == found.count and head.hash == last_hash:
+        return found
+    problem = AuditProblem.MISSING if head is not None and head.number > found.count else AuditProblem.CHANGED
+    return AuditCheck(found.count, found.count + 1, problem)
+
+
+def audit_chain(entries: Iterable[AuditEntry]) -> tuple[AuditCheck, str]:
+    """Whether these, from the first on, are what was written one after the other; and the hash of the last."""
+    previous, count = "", 0
+    for entry in entries:
+        count += 1
+        if entry.number != count:
+            return AuditCheck(count, count, AuditProblem.MISSING), previous
+        if entry.previous_hash != previous or entry.hash != audit_hash(entry):
+            return AuditCheck(count, count, AuditProblem.CHANGED), previous
+        previous = entry.hash
+    return AuditCheck(count, None), previous
 
 
 def audit_hash(entry: AuditEntry) -> str:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from households import account_views, join_views, views
+from households import account_views, activity_views, join_views, views
 from households.tries import guarded
 
 app_name = "households"
@@ -18,4 +18,7 @@ urlpatterns = [
     path("settings/consent/", join_views.consent, name="consent"),
     path("join/", join_views.join, name="join"),
     path("join/accept/", join_views.join_accept, name="join-accept"),
+    path("activity/", activity_views.activity, name="activity"),
+    path("activity/whole/", activity_views.whole, name="activity-whole"),
+    path("activity/export/", activity_views.export, name="activity-export"),
 ]

@@ -31,6 +31,7 @@ from common.clock import now
 from common.failures import MEDIA_WORKER, failure_note
 from common.redis import redis_get
 from devices.models import DevicePresence
+from households.audit import AuditKind, audit_note
 from households.models import Membership
 from protocol.messages import CallOutcome, CallState, DeliveryState
 from protocol.quality import StatsSample
@@ -354,6 +355,32 @@ def test_each_page_of_a_home_looks_right(
     page.wait_for_function("() => document.fonts.status === 'loaded'")
     fake_hub.wait_for("hello")
     assert look(page, name) == []
+
+
+def test_owners_read_what_was_done_and_narrow_it_down(
+    page: Page, fake_hub: FakeHub, cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = now() - timedelta(days=3)
+    for number in range(60):
+        monkeypatch.setattr("households.audit.now", lambda at=begun + timedelta(hours=number): at)
+        audit_note(
+            cast.anna.household, AuditKind.RECORDING_PLAYED, actor=cast.ben.user, device="Kitchen speaker"
+        )
+    audit_note(cast.anna.household, AuditKind.SIGN_IN_REFUSED, person="Ben")
+    page.goto(reverse("households:activity"))
+    expect(page.get_by_text("The record is whole: 62 entries")).to_be_visible()
+    expect(page.locator(".entries li")).to_have_count(50)
+    assert look(page, "activity") == []
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.get_by_role("button", name="Load more").click()
+    expect(page.locator(".entries li")).to_have_count(62)
+    expect(page.get_by_role("button", name="Load more")).to_have_count(0)
+    days = [day.inner_text() for day in page.locator("h2.day").all()]
+    assert len(days) == len(set(days))
+    page.locator("label.chip", has_text="Sign-ins").click()
+    expect(page.locator(".entries .sentence-of")).to_have_text(["Somebody failed to sign in as Ben."])
+    page.reload()
+    expect(page.locator(".entries li")).to_have_count(1)
 
 
 def test_a_call_shows_its_words_and_its_breaks_and_plays_from_them(

@@ -1,0 +1,21 @@
+"""Who heard a recording, for the record of the household."""
+
+from django.core.cache import cache
+from redis.exceptions import RedisError
+
+from calls.models import Call
+from households.audit import AuditKind, audit_note
+from households.models import User
+
+ONCE_IN_S = 3600  # a player asks for many parts of one recording
+
+
+def recording_note(*, call: Call, user: User, is_download: bool) -> None:
+    """Once an hour for each person and call. Rather twice than not at all, while Redis is away."""
+    kind = AuditKind.RECORDING_DOWNLOADED if is_download else AuditKind.RECORDING_PLAYED
+    try:
+        is_new = cache.add(f"{kind}:{call.pk}:{user.pk}", 1, timeout=ONCE_IN_S)
+    except (RedisError, OSError):
+        is_new = True
+    if is_new:
+        audit_note(call.household, kind, actor=user, device=call.device, call=call.public_id)
