@@ -1,6 +1,11 @@
-"""Who may do what with one device: its own rule, else the rule of its room, else the role; or a loan."""
+"""Who may do what with one device: its own rule, else the rule of its room, else the role; or a loan.
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+A guest has what was lent, and nothing else: no rule lets a guest in.
+"""
+
+from datetime import datetime
+
+from django.db.models import Case, Exists, Max, OuterRef, Q, QuerySet, Value, When
 
 from common.clock import now
 from common.errors import NotAllowed
@@ -8,10 +13,16 @@ from devices.models import AccessRule, Device, Loan
 from households.models import Membership
 from households.roles import DEVICE_RIGHTS, Permission, allows
 
-_LENT_BY = {
+LENT_BY = {
     Permission.CALL: "can_talk",
     Permission.DROP_IN: "can_listen",
     Permission.ANNOUNCE: "can_announce",
+}
+_REFUSALS = {
+    Permission.CALL: "You may not call {device}. An owner of this household can allow it.",
+    Permission.DROP_IN: "You may not listen into {device}. An owner of this household can allow it.",
+    Permission.RECORDINGS_HEAR: "You may not hear recordings of {device}. An owner of this household can allow it.",
+    Permission.ANNOUNCE: "You may not announce on {device}. An owner of this household can allow it.",
 }
 
 
@@ -37,18 +48,21 @@ def devices_visible(membership: Membership) -> QuerySet[Device]:
 
 def devices_with(membership: Membership, right: Permission) -> QuerySet[Device]:
     """Those of the visible devices with which this member may do it. `right`: one of DEVICE_RIGHTS."""
-    rules = AccessRule.objects.filter(household=membership.household, right=right)
-    of_device, of_room = rules.filter(device=OuterRef("pk")), rules.filter(room=OuterRef("room_id"))
-    own, room = Exists(of_device), Exists(of_room)
-    named = Q(own, Exists(of_device.filter(members=membership)))
-    named_by_room = Q(~own, room, Exists(of_room.filter(members=membership)))
-    may = named | named_by_room
-    if allows(membership.role, right):
-        may |= Q(~own, ~room)
-    if right in _LENT_BY:
-        lent = loans_running(membership).filter(device=OuterRef("pk"), **{_LENT_BY[right]: True})
-        may |= Q(Exists(lent))
-    return devices_visible(membership).filter(may)
+    return devices_visible(membership).filter(_may(membership, right))
+
+
+def devices_ever_with(membership: Membership, right: Permission) -> QuerySet[Device]:
+    """The same, with those that were removed: what was said with them is still here."""
+    return Device.objects.filter(_may(membership, right), household=membership.household)
+
+
+def rights_annotate(devices: QuerySet[Device], membership: Membership) -> QuerySet[Device]:
+    """Each with `may_call`, `may_drop_in`, `may_recordings_hear`, `may_announce`: one query for a whole page."""
+    flags = {
+        f"may_{right.value}": Case(When(_may(membership, right), then=Value(True)), default=Value(False))
+        for right in DEVICE_RIGHTS
+    }
+    return devices.annotate(**flags)
 
 
 def device_allows(membership: Membership, device: Device, right: Permission) -> bool:
@@ -57,18 +71,53 @@ def device_allows(membership: Membership, device: Device, right: Permission) -> 
 
 def device_rights(membership: Membership, device: Device) -> frozenset[Permission]:
     """All that this member may do with it."""
-    return frozenset(right for right in DEVICE_RIGHTS if device_allows(membership, device, right))
+    row = rights_annotate(devices_visible(membership), membership).filter(pk=device.pk).first()
+    return frozenset(right for right in DEVICE_RIGHTS if getattr(row, f"may_{right.value}", False))
 
 
 def need_right(membership: Membership, device: Device, right: Permission) -> None:
     """Raises NotAllowed."""
     if not device_allows(membership, device, right):
-        raise NotAllowed(_REFUSALS[right].format(device=device.name))
+        raise right_refusal(device, right)
 
 
-_REFUSALS = {
-    Permission.CALL: "You may not call {device}. An owner of this household can allow it.",
-    Permission.DROP_IN: "You may not listen into {device}. An owner of this household can allow it.",
-    Permission.RECORDINGS_HEAR: "You may not hear recordings of {device}. An owner of this household can allow it.",
-    Permission.ANNOUNCE: "You may not announce on {device}. An owner of this household can allow it.",
-}
+def need_right_somewhere(membership: Membership, right: Permission) -> None:
+    """For pages on which the device is chosen. Raises NotAllowed where the role has no such right and no device gives it."""
+    if not allows(membership.role, right) and not devices_with(membership, right).exists():
+        raise NotAllowed("Your role in this household does not allow that.")
+
+
+def right_refusal(device: Device, right: Permission) -> NotAllowed:
+    return NotAllowed(_REFUSALS[right].format(device=device.name))
+
+
+def right_ends_at(membership: Membership, device: Device, right: Permission) -> datetime | None:
+    """When it is over by itself, since it rests on a loan alone. None: it does not, or the member has it not."""
+    of_role = Device.objects.filter(_may_unlent(membership, right), household=membership.household)
+    if of_role.filter(pk=device.pk).exists():
+        return None
+    loans = loans_running(membership).filter(device=device, **{LENT_BY[right]: True})
+    ends_at: datetime | None = loans.aggregate(last=Max("ends_at"))["last"]
+    return ends_at
+
+
+def _may(membership: Membership, right: Permission) -> Q:
+    """Of devices of the member's own household."""
+    may = _may_unlent(membership, right)
+    if right in LENT_BY:
+        lent = loans_running(membership).filter(device=OuterRef("pk"), **{LENT_BY[right]: True})
+        may |= Q(Exists(lent))
+    return may
+
+
+def _may_unlent(membership: Membership, right: Permission) -> Q:
+    if not allows(membership.role, Permission.DEVICES_SEE):
+        return Q(pk=None)
+    rules = AccessRule.objects.filter(household=membership.household, right=right)
+    of_device, of_room = rules.filter(device=OuterRef("pk")), rules.filter(room=OuterRef("room_id"))
+    own, room = Exists(of_device), Exists(of_room)
+    may = Q(own, Exists(of_device.filter(members=membership)))
+    may |= Q(~own, room, Exists(of_room.filter(members=membership)))
+    if allows(membership.role, right):
+        may |= Q(~own, ~room)
+    return may
