@@ -14,9 +14,10 @@ from announcements.models import Announcement, AnnouncementDelivery, ClipState
 from announcements.speech import text_clean
 from common.clock import now
 from common.errors import Invalid, NotFound
-from common.push import group_device, group_household, push_on_commit
+from common.push import group_device, push_on_commit, push_people_on_commit
 from devices.models import Device
-from households.access import need
+from devices.rights import devices_with, need_right_somewhere, right_refusal
+from devices.selectors import guests_of
 from households.models import Membership
 from households.roles import Permission
 from protocol.messages import Announce, AnnounceProgress, DeliveryState
@@ -44,7 +45,7 @@ def announcement_send(
     *, membership: Membership, text: str, devices: list[Device], voice_id: str | None = None
 ) -> Announcement:
     """Store it and let it be spoken. Raises BadText, Invalid (no device, unknown voice), NotAllowed."""
-    need(membership, Permission.ANNOUNCE)
+    _check_rights(membership, devices)
     text_clean(text)
     if not devices:
         raise Invalid("Choose a room, a device, or everywhere.")
@@ -65,6 +66,13 @@ def announcement_send(
         )
         announcement_sent.send(sender=Announcement, announcement=announcement)
     return announcement
+
+
+def _check_rights(membership: Membership, devices: list[Device]) -> None:
+    need_right_somewhere(membership, Permission.ANNOUNCE)
+    allowed = set(devices_with(membership, Permission.ANNOUNCE).values_list("pk", flat=True))
+    if refused := next((device for device in devices if device.pk not in allowed), None):
+        raise right_refusal(refused, Permission.ANNOUNCE)
 
 
 def announcement_deliver(*, announcement: Announcement) -> None:
@@ -142,7 +150,8 @@ def delivery_move(delivery: AnnouncementDelivery, state: DeliveryState, reason: 
             device_id=delivery.device.public_id,
             reason=reason[:200] or None,
         )
-        push_on_commit(group_household(delivery.household.public_id), progress)
+        guests = guests_of(delivery.device, caller_id=delivery.announcement.sent_by_id)
+        push_people_on_commit(delivery.household.public_id, guests, progress)
     return True
 
 

@@ -16,9 +16,10 @@ from announcements.models import ClipState
 from announcements.selectors import announcement_is_settled, announcement_list, phrase_list
 from announcements.services import announcement_send
 from announcements.tasks import clip_make_task
-from common.errors import DomainError, Invalid, NotFound
+from common.errors import DomainError, Invalid, NotAllowed, NotFound
 from common.ranges import file_response
 from common.tasks import delay_on_commit
+from devices.rights import need_right_somewhere
 from households.access import member_of, need
 from households.roles import Permission
 
@@ -29,13 +30,13 @@ PAGE_SIZE = 20
 @require_GET
 def compose(request: HttpRequest) -> HttpResponse:
     membership = member_of(request)
-    need(membership, Permission.ANNOUNCE)
+    need_right_somewhere(membership, Permission.ANNOUNCE)
     initial = {
         "text": request.GET.get("text", ""),
         "devices": request.GET.getlist("device"),
         "everywhere": "everywhere" in request.GET,
     }
-    return _compose_page(request, AnnounceForm(initial=initial, household=membership.household))
+    return _compose_page(request, AnnounceForm(initial=initial, membership=membership))
 
 
 @login_required
@@ -44,7 +45,7 @@ def send(request: HttpRequest) -> HttpResponse:
     if request.method == "GET":  # after an error the form stands at this address, and people open it again
         return compose(request)
     membership = member_of(request)
-    form = AnnounceForm(request.POST, household=membership.household)
+    form = AnnounceForm(request.POST, membership=membership)
     try:
         if not form.is_valid():
             raise Invalid("One of the chosen devices is no longer there. Choose again.")
@@ -54,7 +55,7 @@ def send(request: HttpRequest) -> HttpResponse:
             devices=form.chosen_devices(),
             voice_id=form.voice(),
         )
-    except Invalid as error:
+    except (Invalid, NotAllowed) as error:
         return _compose_page(request, form, error)
     return redirect("announcements:detail", announcement.public_id)
 
@@ -65,7 +66,7 @@ def preview(request: HttpRequest) -> HttpResponse:
     """Listen first: the clip is asked for here and made by a task; `clip` is asked until it is there."""
     membership = member_of(request)
     need(membership, Permission.ANNOUNCE)
-    form = AnnounceForm(request.POST, household=membership.household)
+    form = AnnounceForm(request.POST, membership=membership)
     form.is_valid()
     text = form.cleaned_data.get("text", "")
     try:
@@ -107,7 +108,7 @@ def detail(request: HttpRequest, public_id: UUID) -> HttpResponse:
 
 
 def _compose_page(request: HttpRequest, form: AnnounceForm, error: DomainError | None = None) -> HttpResponse:
-    household = member_of(request).household
-    page = Paginator(announcement_list(household), PAGE_SIZE).get_page(request.GET.get("page"))
-    context = {"form": form, "page": page, "error": error, "phrases": phrase_list(household)}
+    membership = member_of(request)
+    page = Paginator(announcement_list(membership), PAGE_SIZE).get_page(request.GET.get("page"))
+    context = {"form": form, "page": page, "error": error, "phrases": phrase_list(membership)}
     return render(request, "announcements/compose.html", context, status=error.status if error else 200)

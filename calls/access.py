@@ -3,23 +3,22 @@
 from uuid import UUID
 
 from calls.models import Call, CallParticipant
+from calls.selectors import calls_visible
 from common.errors import NotFound
 from devices.models import Device
-from households.access import need as need_permission
+from devices.rights import right_refusal
 from households.models import Membership
 from households.roles import Permission
 
 
 def access_call(*, membership: Membership, public_id: UUID | str, need: Permission) -> Call:
-    """Raises NotFound, NotAllowed. Needs the household's scope."""
-    call = (
-        Call.objects.select_related("household", "device", "started_by")
-        .filter(household=membership.household, public_id=public_id)
-        .first()
-    )
+    """Raises NotFound, NotAllowed. Needs the household's scope. `need`: CALLS_SEE or RECORDINGS_HEAR."""
+    calls = calls_visible(membership).select_related("household", "device", "started_by")
+    call = calls.filter(public_id=public_id).first()
     if call is None:
         raise NotFound("There is no such call.")
-    need_permission(membership, need)
+    if need is Permission.RECORDINGS_HEAR and not call.may_hear:  # type: ignore[attr-defined]  # calls_visible() has it
+        raise right_refusal(call.device, need)
     return call
 
 

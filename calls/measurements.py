@@ -10,8 +10,8 @@ from redis.exceptions import RedisError
 
 from calls.breaks import breaks_of
 from calls.models import Call, CallParticipant, LegStatistics, Measurer, ParticipantRole
+from calls.pushes import call_push
 from common.clock import now
-from common.push import group_household, push_on_commit
 from common.redis import redis_hasty
 from protocol.messages import CallQuality, CallState, EndQuality, Stats
 from protocol.quality import (
@@ -161,7 +161,7 @@ def quality_tell(*, leg: CallParticipant, measurer: Measurer, bars: Bars | None,
     if Call.objects.filter(pk=leg.call.pk, state=CallState.ENDED).exists():
         quality_forget(leg.call)  # it ended meanwhile, and its bars may have been forgotten before these came
     elif changed is not None:
-        push_on_commit(group_household(leg.call.household.public_id), changed)
+        call_push(leg.call, changed)
 
 
 def quality_forget(call: Call) -> None:

@@ -10,12 +10,13 @@ from django.db import transaction
 from calls.events import worker_died
 from calls.models import Call, CallBreak, CallParticipant
 from calls.placement import worker_choose, worker_forget, worker_is_alive
+from calls.pushes import call_push
 from calls.services import call_fail
 from calls.state import LIVE_STATES
 from calls.whip import whip_call_moved
 from common.clock import now
 from common.errors import Unavailable
-from common.push import group_device, group_household, push_on_commit
+from common.push import group_device, push_on_commit
 from protocol.messages import CallMoved, CallOutcome
 
 # A worker that its parent starts again is back within two seconds. The whole media program takes longer on a slow
@@ -95,6 +96,6 @@ def _calls_of(worker_id: str) -> "list[Call]":
 def _tell(call: Call, *, is_failure: bool) -> None:
     """Both ends make a new offer. A device that has not answered yet has nothing to move."""
     message = CallMoved(call_id=call.public_id, is_failure=is_failure or None)
-    push_on_commit(group_household(call.household.public_id), message)
+    call_push(call, message)
     if call.accepted_at:
         push_on_commit(group_device(call.device.public_id), message)

@@ -9,14 +9,15 @@ from calls.carriers import calls_uncarried_end_safely
 from calls.events import call_ended, recording_finalized, worker_died
 from calls.measurements import quality_forget
 from calls.models import Call, Recording
+from calls.rights import call_recheck
 from calls.services import call_end_of_device
 from calls.tasks import listening_copy_create_task, recordings_recover_task
 from calls.whip import whip_device_lock_out, whip_worker_died
 from common.tasks import delay_on_commit
 from devices.events import device_locked_out, device_removed
 from devices.models import Device
-from households.events import credential_ended
-from households.models import User
+from households.events import credential_ended, rights_changed
+from households.models import Household, User
 
 
 @receiver(recording_finalized)
@@ -42,6 +43,11 @@ def on_call_ended(call: Call, **_: Any) -> None:
 @receiver(device_removed)
 def on_device_removed(device: Device, **_: Any) -> None:
     call_end_of_device(device=device)
+
+
+@receiver(rights_changed)
+def on_rights_changed(household: Household, user: User | None, **_: Any) -> None:
+    call_recheck(household=household, user=user)
 
 
 @receiver([device_removed, device_locked_out])

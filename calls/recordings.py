@@ -12,8 +12,8 @@ from calls.breaks import Break, breaks_of
 from calls.events import recording_finalized
 from calls.mixdown import Track, mixdown, sound_duration_s
 from calls.models import Call, CallParticipant, ListeningCopy, ParticipantRole, Recording, RecordingState
+from calls.pushes import call_push
 from calls.sounds import sound_key_wrap, sound_open, sound_path, sound_scratch, sound_seal
-from common.push import group_household, push_on_commit
 from protocol.messages import Transcription
 from sealing.files import SealError
 
@@ -164,9 +164,7 @@ def listening_copy_create(*, call: Call) -> ListeningCopy | None:
             "peaks": result.peaks,
         },
     )
-    push_on_commit(
-        group_household(call.household.public_id), Transcription(call_id=call.public_id, text="", final=False)
-    )
+    call_push(call, Transcription(call_id=call.public_id, text="", final=False))
     return copy
 
 

@@ -3,14 +3,16 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Count, Exists, OuterRef, QuerySet
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django_scopes import scopes_disabled
 
 from calls.models import Call, CallParticipant, ListeningCopy, Recording, RecordingState
 from calls.state import LIVE_STATES
 from common.clock import now
 from devices.models import Device, EchoRemoval
-from households.models import Household, User
+from devices.rights import devices_ever_with, devices_visible
+from households.models import Membership, User
+from households.roles import Permission, allows
 from protocol.messages import CallRole
 
 FRESH = timedelta(seconds=15)
@@ -18,20 +20,30 @@ FRESH = timedelta(seconds=15)
 INVITE_KNOWN = timedelta(minutes=2)
 
 
-def call_list(household: Household) -> QuerySet[Call]:
-    """The history, newest first, each with `has_recording`."""
+def calls_visible(membership: Membership) -> QuerySet[Call]:
+    """Those that the member may know of, each with `may_hear`: the own ones, and all or those that may be heard."""
+    heard = devices_ever_with(membership, Permission.RECORDINGS_HEAR)
+    calls = Call.objects.filter(household=membership.household)
+    if not allows(membership.role, Permission.CALLS_SEE):
+        calls = calls.filter(Q(started_by=membership.user) | Q(device__in=heard))
+    return calls.annotate(may_hear=Exists(heard.filter(pk=OuterRef("device_id"))))
+
+
+def call_list(membership: Membership) -> QuerySet[Call]:
+    """The history, newest first, each with `may_hear` and `has_recording`."""
     return (
-        Call.objects.filter(household=household)
+        calls_visible(membership)
         .select_related("device__room", "started_by")
         .annotate(has_recording=Exists(Recording.objects.filter(call=OuterRef("pk"), duration_s__gt=0)))
         .order_by("-created_at")
     )
 
 
-def call_live_list(household: Household) -> QuerySet[Call]:
-    return Call.objects.filter(household=household, state__in=LIVE_STATES).select_related(
-        "device", "started_by"
-    )
+def call_live_list(membership: Membership) -> QuerySet[Call]:
+    """What goes on with the devices that the member may know of, and the own calls."""
+    concerned = Q(started_by=membership.user) | Q(device__in=devices_visible(membership))
+    calls = Call.objects.filter(concerned, household=membership.household, state__in=LIVE_STATES)
+    return calls.select_related("device", "started_by")
 
 
 def call_counts() -> dict[str, int]:

@@ -8,15 +8,18 @@ from calls.events import call_ended
 from calls.metrics import SETUP_SECONDS
 from calls.models import Call, CallBreak, CallParticipant, ParticipantRole
 from calls.placement import worker_choose
+from calls.pushes import call_push
 from calls.selectors import call_away_list, call_live_for_device, call_live_of_user, call_of_invite
 from calls.state import LIVE_STATES, call_move
 from calls.whip import whip_join, whip_session_live
 from common.clock import now
 from common.errors import Conflict, DeviceBusy, DeviceOffline, DomainError
-from common.push import group_device, group_household, group_worker, push_on_commit
+from common.push import group_device, group_worker, push_on_commit
 from devices.models import Device
+from devices.rights import device_allows
 from households.access import need_consent
 from households.models import Membership
+from households.roles import Permission
 from protocol.base import Message
 from protocol.errors import ErrorCode
 from protocol.messages import (
@@ -88,8 +91,13 @@ def call_invitation(call: Call) -> CallInvited:
     return CallInvited(
         call_id=call.public_id,
         caller_name=str(call.started_by or call.household),
-        auto_answer=call.device.is_auto_answer,
+        auto_answer=call.device.is_auto_answer and _may_drop_in(call),
     )
+
+
+def _may_drop_in(call: Call) -> bool:
+    caller = Membership.objects.filter(household=call.household, user=call.started_by).first()
+    return caller is not None and device_allows(caller, call.device, Permission.DROP_IN)
 
 
 def call_ring(*, call: Call) -> None:
@@ -225,9 +233,9 @@ def call_state_message(call: Call, reply_to: str | None = None) -> CallStateMess
 
 
 def call_tell(call: Call, message: Message | None = None) -> None:
-    """Everybody in the call, and every open page of the household, hears how it stands."""
+    """Everybody in the call, and every open page that may know of it, hears how it stands."""
     message = message or call_state_message(call)
-    push_on_commit(group_household(call.household.public_id), message)
+    call_push(call, message)
     push_on_commit(group_device(call.device.public_id), message)
 
 
@@ -317,4 +325,6 @@ def _participants_create(call: Call, membership: Membership, device: Device) -> 
 
 def calls_live() -> "list[Call]":
     """Every call that is not over. For the sweep."""
-    return list(Call.objects.filter(state__in=LIVE_STATES).select_related("device", "household"))
+    return list(
+        Call.objects.filter(state__in=LIVE_STATES).select_related("device", "household", "started_by")
+    )

@@ -11,6 +11,7 @@ from calls.models import Call
 from calls.moves import REASON_NO_WORKER, WAIT, call_found, call_relocate, call_wait
 from calls.placement import worker_is_alive
 from calls.recordings import recording_recover
+from calls.rights import call_right_problem
 from calls.selectors import calls_without_copy, recordings_left_open
 from calls.services import call_fail, calls_live
 from calls.whip import whip_sweep
@@ -58,6 +59,8 @@ def _ending(call: Call, moment: datetime) -> tuple[CallOutcome, str] | None:
         return CallOutcome.FAILED, "No audio came through."
     if gone := call_gone_reason(call, moment):
         return CallOutcome.ANSWERED, gone
+    if problem := call_right_problem(call):
+        return CallOutcome.FAILED, problem
     return None
 
 

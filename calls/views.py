@@ -21,7 +21,8 @@ from calls.selectors import call_is_fresh, call_list, call_sound, listening_copy
 from calls.sounds import sound_open, sound_path
 from common.errors import NotFound
 from common.ranges import sound_response
-from households.access import member_of, need
+from devices.rights import device_allows
+from households.access import member_of
 from households.roles import Permission
 
 PAGE_SIZE = 50
@@ -30,9 +31,7 @@ PAGE_SIZE = 50
 @login_required
 @require_GET
 def history(request: HttpRequest) -> HttpResponse:
-    membership = member_of(request)
-    need(membership, Permission.CALLS_SEE)
-    page = Paginator(call_list(membership.household), PAGE_SIZE).get_page(request.GET.get("page"))
+    page = Paginator(call_list(member_of(request)), PAGE_SIZE).get_page(request.GET.get("page"))
     return render(request, "calls/list.html", {"page": page})
 
 
@@ -40,7 +39,8 @@ def history(request: HttpRequest) -> HttpResponse:
 @require_GET
 def detail(request: HttpRequest, public_id: UUID) -> HttpResponse:
     call = access_call(membership=member_of(request), public_id=public_id, need=Permission.CALLS_SEE)
-    return render(request, "calls/detail.html", {"call": call, **_player(call), **_connection(call)})
+    context = {"call": call, **_player(request, call), **_connection(call)}
+    return render(request, "calls/detail.html", context)
 
 
 @login_required
@@ -48,7 +48,7 @@ def detail(request: HttpRequest, public_id: UUID) -> HttpResponse:
 def player(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """The upper part of the page, which asks for itself until the recording is there."""
     call = access_call(membership=member_of(request), public_id=public_id, need=Permission.CALLS_SEE)
-    return render(request, "calls/_player.html", {"call": call, **_player(call)})
+    return render(request, "calls/_player.html", {"call": call, **_player(request, call)})
 
 
 @login_required
@@ -59,10 +59,14 @@ def connection(request: HttpRequest, public_id: UUID) -> HttpResponse:
     return render(request, "calls/_connection.html", {"call": call, **_connection(call)})
 
 
-def _player(call: Call) -> dict[str, object]:
+def _player(request: HttpRequest, call: Call) -> dict[str, object]:
     sound = call_sound(call)
     breaks = recording_breaks(call) if sound.copy else []
-    return {"sound": sound, "breaks": [[one.at_s, one.lasted_s] for one in breaks]}
+    return {
+        "sound": sound,
+        "breaks": [[one.at_s, one.lasted_s] for one in breaks],
+        "may_call": device_allows(member_of(request), call.device, Permission.CALL),
+    }
 
 
 def _connection(call: Call) -> dict[str, object]:

@@ -3,6 +3,7 @@
 Group names are made here and nowhere else.
 """
 
+from collections.abc import Iterable
 from uuid import UUID
 
 import structlog
@@ -23,7 +24,7 @@ RECHECK_TYPE = "recheck"
 
 
 def group_household(public_id: UUID) -> str:
-    """Every signed-in browser of the household."""
+    """Every signed-in browser of the household, except guests': they hear only of what was lent to them."""
     return f"household.{public_id}"
 
 
@@ -32,9 +33,19 @@ def group_device(public_id: UUID) -> str:
     return f"device.{public_id}"
 
 
+def group_members(public_id: UUID) -> str:
+    """Every signed-in browser of the household, guests' too. Nothing is told to it but to look again."""
+    return f"members.{public_id}"
+
+
 def group_user(public_id: UUID) -> str:
     """Every open socket of one person, in whatever household."""
     return f"user.{public_id}"
+
+
+def group_guest(membership_id: UUID) -> str:
+    """Every open socket of one guest in one household."""
+    return f"guest.{membership_id}"
 
 
 def group_worker(worker_id: str) -> str:
@@ -82,3 +93,9 @@ def push_on_commit(group: str, message: Message) -> None:
 def recheck_on_commit(group: str) -> None:
     """The sockets of the group look again whether they may be what they are. Lost, they do so a little later."""
     transaction.on_commit(lambda: async_to_sync(_group_send)(group, {"type": RECHECK_TYPE}))
+
+
+def push_people_on_commit(household_id: UUID, guests: Iterable[UUID], message: Message) -> None:
+    """To the open pages of a household, and of those guests (ids of memberships) whom it concerns."""
+    for group in (group_household(household_id), *map(group_guest, guests)):
+        push_on_commit(group, message)

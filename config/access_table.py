@@ -82,7 +82,7 @@ _HOUSEHOLD: Final[dict[str, dict[str, Row]]] = {
     "activity/export/": {"POST": _P.AUDIT_READ},
 }
 _DEVICES: Final[dict[str, dict[str, Row]]] = {
-    "": {"GET": SEE},
+    "": {"GET": MEMBER},  # shows a guest what is lent
     "claim/": {"GET": OPEN},  # shows nothing before the sign-in
     "devices/add/": {"GET": _P.DEVICES_MANAGE},
     "devices/add/foreign/": {"GET": _P.DEVICES_MANAGE, "POST": _P.DEVICES_MANAGE},
@@ -96,17 +96,17 @@ _DEVICES: Final[dict[str, dict[str, Row]]] = {
     "devices/<uuid:public_id>/call/": {"GET": CALL},
 }
 _CALLS: Final[dict[str, dict[str, Row]]] = {
-    "calls/": {"GET": _P.CALLS_SEE},
-    "calls/<uuid:public_id>/": {"GET": _P.CALLS_SEE},
-    "calls/<uuid:public_id>/player/": {"GET": _P.CALLS_SEE},
-    "calls/<uuid:public_id>/connection/": {"GET": _P.CALLS_SEE},
+    "calls/": {"GET": MEMBER},  # the own ones, and what else the member may see
+    "calls/<uuid:public_id>/": {"GET": MEMBER},
+    "calls/<uuid:public_id>/player/": {"GET": MEMBER},
+    "calls/<uuid:public_id>/connection/": {"GET": MEMBER},
     "calls/<uuid:public_id>/audio/": {"GET": HEAR},
     "calls/<uuid:public_id>/transcript/": {"GET": HEAR},
     "calls/<uuid:public_id>/transcript/retry/": {"POST": HEAR},
 }
 _ANNOUNCEMENTS: Final[dict[str, dict[str, Row]]] = {
     "announce/": {"GET": ANNOUNCE},
-    "announce/preview/": {"POST": ANNOUNCE},
+    "announce/preview/": {"POST": _P.ANNOUNCE},
     "announce/send/": {"GET": ANNOUNCE, "POST": ANNOUNCE},
     "announce/clips/<uuid:public_id>/": {"GET": ANNOUNCE},
     "announce/clips/<uuid:public_id>/audio/": {"GET": ANNOUNCE},

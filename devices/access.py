@@ -4,16 +4,16 @@ from uuid import UUID
 
 from common.errors import NotFound
 from devices.models import Device, Room
-from devices.rights import devices_visible, need_right
+from devices.rights import devices_visible, has_right, right_refusal, rights_annotate
 from households.access import need as need_permission
 from households.models import Membership
 from households.roles import DEVICE_RIGHTS, Permission
 
 
 def access_device(*, membership: Membership, public_id: UUID | str, need: Permission) -> Device:
-    """Raises NotFound, NotAllowed. Needs the household's scope."""
+    """With what the member may do with it, see rights_annotate(). Raises NotFound, NotAllowed. Needs the scope."""
     device = (
-        devices_visible(membership)
+        rights_annotate(devices_visible(membership), membership)
         .select_related("household", "room", "presence")
         .filter(public_id=public_id)
         .first()
@@ -21,7 +21,8 @@ def access_device(*, membership: Membership, public_id: UUID | str, need: Permis
     if device is None:
         raise NotFound("There is no such device.")
     if need in DEVICE_RIGHTS:
-        need_right(membership, device, need)
+        if not has_right(device, need):
+            raise right_refusal(device, need)
     elif need is not Permission.DEVICES_SEE:  # whoever has it lent sees it, too
         need_permission(membership, need)
     return device

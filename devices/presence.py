@@ -5,10 +5,12 @@ from datetime import timedelta
 from django.conf import settings
 
 from common.clock import now
-from common.push import group_household, push_on_commit
+from common.push import push_people_on_commit
 from devices.events import device_arrived
 from devices.models import Device, DevicePresence
-from households.models import Household
+from devices.rights import devices_visible
+from devices.selectors import guests_of
+from households.models import Membership
 from protocol.messages import Presence
 
 
@@ -37,9 +39,9 @@ def presence_disconnect(*, device: Device, channel_name: str) -> None:
         _tell(device, is_online=False)
 
 
-def presence_list(household: Household) -> list[Presence]:
-    """Of every device of the household, as it is now."""
-    rows = DevicePresence.objects.filter(device__household=household, device__revoked_at=None)
+def presence_list(membership: Membership) -> list[Presence]:
+    """Of every device that the member may know of, as it is now."""
+    rows = DevicePresence.objects.filter(device__in=devices_visible(membership))
     return [
         Presence(device_id=row.device.public_id, is_online=row.is_online, last_seen_at=row.last_seen_at)
         for row in rows.select_related("device")
@@ -68,7 +70,5 @@ def presence_sweep() -> int:
 
 
 def _tell(device: Device, *, is_online: bool) -> None:
-    push_on_commit(
-        group_household(device.household.public_id),
-        Presence(device_id=device.public_id, is_online=is_online, last_seen_at=now()),
-    )
+    presence = Presence(device_id=device.public_id, is_online=is_online, last_seen_at=now())
+    push_people_on_commit(device.household.public_id, guests_of(device), presence)

@@ -5,14 +5,15 @@ A guest has what was lent, and nothing else: no rule lets a guest in.
 
 from datetime import datetime
 
-from django.db.models import Case, Exists, Max, OuterRef, Q, QuerySet, Value, When
+from django.db.models import Case, Exists, Min, OuterRef, Q, QuerySet, Value, When
 
 from common.clock import now
 from common.errors import NotAllowed
-from devices.models import AccessRule, Device, Loan
+from devices.models import AccessRule, Device, DeviceKind, Loan
 from households.models import Membership
 from households.roles import DEVICE_RIGHTS, Permission, allows
 
+_NOBODY = Q(pk=None)
 LENT_BY = {
     Permission.CALL: "can_talk",
     Permission.DROP_IN: "can_listen",
@@ -65,6 +66,11 @@ def rights_annotate(devices: QuerySet[Device], membership: Membership) -> QueryS
     return devices.annotate(**flags)
 
 
+def device_rings(device: Device) -> bool:
+    """Whether somebody at the device has to answer this member. Of a row that went through rights_annotate()."""
+    return not device.is_foreign and not (device.is_auto_answer and has_right(device, Permission.DROP_IN))
+
+
 def device_allows(membership: Membership, device: Device, right: Permission) -> bool:
     return devices_with(membership, right).filter(pk=device.pk).exists()
 
@@ -72,7 +78,12 @@ def device_allows(membership: Membership, device: Device, right: Permission) -> 
 def device_rights(membership: Membership, device: Device) -> frozenset[Permission]:
     """All that this member may do with it."""
     row = rights_annotate(devices_visible(membership), membership).filter(pk=device.pk).first()
-    return frozenset(right for right in DEVICE_RIGHTS if getattr(row, f"may_{right.value}", False))
+    return frozenset(right for right in DEVICE_RIGHTS if row is not None and has_right(row, right))
+
+
+def has_right(device: Device, right: Permission) -> bool:
+    """Of a row that went through rights_annotate()."""
+    return bool(getattr(device, f"may_{right.value}"))
 
 
 def need_right(membership: Membership, device: Device, right: Permission) -> None:
@@ -82,7 +93,7 @@ def need_right(membership: Membership, device: Device, right: Permission) -> Non
 
 
 def need_right_somewhere(membership: Membership, right: Permission) -> None:
-    """For pages on which the device is chosen. Raises NotAllowed where the role has no such right and no device gives it."""
+    """For pages on which a device is chosen. Raises NotAllowed where neither the role nor any loan gives it."""
     if not allows(membership.role, right) and not devices_with(membership, right).exists():
         raise NotAllowed("Your role in this household does not allow that.")
 
@@ -91,28 +102,30 @@ def right_refusal(device: Device, right: Permission) -> NotAllowed:
     return NotAllowed(_REFUSALS[right].format(device=device.name))
 
 
-def right_ends_at(membership: Membership, device: Device, right: Permission) -> datetime | None:
-    """When it is over by itself, since it rests on a loan alone. None: it does not, or the member has it not."""
-    of_role = Device.objects.filter(_may_unlent(membership, right), household=membership.household)
-    if of_role.filter(pk=device.pk).exists():
-        return None
-    loans = loans_running(membership).filter(device=device, **{LENT_BY[right]: True})
-    ends_at: datetime | None = loans.aggregate(last=Max("ends_at"))["last"]
+def loan_end_next(membership: Membership, device: Device) -> datetime | None:
+    """When the next loan of this device to the member runs out, and with it perhaps a right."""
+    loans = loans_running(membership).filter(device=device)
+    ends_at: datetime | None = loans.aggregate(first=Min("ends_at"))["first"]
     return ends_at
 
 
 def _may(membership: Membership, right: Permission) -> Q:
     """Of devices of the member's own household."""
-    may = _may_unlent(membership, right)
-    if right in LENT_BY:
-        lent = loans_running(membership).filter(device=OuterRef("pk"), **{LENT_BY[right]: True})
-        may |= Q(Exists(lent))
+    may = _may_unlent(membership, right) | _may_lent(membership, right)
+    if right is Permission.CALL:  # what cannot ring is in the call at once
+        may &= ~Q(kind=DeviceKind.FOREIGN) | _may(membership, Permission.DROP_IN)
     return may
+
+
+def _may_lent(membership: Membership, right: Permission) -> Q:
+    if right not in LENT_BY:
+        return _NOBODY
+    return Q(Exists(loans_running(membership).filter(device=OuterRef("pk"), **{LENT_BY[right]: True})))
 
 
 def _may_unlent(membership: Membership, right: Permission) -> Q:
     if not allows(membership.role, Permission.DEVICES_SEE):
-        return Q(pk=None)
+        return _NOBODY
     rules = AccessRule.objects.filter(household=membership.household, right=right)
     of_device, of_room = rules.filter(device=OuterRef("pk")), rules.filter(room=OuterRef("room_id"))
     own, room = Exists(of_device), Exists(of_room)

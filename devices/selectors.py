@@ -3,11 +3,15 @@
 import itertools
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
-from django.db.models import Exists, Max, OuterRef, QuerySet
+from django.db.models import Exists, Max, OuterRef, Prefetch, Q, QuerySet
 
+from common.clock import now
 from devices.models import Device, DeviceCertificate, DeviceToken, Room
-from households.models import Household
+from devices.rights import devices_visible, loans_running, rights_annotate
+from households.models import Household, Membership
+from households.roles import Role
 from protocol.messages import CallState
 from protocol.words import fingerprint_words
 
@@ -32,6 +36,27 @@ def device_list(household: Household) -> QuerySet[Device]:
     )
 
 
+def device_list_for(membership: Membership) -> QuerySet[Device]:
+    """Those that the member may know of, with what they may do (see rights_annotate) and their `loans_own`."""
+    devices = rights_annotate(device_list(membership.household), membership)
+    loans = Prefetch("loans", loans_running(membership).order_by("ends_at"), to_attr="loans_own")
+    return devices.filter(pk__in=devices_visible(membership).values("pk")).prefetch_related(loans)
+
+
+def guests_of(device: Device, *, caller_id: int | None = None) -> list[UUID]:
+    """Memberships of the guests who have the device lent now; and of the caller, who may be one that had it."""
+    moment = now()
+    lent = Q(
+        loans__device=device,
+        loans__ended_at=None,
+        loans__starts_at__lte=moment,
+        loans__ends_at__gt=moment,
+    )
+    concerned = lent | Q(user_id=caller_id) if caller_id else lent
+    guests = Membership.objects.filter(concerned, household=device.household_id, role=Role.GUEST)
+    return list(guests.values_list("public_id", flat=True).distinct())
+
+
 def device_name_free(household: Household, name: str) -> str:
     """`name`, with a number where another device of the household has it already."""
     taken = {known.lower() for known in device_list(household).values_list("name", flat=True)}
@@ -43,10 +68,10 @@ def room_list(household: Household) -> QuerySet[Room]:
     return Room.objects.filter(household=household).order_by("name")
 
 
-def room_cards(household: Household) -> list[RoomCard]:
-    """Rooms with at least one device, then the devices without a room."""
+def room_cards(membership: Membership) -> list[RoomCard]:
+    """Rooms with at least one device that the member may know of, then the devices without a room."""
     cards: dict[int | None, RoomCard] = {}
-    for device in device_list(household):
+    for device in device_list_for(membership):
         card = cards.setdefault(device.room_id, RoomCard(device.room, []))
         card.devices.append(device)
     return sorted(cards.values(), key=lambda card: (card.room is None, card.room.name if card.room else ""))

@@ -15,6 +15,7 @@ from devices.foreign import USUAL_NAME, device_token_renew, foreign_device_creat
 from devices.forms import DeviceForm, DeviceSettingsForm
 from devices.models import Device
 from devices.reach import whip_address
+from devices.rights import device_rings, has_right
 from devices.selectors import (
     certificate_current,
     device_joining,
@@ -32,9 +33,10 @@ from households.roles import Permission
 @login_required
 @require_GET
 def home(request: HttpRequest) -> HttpResponse:
-    membership = member_of(request)
-    need(membership, Permission.DEVICES_SEE)
-    return render(request, "devices/home.html", {"cards": room_cards(membership.household)})
+    cards = room_cards(member_of(request))
+    speakers = [device for card in cards for device in card.devices if not device.is_foreign]
+    may_announce = any(has_right(device, Permission.ANNOUNCE) for device in speakers)
+    return render(request, "devices/home.html", {"cards": cards, "may_announce": may_announce})
 
 
 @login_required
@@ -104,7 +106,7 @@ def call(request: HttpRequest, public_id: UUID) -> HttpResponse:
     device = access_device(membership=membership, public_id=public_id, need=Permission.CALL)
     if membership.consented_at is None:
         return redirect(f"{reverse('households:consent')}?{urlencode({'next': request.get_full_path()})}")
-    return render(request, "devices/call.html", {"device": device})
+    return render(request, "devices/call.html", {"device": device, "rings": device_rings(device)})
 
 
 def _connection(request: HttpRequest, device: Device) -> dict[str, object]:

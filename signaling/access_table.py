@@ -12,6 +12,8 @@ from protocol.base import Message
 from protocol.certificates import CertificateInUse, CertificateRequest
 
 CALL = OfDevice(Permission.CALL)
+# Sound without a call: for whoever may call by role. A guest has what was lent, and nothing else.
+OWN_CONNECTION = Permission.CALL
 
 BROWSER: Final[dict[type[Message], Row]] = {
     m.Hello: Who.EVERYBODY,
@@ -25,11 +27,11 @@ BROWSER: Final[dict[type[Message], Row]] = {
     m.WebrtcOffer: Who.OWN,
     m.IceCandidate: Who.OWN,
     m.Stats: Who.OWN,
-    m.Start: Who.OWN,
-    m.Stop: Who.OWN,
+    m.Start: OWN_CONNECTION,
+    m.Stop: OWN_CONNECTION,
     m.Speak: CALL,
-    m.MicStart: Who.OWN,
-    m.MicStop: Who.OWN,
+    m.MicStart: OWN_CONNECTION,
+    m.MicStop: OWN_CONNECTION,
 }
 DEVICE: Final[dict[type[Message], Row]] = {
     m.DeviceHello: Who.EVERYBODY,

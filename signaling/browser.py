@@ -6,17 +6,18 @@ from announcements.speech import voice_list
 from calls.carriers import calls_uncarried_end
 from calls.ice import ice_servers
 from common.errors import DomainError, NotAllowed, NotSignedIn
-from common.push import apush, group_household, group_user, group_worker
+from common.push import apush, group_guest, group_household, group_members, group_user, group_worker
 from devices.gate import Who, member_passes
 from households.access import SESSION_KEY, membership_for_user, token_open
 from households.credentials import Credential, credential_membership, credential_user, session_data
 from households.models import Membership
+from households.roles import Permission, allows
 from protocol.base import Message
 from protocol.errors import CloseCode, ErrorCode
 from protocol.messages import Error, Hello, HelloAck, parse_browser
 from protocol.worker import LegClose
 from signaling import handlers
-from signaling.access_table import BROWSER
+from signaling.access_table import BROWSER, OWN_CONNECTION
 from signaling.limits import IDLE_S
 from signaling.member import MemberSocket
 
@@ -25,6 +26,7 @@ class BrowserConsumer(MemberSocket):
     """Says hello once, then every message goes to signaling.handlers."""
 
     idle_s = IDLE_S
+    _group = ""
 
     def parse(self, text: str) -> Message:
         return parse_browser(text)
@@ -89,7 +91,7 @@ class BrowserConsumer(MemberSocket):
         if before is None or credential is None or self._is_out:
             return
         try:
-            self.membership = await self.query(
+            membership: Membership = await self.query(
                 credential_membership, credential, before.household, before.user
             )
         except NotSignedIn as refusal:
@@ -98,6 +100,19 @@ class BrowserConsumer(MemberSocket):
             await self.turn_out(
                 Error(code=refusal.wire_code, message=refusal.message), CloseCode.NOT_SIGNED_IN
             )
+            return
+        self.membership = membership
+        await self._changed(before, membership)
+
+    async def _changed(self, before: Membership, membership: Membership) -> None:
+        """Another role may hear of other things."""
+        for group in set(_groups(before)) - set(_groups(membership)):
+            await self.channel_layer.group_discard(group, self.channel_name)
+        for group in set(_groups(membership)) - set(_groups(before)):
+            await self.channel_layer.group_add(group, self.channel_name)
+        if not allows(membership.role, OWN_CONNECTION):
+            await self._leg_close()
+            self.leg_worker_id = ""
 
     def _identify(self, message: Hello) -> tuple[Credential, Membership]:
         """Raises NotSignedIn."""
@@ -120,9 +135,13 @@ class BrowserConsumer(MemberSocket):
             household_id=membership.household.public_id,
             household_name=membership.household.name,
             voices=voice_list(membership.household.language),
-            ice_servers=ice_servers(self.leg_id),
+            ice_servers=ice_servers(self.leg_id) if allows(membership.role, OWN_CONNECTION) else [],
         )
 
 
 def _groups(membership: Membership) -> tuple[str, ...]:
-    return group_household(membership.household.public_id), group_user(membership.user.public_id)
+    """Whoever may not see all devices must not hear of them either."""
+    home = membership.household.public_id
+    is_guest = not allows(membership.role, Permission.DEVICES_SEE)
+    pages = group_guest(membership.public_id) if is_guest else group_household(home)
+    return pages, group_members(home), group_user(membership.user.public_id)

@@ -187,6 +187,7 @@ async def on_webrtc_offer(socket: DeviceConsumer, message: m.WebrtcOffer) -> Non
         await socket.refuse(ErrorCode.BAD_MESSAGE, "A device makes offers for calls only.", message.id)
         return
     leg = await socket.leg(message.call_id)
+    socket.loans.begin(leg.call)
     await leg_offer(
         message,
         leg=leg,

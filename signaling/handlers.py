@@ -11,7 +11,7 @@ from announcements.tasks import clip_speak_task
 from calls.access import access_user_leg
 from calls.carriers import leg_carry
 from calls.measurements import quality_get, stats_of_end
-from calls.models import CallParticipant
+from calls.models import Call, CallParticipant
 from calls.placement import worker_choose
 from calls.selectors import call_live_list
 from calls.services import call_end, call_start, call_state_message
@@ -20,6 +20,7 @@ from common.push import apush, group_worker
 from common.tasks import delay_now
 from devices.access import access_device
 from devices.presence import presence_list
+from devices.rights import need_right
 from households.access import need
 from households.models import Household, Membership
 from households.roles import Permission
@@ -27,6 +28,7 @@ from protocol import messages as m
 from protocol.base import Message
 from protocol.errors import ErrorCode
 from protocol.worker import CaptureStart, CaptureStop, ToneStart, ToneStop
+from signaling.access_table import OWN_CONNECTION
 from signaling.legs import leg_candidate, leg_ice, leg_offer
 from signaling.member import MemberSocket
 
@@ -34,14 +36,15 @@ Handler = Callable[[MemberSocket, Any], Awaitable[None]]
 
 
 async def on_call_invite(socket: MemberSocket, message: m.CallInvite) -> None:
-    def start(membership: Membership) -> m.CallStateMessage:
+    def start(membership: Membership) -> tuple[Call, m.CallStateMessage]:
         device = access_device(membership=membership, public_id=message.device_id, need=Permission.CALL)
         call = call_start(membership=membership, device=device, invite_id=message.id or "")
         _carry(socket, access_user_leg(membership=membership, call_id=call.public_id))
-        return call_state_message(call)
+        return call, call_state_message(call)
 
     try:
-        answer = await socket.query(start, socket.membership)
+        call, answer = await socket.query(start, socket.membership)
+        socket.loans.begin(call)
     except DeviceBusy as busy:
         answer = m.Error(code=busy.wire_code, message=busy.message, call_id=busy.call_id)
     await socket.reply(answer, message)
@@ -62,9 +65,7 @@ async def on_call_answer(socket: MemberSocket, message: m.CallAccept | m.CallDec
 
 
 async def on_ice_servers_request(socket: MemberSocket, message: m.IceServersRequest) -> None:
-    leg: CallParticipant | None = None
-    if message.call_id is not None:
-        leg = await socket.query(access_user_leg, membership=socket.membership, call_id=message.call_id)
+    leg = await _own_leg(socket, message.call_id)
     leg_id = leg.public_id if leg else socket.leg_id
     await socket.reply(leg_ice(leg, leg_id, await _household(socket, leg)), message)
 
@@ -73,6 +74,7 @@ async def on_webrtc_offer(socket: MemberSocket, message: m.WebrtcOffer) -> None:
     leg, leg_id, worker_id = await _leg(socket, message.call_id, make=True)
     if leg is not None:
         await socket.query(_carry, socket, leg)
+        socket.loans.begin(leg.call)
     await leg_offer(
         message,
         leg=leg,
@@ -108,10 +110,11 @@ async def on_stop(socket: MemberSocket, message: m.Stop) -> None:
 
 
 async def on_speak(socket: MemberSocket, message: m.Speak) -> None:
-    _, leg_id, worker_id = await _leg(socket, message.call_id)
+    leg, leg_id, worker_id = await _leg(socket, message.call_id)
 
     def speak(membership: Membership) -> None:
-        need(membership, Permission.CALL)
+        if leg is not None:
+            need_right(membership, leg.call.device, Permission.CALL)
         clip: SpeechClip = clip_request(
             household=membership.household, text=message.text, voice_id=message.voice_id
         )
@@ -151,10 +154,9 @@ async def on_stats(socket: MemberSocket, message: m.Stats) -> None:
 
 def present_states(membership: Membership) -> list[Message]:
     """What a socket has to know that is new, or missed some pushes."""
-    household: Household = membership.household
-    calls = list(call_live_list(household))
+    calls = list(call_live_list(membership))
     qualities = [quality for call in calls if (quality := quality_get(call)) is not None]
-    return [*presence_list(household), *(call_state_message(call) for call in calls), *qualities]
+    return [*presence_list(membership), *(call_state_message(call) for call in calls), *qualities]
 
 
 def _carry(socket: MemberSocket, leg: CallParticipant) -> None:
@@ -172,14 +174,21 @@ async def _household(socket: MemberSocket, leg: CallParticipant | None) -> House
     return household
 
 
+async def _own_leg(socket: MemberSocket, call_id: UUID | None) -> CallParticipant | None:
+    """None for the client's own connection. Raises NotFound; NotAllowed for whom the hub serves in calls only."""
+    if call_id is None:
+        need(socket.member, OWN_CONNECTION)
+        return None
+    leg: CallParticipant = await socket.query(access_user_leg, membership=socket.membership, call_id=call_id)
+    return leg
+
+
 async def _leg(
     socket: MemberSocket, call_id: UUID | None, *, make: bool = False
 ) -> tuple[CallParticipant | None, UUID, str]:
     """The participant (None for the client's own connection), its leg and its worker."""
-    if call_id is not None:
-        leg: CallParticipant = await socket.query(
-            access_user_leg, membership=socket.membership, call_id=call_id
-        )
+    leg = await _own_leg(socket, call_id)
+    if leg is not None:
         return leg, leg.public_id, leg.call.worker_id
     if make:
         socket.leg_worker_id = await socket.query(worker_choose)

@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import uuid4
 
+from common.errors import NotSignedIn
 from households.credentials import Credential
 from households.models import Membership
 from signaling.socket import HubSocket
@@ -17,3 +18,10 @@ class MemberSocket(HubSocket):
         self.credential: Credential | None = None  # what let it in
         self.leg_id = uuid4()  # the client's own connection, outside of any call
         self.leg_worker_id = ""
+
+    @property
+    def member(self) -> Membership:
+        """Raises NotSignedIn before the hello."""
+        if self.membership is None:
+            raise NotSignedIn("Say hello first.")
+        return self.membership

@@ -23,6 +23,7 @@ from protocol.base import Message, MessageError
 from protocol.errors import CloseCode, ErrorCode
 from protocol.messages import CallStateMessage, Error, Ping, Pong
 from signaling.limits import BAD_MESSAGES, BURST, HELLO_DEADLINE_S, RATE_PER_S, TokenBucket
+from signaling.loans import LoanWatch
 from signaling.pulse import pulse_get
 from signaling.recheck import Recheck
 
@@ -45,6 +46,7 @@ class HubSocket(AsyncWebsocketConsumer, ABC):  # type: ignore[misc]  # channels 
         self._watch: asyncio.Task[None] | None = None
         self._recheck = Recheck(self.look_again)
         self._is_out = False
+        self.loans = LoanWatch(self.query)
 
     async def __call__(
         self, scope: Any, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]
@@ -148,6 +150,7 @@ class HubSocket(AsyncWebsocketConsumer, ABC):  # type: ignore[misc]  # channels 
             return
         watch.cancel()
         await self._recheck.stop()
+        self.loans.end()
         await pulse_get().leave(self)
         try:
             await self.left()

@@ -353,7 +353,7 @@ def test_its_page_shows_what_it_has_and_keeps_that_it_answers_by_itself(
 
 def test_no_announcement_is_sent_to_it(front_door: Device, cast: Cast) -> None:
     with scope(household=cast.anna.household):
-        form = AnnounceForm({"everywhere": "on"}, household=cast.anna.household)
+        form = AnnounceForm({"everywhere": "on"}, membership=cast.anna)
         assert form.is_valid()
         assert form.chosen_devices() == [cast.kitchen]
         with pytest.raises(Invalid, match="Front door is of another maker"):

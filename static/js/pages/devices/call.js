@@ -13,6 +13,7 @@ import { clock } from "../../lib/time.js";
 import { toast } from "../../lib/toast.js";
 import { RingbackTone } from "../../lib/tone.js";
 
+const UNANSWERED = ["idle", "opening", "calling", "ringing"];
 const PAGE_CLOSED = "The page of the call was closed.";
 
 class CallView extends HTMLElement {
@@ -154,6 +155,7 @@ class CallView extends HTMLElement {
     this.#part("leave").hidden = true;
     const talking = ["connected", "reconnecting", "waiting"].includes(state);
     this.#part("meters").hidden = !talking;
+    if (this.#part("rings")) this.#part("rings").hidden = !UNANSWERED.includes(state);
     this.#part("recording").hidden = !talking;
     this.#part("status").classList.toggle("visually-hidden", state === "connected");
     this.#part("timer").hidden = !talking;
@@ -190,6 +192,7 @@ class CallView extends HTMLElement {
     status.textContent = (!answered && reason) || (OUTCOMES[outcome] ?? "Call ended");
     if (answered && durationS) this.#showLength(durationS);
     this.#last = call;
+    if (this.#part("rings")) this.#part("rings").hidden = true;
     for (const name of ["timer", "left", "meters", "recording", "controls", "before"]) this.#part(name).hidden = true;
     this.#part("leave").hidden = false;
     this.#part("after").hidden = false;
@@ -197,7 +200,8 @@ class CallView extends HTMLElement {
     this.#part("history").hidden = !answered;
     if (call.callId) this.#part("history").href = `${this.dataset.calls}${call.callId}/`;
     this.#showAfterwards();
-    this.#part("announce").hidden = !WITHOUT_ANSWER.includes(outcome) || Boolean(otherCallId);
+    const isUnanswered = WITHOUT_ANSWER.includes(outcome) && this.dataset.announces === "true";
+    this.#part("announce").hidden = !isUnanswered || Boolean(otherCallId);
     this.#showOther(otherCallId);
     this.#setMuted(false);
     const next = this.#part("after").querySelector(".btn:not([hidden], .danger)") ?? this.#part("leave");
