@@ -4,6 +4,7 @@ Each household has a device whose key the test holds.
 """
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,7 +16,7 @@ from cryptography.x509.oid import NameOID
 if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
 
-    from devices.models import Device
+    from devices.models import AccessRule, Device, Loan, Room
     from households.models import Membership
 
 PASSWORD = "a long enough password"
@@ -118,3 +119,33 @@ def device_go_online(device: "Device", channel: str = "test-channel") -> None:
 
     presence_connect(device=device, channel_name=channel, agent_version="1")
     device.refresh_from_db()
+
+
+def guest_make(cast: Cast) -> "Membership":
+    """Gil, a guest of household A, to whom nothing is lent yet."""
+    from common.clock import now
+    from households.models import Membership, User
+
+    user = User.objects.create_user("gil@example.org", PASSWORD, name="Gil")
+    return Membership.objects.create(
+        user=user, household=cast.anna.household, role="guest", consented_at=now()
+    )
+
+
+def rule_make(right: str, *members: "Membership", **where: "Device | Room") -> "AccessRule":
+    """Needs the household's scope. `where`: device or room."""
+    from devices.models import AccessRule
+
+    rule = AccessRule.objects.create(household=next(iter(where.values())).household, right=right, **where)
+    rule.members.set(members)
+    return rule
+
+
+def loan_make(device: "Device", member: "Membership", **what: object) -> "Loan":
+    """From an hour ago until in an hour. Needs the household's scope. `what`: can_talk=True and the like."""
+    from common.clock import now
+    from devices.models import Loan
+
+    hour = timedelta(hours=1)
+    times = {"starts_at": now() - hour, "ends_at": now() + hour}
+    return Loan.objects.create(household=member.household, device=device, member=member, **times | what)

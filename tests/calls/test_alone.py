@@ -85,7 +85,8 @@ def test_an_end_that_stays_away_is_gone_also_when_nobody_says_so(call: Call) -> 
 
 def test_everybody_hears_the_end_once_with_its_reason(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[object] = []
-    monkeypatch.setattr("calls.services.push_on_commit", lambda group, message: told.append(message))
+    for module in ("calls.services", "common.push"):
+        monkeypatch.setattr(f"{module}.push_on_commit", lambda group, message: told.append(message))
     call_leg_lost(leg=leg_of(call, "caller"), worker_id="old")
     told.clear()
     assert_ends(call, CALLER_GONE)

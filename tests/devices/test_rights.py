@@ -8,32 +8,13 @@ from django_scopes import scope, scopes_disabled
 from common.clock import now
 from common.errors import NotAllowed, NotFound
 from devices.access import access_device
-from devices.models import AccessRule, Loan
-from devices.rights import device_rights, devices_visible, devices_with
-from households.models import Membership, User
-from households.roles import DEVICE_RIGHTS, Permission, Role
-from tests.plugin_cast import Cast
+from devices.models import Device, DeviceKind, Loan
+from devices.rights import device_rights, devices_visible, devices_with, loan_end_next
+from households.roles import DEVICE_RIGHTS, Permission
+from tests.plugin_cast import Cast, guest_make, loan_make, rule_make
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 P = Permission
-
-
-def guest_make(cast: Cast) -> Membership:
-    user = User.objects.create_user("gil@example.org", "a long enough password", name="Gil")
-    return Membership.objects.create(user=user, household=cast.anna.household, role=Role.GUEST)
-
-
-def rule_make(right: Permission, *members: Membership, **where: object) -> AccessRule:
-    household = next(iter(where.values())).household  # type: ignore[attr-defined]
-    rule = AccessRule.objects.create(household=household, right=right, **where)
-    rule.members.set(members)
-    return rule
-
-
-def loan_make(cast: Cast, guest: Membership, **what: object) -> Loan:
-    moment = now()
-    times = {"starts_at": moment - timedelta(hours=1), "ends_at": moment + timedelta(hours=1)}
-    return Loan.objects.create(household=guest.household, device=cast.kitchen, member=guest, **times | what)
 
 
 def test_without_rules_the_role_counts(cast: Cast) -> None:
@@ -62,7 +43,7 @@ def test_the_rule_of_a_device_goes_before_that_of_its_room(cast: Cast) -> None:
 def test_a_guest_has_what_was_lent_while_it_is_lent(cast: Cast) -> None:
     guest = guest_make(cast)
     with scope(household=cast.anna.household):
-        loan = loan_make(cast, guest, can_talk=True)
+        loan = loan_make(cast.kitchen, guest, can_talk=True)
         assert list(devices_visible(guest)) == [cast.kitchen]
         assert device_rights(guest, cast.kitchen) == {P.CALL}
         for over in ({"ended_at": now()}, {"ended_at": None, "ends_at": now()}):
@@ -77,7 +58,7 @@ def test_what_is_not_lent_to_a_guest_looks_absent(cast: Cast) -> None:
         for right in (P.CALL, P.DEVICES_SEE, P.DEVICES_MANAGE):
             with pytest.raises(NotFound):
                 access_device(membership=guest, public_id=cast.kitchen.public_id, need=right)
-        loan_make(cast, guest, can_announce=True)
+        loan_make(cast.kitchen, guest, can_announce=True)
         assert access_device(membership=guest, public_id=cast.kitchen.public_id, need=P.DEVICES_SEE)
         with pytest.raises(NotAllowed):
             access_device(membership=guest, public_id=cast.kitchen.public_id, need=P.CALL)
@@ -86,6 +67,37 @@ def test_what_is_not_lent_to_a_guest_looks_absent(cast: Cast) -> None:
 def test_nothing_gives_a_right_in_another_household(cast: Cast) -> None:
     with scopes_disabled():
         rule_make(P.CALL, cast.carla, device=cast.kitchen)
-        loan_make(cast, cast.carla, can_talk=True)
+        loan_make(cast.kitchen, cast.carla, can_talk=True)
         for right in DEVICE_RIGHTS:
             assert cast.kitchen not in devices_with(cast.carla, right)
+
+
+def test_no_rule_lets_a_guest_in(cast: Cast) -> None:
+    guest = guest_make(cast)
+    with scope(household=cast.anna.household):
+        rule_make(P.CALL, guest, device=cast.kitchen)
+        assert device_rights(guest, cast.kitchen) == frozenset()
+        loan_make(cast.kitchen, guest, can_announce=True)
+        assert device_rights(guest, cast.kitchen) == {P.ANNOUNCE}
+
+
+def test_what_cannot_ring_is_called_only_by_who_may_drop_in(cast: Cast) -> None:
+    guest = guest_make(cast)
+    with scope(household=cast.anna.household):
+        Device.objects.filter(pk=cast.kitchen.pk).update(kind=DeviceKind.FOREIGN)
+        assert P.CALL in device_rights(cast.ben, cast.kitchen)
+        rule_make(P.DROP_IN, cast.anna, device=cast.kitchen)
+        assert P.CALL not in device_rights(cast.ben, cast.kitchen)
+        loan = loan_make(cast.kitchen, guest, can_talk=True)
+        assert device_rights(guest, cast.kitchen) == frozenset()
+        Loan.objects.filter(pk=loan.pk).update(can_listen=True)
+        assert device_rights(guest, cast.kitchen) == {P.CALL, P.DROP_IN}
+
+
+def test_the_first_loan_that_runs_out_is_the_one_to_wait_for(cast: Cast) -> None:
+    guest, moment = guest_make(cast), now()
+    with scope(household=cast.anna.household):
+        assert loan_end_next(guest, cast.kitchen) is None
+        for minutes in (50, 20, 40):
+            loan_make(cast.kitchen, guest, can_talk=True, ends_at=moment + timedelta(minutes=minutes))
+        assert loan_end_next(guest, cast.kitchen) == moment + timedelta(minutes=20)
