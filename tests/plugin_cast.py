@@ -132,11 +132,13 @@ def guest_make(cast: Cast) -> "Membership":
     )
 
 
-def rule_make(right: str, *members: "Membership", **where: "Device | Room") -> "AccessRule":
+def rule_make(right: str, *members: "Membership", **where: "Device | Room | None") -> "AccessRule":
     """Needs the household's scope. `where`: device or room."""
     from devices.models import AccessRule
 
-    rule = AccessRule.objects.create(household=next(iter(where.values())).household, right=right, **where)
+    place = next(iter(where.values()))
+    assert place is not None
+    rule = AccessRule.objects.create(household=place.household, right=right, **where)
     rule.members.set(members)
     return rule
 

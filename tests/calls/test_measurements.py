@@ -134,11 +134,11 @@ def test_the_bars_of_both_ends_are_told_when_they_change(
 ) -> None:
     told: list[list[tuple[str, int, str]]] = []
 
-    def hear(group: str, message: object) -> None:
+    def hear(call: Call, message: object) -> None:
         ends = message.ends  # type: ignore[attr-defined]
         told.append([(end.role, end.bars, end.quality.value) for end in ends])
 
-    monkeypatch.setattr(measurements, "push_on_commit", hear)
+    monkeypatch.setattr(measurements, "call_push", hear)
     stats_of_end(leg=leg, stats=stats(leg, *[BUSY] * 5))
     stats_of_end(leg=leg, stats=stats(leg, *[BUSY] * 5))
     assert told == [[("caller", 3, "good")]]
@@ -154,7 +154,7 @@ def test_what_comes_after_the_end_of_a_call_leaves_no_bars_behind(
     leg: CallParticipant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[object] = []
-    monkeypatch.setattr(measurements, "push_on_commit", lambda *one: told.append(one))
+    monkeypatch.setattr(measurements, "call_push", lambda *one: told.append(one))
     Call.objects.update(state="ended", outcome="answered")  # which the sender does not know yet
     quality_tell(leg=leg, measurer=Measurer.HUB, bars=Bars.WEAK, lost=0.04)
     assert (quality_get(leg.call), told) == (None, [])

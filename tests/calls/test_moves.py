@@ -48,6 +48,10 @@ def workers() -> Iterator[None]:
 def pushes(monkeypatch: pytest.MonkeyPatch) -> Pushes:
     told: Pushes = []
     monkeypatch.setattr("calls.moves.push_on_commit", lambda group, message: told.append((group, message)))
+    monkeypatch.setattr(
+        "calls.pushes.push_people_on_commit",
+        lambda household_id, guests, message: told.append((push.group_household(household_id), message)),
+    )
     return told
 
 
