@@ -11,7 +11,7 @@ PHRASES = ("Dinner is ready.", "Please come downstairs.", "Good night, everybody
 
 
 def announcement_list(membership: Membership) -> QuerySet[Announcement]:
-    """What people sent: newest first, each with its deliveries: all, or the member's own where the role does not announce."""
+    """What people sent, newest first, each with its deliveries; of whose role does not announce, the own ones alone."""
     deliveries = AnnouncementDelivery.objects.select_related("device__presence").order_by("device__name")
     return (
         _announcements(membership)

@@ -54,8 +54,8 @@ def test_it_is_said_once_when_the_device_comes_online_and_by_this_device_alone(
 def test_nobody_finds_it_among_what_was_sent(speaker: Device, cast: Cast, client: Client) -> None:
     device_go_online(speaker)
     welcome = Announcement.objects.get()
-    assert list(announcement_list(cast.anna.household)) == []
-    assert phrase_list(cast.anna.household) == list(PHRASES)
+    assert list(announcement_list(cast.anna)) == []
+    assert phrase_list(cast.anna) == list(PHRASES)
     client.force_login(cast.anna.user)
     assert "belongs to Lake House now" not in client.get(reverse("announcements:compose")).content.decode()
     assert client.get(reverse("announcements:detail", args=[welcome.public_id])).status_code == 404
