@@ -12,6 +12,7 @@ from common.errors import METHOD_WORDS, DomainError, MethodNotAllowed, NotAllowe
 from common.middleware import error_page
 from config.access_table import ADDRESSES
 from devices.gate import Row, Who, member_passes
+from households.homes_views import nowhere
 
 log = structlog.get_logger(__name__)
 _API = "api/"
@@ -68,10 +69,14 @@ def _refuse_person(request: HttpRequest, row: Row) -> HttpResponse | None:
     if row is Who.PERSON or (membership is not None and member_passes(membership, row)):
         return None
     if membership is None:
-        return _refusal(
-            request, NotAllowed("You belong to no home here. Ask somebody who does for an invitation.")
-        )
+        return _nowhere(request)
     return _refusal(request, NotAllowed("Your role in this household does not allow that."))
+
+
+def _nowhere(request: HttpRequest) -> HttpResponse:
+    if request.headers.get("HX-Request") or request.path_info.startswith(f"/{_API}"):
+        return _refusal(request, NotAllowed("You belong to no home here."))
+    return nowhere(request)
 
 
 def _refusal(request: HttpRequest, error: DomainError) -> HttpResponse:

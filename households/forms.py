@@ -53,8 +53,11 @@ class JoinForm(AccountForm, ConsentForm):
         return {name: self.cleaned_data[name] for name in ("name", "email", "password")}
 
 
-class InviteForm(forms.Form):
+class RoleForm(forms.Form):
     role = forms.ChoiceField(choices=Role.choices, label="Role", initial=Role.ADULT)
+
+
+class InviteForm(RoleForm):
     name = forms.CharField(
         max_length=80,
         required=False,

@@ -104,6 +104,17 @@ class Membership(BaseModel):
         return f"{self.user} in {self.household}"
 
 
+class Departure(BaseModel):
+    """How somebody came not to belong to a household any more, to tell them. What is left of a membership."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="departures")
+    household_name = models.CharField(max_length=80)  # as it was then
+    is_removal = models.BooleanField()  # an owner did it; otherwise they left
+
+    def __str__(self) -> str:
+        return f"{self.user} is no longer in {self.household_name}"
+
+
 class Invitation(BaseModel):
     """A link by which one person joins a household. Only its hash is kept. Not scoped: whoever has it is nobody yet."""
 

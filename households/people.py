@@ -1,10 +1,15 @@
-"""Who belongs to a household, and as what."""
+"""Who belongs to a household, and as what. Each deed holds all its parts in one transaction."""
 
 from django.db import transaction
 
 from common.clock import now
+from common.errors import Conflict, Invalid, NotFound
+from households.access import need
 from households.audit import AuditKind, audit_note
-from households.models import Membership
+from households.events import rights_changed
+from households.invitations import invitations_void
+from households.models import Departure, Household, Membership, User
+from households.roles import ROLE_NOUNS, Permission, Role
 
 
 def consent_give(*, membership: Membership) -> None:
@@ -13,3 +18,91 @@ def consent_give(*, membership: Membership) -> None:
         waiting = Membership.objects.filter(pk=membership.pk, consented_at=None)
         if waiting.update(consented_at=now()):
             audit_note(membership.household, AuditKind.CONSENTED, actor=membership.user)
+
+
+def role_change(*, member: Membership, role: Role, by: Membership) -> None:
+    """Raises Conflict for the last owner, NotFound, NotAllowed."""
+    with transaction.atomic():
+        _hold(by, member)
+        need(by, Permission.PEOPLE_MANAGE)
+        if member.role == role:
+            return
+        if member.role == Role.OWNER and not _others(member, Role.OWNER):
+            raise Conflict("A home needs an owner. Make somebody else an owner first.")
+        _role_set(member, role, by=by)
+        audit_note(
+            member.household,
+            AuditKind.ROLE_CHANGED,
+            actor=by.user,
+            person=member.user,
+            role=ROLE_NOUNS[role],
+        )
+
+
+def member_remove(*, member: Membership, by: Membership) -> None:
+    """At once, also in a call. Raises Conflict for oneself, NotFound, NotAllowed."""
+    if member.pk == by.pk:
+        raise Conflict("Nobody removes themselves. Leave the home instead.")
+    with transaction.atomic():
+        _hold(by, member)
+        need(by, Permission.PEOPLE_MANAGE)
+        _part(member, by=by.user)
+        audit_note(member.household, AuditKind.REMOVED, actor=by.user, person=member.user)
+
+
+def member_leave(*, membership: Membership) -> None:
+    """Raises Conflict for the only owner."""
+    with transaction.atomic():
+        _hold(membership)
+        if membership.role == Role.OWNER and not _others(membership, Role.OWNER):
+            raise Conflict("You are the only owner. Hand the home over to somebody first.")
+        _part(membership, by=membership.user)
+        audit_note(membership.household, AuditKind.LEFT, actor=membership.user)
+
+
+def household_hand_over(*, member: Membership, by: Membership) -> None:
+    """An adult becomes the owner, and the owner an adult. Raises Invalid, NotFound, NotAllowed."""
+    with transaction.atomic():
+        _hold(by, member)
+        need(by, Permission.PEOPLE_MANAGE)
+        if member.role != Role.ADULT:
+            raise Invalid(f"A home is handed over to an adult. Make {member.user} an adult first.")
+        _role_set(member, Role.OWNER, by=by)
+        _role_set(by, Role.ADULT, by=by)
+        audit_note(member.household, AuditKind.HANDED_OVER, actor=by.user, person=member.user)
+
+
+def _hold(*members: Membership) -> None:
+    """Reads them again: until the transaction ends nobody else changes who owns the household. Raises NotFound.
+
+    NO KEY: rows that refer to the household, such as those of a call that begins or ends, need not wait for this.
+    """
+    Household.objects.select_for_update(no_key=True).get(pk=members[0].household.pk)
+    for member in members:
+        try:
+            member.refresh_from_db()
+        except Membership.DoesNotExist:
+            raise NotFound("There is no such person here.") from None
+
+
+def _others(member: Membership, role: Role) -> bool:
+    others = Membership.objects.filter(household=member.household, role=role, user__is_active=True)
+    return others.exclude(pk=member.pk).exists()
+
+
+def _role_set(member: Membership, role: Role, *, by: Membership) -> None:
+    Membership.objects.filter(pk=member.pk).update(role=role, updated_at=now())
+    if role != Role.OWNER:
+        invitations_void(household=member.household, of=member.user, by=by.user)
+    rights_changed.send(sender=Membership, household=member.household, user=member.user)
+
+
+def _part(member: Membership, *, by: User) -> None:
+    """API tokens, loans and places in rules go with the membership."""
+    household = member.household
+    Departure.objects.create(
+        user=member.user, household_name=household.name, is_removal=by.pk != member.user.pk
+    )
+    invitations_void(household=household, of=member.user, by=by)
+    Membership.objects.filter(pk=member.pk).delete()
+    rights_changed.send(sender=Membership, household=household, user=member.user)

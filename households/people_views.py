@@ -11,10 +11,12 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods
 
 from common.links import outside_url
-from households.access import access_invitation, member_of, need
-from households.forms import InviteForm
+from households.access import access_invitation, access_member, member_of, need
+from households.forms import InviteForm, RoleForm
 from households.invitations import invitation_create, invitation_revoke
-from households.roles import Permission, Role
+from households.models import Membership
+from households.people import household_hand_over, member_remove, role_change
+from households.roles import ROLE_NOUNS, Permission, Role
 from households.selectors import invitation_list, member_list
 
 
@@ -57,3 +59,53 @@ def invitation_take_back(request: HttpRequest, public_id: UUID) -> HttpResponse:
         invitation_revoke(invitation=invitation, by=membership.user)
         messages.success(request, "The invitation was taken back. Its link opens nothing any more.")
     return redirect("people:list")
+
+
+@login_required
+@require_GET
+def member(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """What an owner may do about one person. Each of the forms has an address of its own."""
+    found = _member(request, public_id)
+    return render(
+        request, "households/member.html", {"member": found, "form": RoleForm(initial={"role": found.role})}
+    )
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def change_role(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    found, form = _member(request, public_id), RoleForm(request.POST)
+    if request.method == "GET" or not form.is_valid():
+        return redirect("people:member", public_id)
+    role = Role(form.cleaned_data["role"])
+    role_change(member=found, role=role, by=member_of(request))
+    messages.success(request, f"{found.user} is {ROLE_NOUNS[role]} now.")
+    return redirect("households:settings" if found.pk == member_of(request).pk else "people:list")
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def remove(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    found = _member(request, public_id)
+    if request.method == "GET":
+        return redirect("people:member", public_id)
+    member_remove(member=found, by=member_of(request))
+    messages.success(request, f"{found.user} does not belong to {found.household} any more.")
+    return redirect("people:list")
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def hand_over(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    found = _member(request, public_id)
+    if request.method == "GET":
+        return redirect("people:member", public_id)
+    household_hand_over(member=found, by=member_of(request))
+    messages.success(request, f"{found.user} is the owner of {found.household} now. You are an adult.")
+    return redirect("people:leave" if request.POST.get("then") == "leave" else "people:list")
+
+
+def _member(request: HttpRequest, public_id: UUID) -> Membership:
+    return access_member(
+        membership=member_of(request), public_id=public_id, permission=Permission.PEOPLE_MANAGE
+    )

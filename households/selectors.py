@@ -3,7 +3,7 @@
 from django.db.models import QuerySet
 
 from common.clock import now
-from households.models import ApiToken, Household, Invitation, Membership, User
+from households.models import ApiToken, Departure, Household, Invitation, Membership, User
 from households.roles import Permission, allows
 
 
@@ -34,3 +34,8 @@ def invitation_list(household: Household) -> QuerySet[Invitation]:
         .select_related("made_by")
         .order_by("-created_at")
     )
+
+
+def departure_last(user: User) -> Departure | None:
+    """The household that this person was in before, where it ended."""
+    return Departure.objects.filter(user=user).order_by("-created_at").first()

@@ -19,7 +19,7 @@ from config.access_table import ADDRESSES
 from config.checks import access_table_check
 from devices.gate import OfDevice, Row, Who
 from households.invitations import invitation_create
-from households.models import Membership
+from households.models import Membership, User
 from households.roles import Role, allows
 from households.services import api_token_create
 from protocol.base import Message
@@ -61,11 +61,14 @@ def things(cast: Cast) -> Iterator[Things]:
         announcement = announcement_send(membership=cast.anna, text="Dinner.", devices=[cast.kitchen])
         token, _ = api_token_create(membership=cast.ben, name="robot")
         invitation, _ = invitation_create(membership=cast.anna, role=Role.CHILD)
+        user = User.objects.create_user("dora@example.org", name="Dora")
+        dora = Membership.objects.create(user=user, household=cast.anna.household, role=Role.ADULT)
     yield Things(
         {
             "settings/tokens/": token.public_id,
             "api/v1/whip/": token.public_id,
             "people/invitations/": invitation.public_id,
+            "people/": dora.public_id,
             "devices/": cast.kitchen.public_id,
             "calls/": call.public_id,
             "announce/clips/": announcement.clip.public_id,
