@@ -10,11 +10,13 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 PR_SET_PDEATHSIG = 1
 _M_ARENA_MAX = -8  # malloc.h
 _ARENAS = 2
+# What only the hub's own processes may see.
+_HUB_ONLY_PREFIXES = ("HUB_", "DATABASE_URL", "REDIS_URL", "DJANGO_")
 # Loaded here, since between fork and exec another thread's lock could be held for ever.
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -40,6 +42,11 @@ def before_exec(death_signal: signal.Signals = signal.SIGKILL) -> Callable[[], N
             os._exit(1)
 
     return tie
+
+
+def without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
+    """For a child that is none of the hub's own programs."""
+    return {name: value for name, value in environment.items() if not name.startswith(_HUB_ONLY_PREFIXES)}
 
 
 def threads_share_memory() -> None:

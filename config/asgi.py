@@ -9,13 +9,18 @@ http = get_asgi_application()
 
 from channels.auth import AuthMiddlewareStack  # noqa: E402 - Django must be set up first
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
+from django.conf import settings  # noqa: E402
 
+from config.edge import Edge  # noqa: E402
 from signaling.origin import OriginGate  # noqa: E402
 from signaling.routing import urlpatterns  # noqa: E402
 
-application = ProtocolTypeRouter(
-    {
-        "http": http,
-        "websocket": OriginGate(AuthMiddlewareStack(URLRouter(urlpatterns))),
-    }
+application = Edge(
+    ProtocolTypeRouter(
+        {
+            "http": http,
+            "websocket": OriginGate(AuthMiddlewareStack(URLRouter(urlpatterns))),
+        }
+    ),
+    proxies=settings.TRUSTED_PROXIES,
 )

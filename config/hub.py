@@ -18,6 +18,7 @@ from calls.placement import worker_is_there
 from common.clock import now
 from common.failures import failure_note
 from common.network import LOOPBACK_HOSTS, lan_address
+from config.address import address_note
 from config.banner import banner, speech_note
 from config.demo import demo_note
 from config.embedded import EmbeddedServers, data_dir_lock, embedded_start, given
@@ -125,6 +126,7 @@ def banner_text(options: HubOptions) -> str:
     from households.services import setup_token_make
 
     url = given("HUB_URL").rstrip("/") or f"http://localhost:{options.port}"
+    address_note(*(address for address in (url, lan_url(options)) if address))
     token = setup_token_make()
     of_demo = demo_note(demo_dir()) if options.has_demo_device else None
     connections.close_all()

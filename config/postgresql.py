@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import psycopg
 
-from common.processes import before_exec, stop
+from common.processes import before_exec, stop, without_secrets
 from config.errors import EmbeddedError
 
 START_WITHIN_S = 60.0
@@ -92,6 +92,7 @@ class PostgresServer:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                env=without_secrets(os.environ),
                 preexec_fn=before_exec(self.stop_signal),  # noqa: PLW1509 - before any thread of ours
             )
 
@@ -124,6 +125,7 @@ class PostgresServer:
             stderr=subprocess.STDOUT,
             check=False,
             start_new_session=True,
+            env=without_secrets(os.environ),
             preexec_fn=before_exec(),
         )
         if done.returncode != 0:

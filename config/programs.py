@@ -6,11 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from common.network import LOOPBACK_HOSTS
+from common.processes import without_secrets
 from config.env import BASE_DIR
 
-# What only the hub's own processes may see.
 ROOT_WARNING = "You're running the worker with superuser privileges"
-HUB_ONLY_PREFIXES = ("HUB_", "DATABASE_URL", "REDIS_URL", "DJANGO_")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,11 +27,7 @@ class Program:
 
     def environment_from(self, base: Mapping[str, str]) -> dict[str, str]:
         """`base`, less the hub's own settings where this program is none of the hub's."""
-        kept = {
-            name: value
-            for name, value in base.items()
-            if self.sees_secrets or not name.startswith(HUB_ONLY_PREFIXES)
-        }
+        kept = dict(base) if self.sees_secrets else without_secrets(base)
         return kept | {"PYTHONUNBUFFERED": "1"} | dict(self.environment)
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib.util
+import os
 import platform
 import shutil
 import signal
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import redis
 
-from common.processes import before_exec, stop
+from common.processes import before_exec, stop, without_secrets
 from config.errors import EmbeddedError
 
 START_WITHIN_S = 30.0
@@ -76,6 +77,7 @@ class ValkeyServer:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                env=without_secrets(os.environ),
                 preexec_fn=before_exec(self.stop_signal),  # noqa: PLW1509 - before any thread of ours
             )
 

@@ -33,6 +33,8 @@ ALLOWED_HOSTS = [
 if env.bool("HUB_ALLOW_LAN_HOSTS", default=not IS_HTTPS):
     ALLOWED_HOSTS = ["*"]
 CSRF_TRUSTED_ORIGINS = [HUB_URL]
+# Whose word on the caller counts, see config.edge. With HTTPS there is a proxy, and usually on this machine.
+TRUSTED_PROXIES = env.list("HUB_TRUSTED_PROXIES", default=["127.0.0.0/8", "::1/128"] if IS_HTTPS else [])
 
 INSTALLED_APPS = [
     "django.contrib.auth",

@@ -43,7 +43,7 @@ def container(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, st
         "HUB_DATA_DIR": str(data_dir),
         "HUB_URL": "https://hub.example.org",
         "HUB_TURN_SECRET": "turn secret",
-        "HUB_BEHIND_PROXY": "1",
+        "HUB_TRUSTED_PROXIES": "127.0.0.0/8",
         "HUB_LISTEN": "127.0.0.1",
         "HUB_PORT": str(free_port()),
         "DATABASE_URL": servers.database_url,

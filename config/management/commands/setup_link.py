@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import BaseCommand
 
+from config.address import addresses
 from households.services import setup_token_make
 
 
@@ -14,6 +14,6 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         token = setup_token_make()
         if token is None:
-            self.stdout.write(f"This hub has an owner. Sign in at {settings.HUB_URL}")
+            self.stdout.write(f"This hub has an owner. Sign in at {addresses()[0]}")
         else:
-            self.stdout.write(f"{settings.HUB_URL}/setup/?token={token}")
+            self.stdout.write(f"{addresses()[0]}/setup/?token={token}")

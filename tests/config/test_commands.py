@@ -1,0 +1,71 @@
+"""What whoever runs the hub can do for people who cannot get in."""
+
+from io import StringIO
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from allauth.mfa.models import Authenticator
+from allauth.mfa.totp.internal.auth import TOTP
+from django.conf import LazySettings
+from django.core.cache import cache
+from django.core.management import CommandError, call_command
+from django.test import Client
+from django.urls import reverse
+from django_scopes import scope
+
+from config.address import address_note
+from households.audit import audit_list, audit_sentence
+from tests.plugin_cast import PASSWORD, Cast
+
+pytestmark = [pytest.mark.integration, pytest.mark.django_db]
+
+NEW = "a sentence that is new"
+
+
+@pytest.fixture(autouse=True)
+def nothing_counted() -> None:
+    cache.clear()
+
+
+def said(*words: str) -> list[str]:
+    out = StringIO()
+    call_command(*words, stdout=out)
+    return out.getvalue().split("\n")[:-1]
+
+
+def test_a_link_has_the_address_and_the_port_of_the_hub_that_runs(
+    client: Client, cast: Cast, settings: LazySettings, tmp_path: Path
+) -> None:
+    settings.DATA_DIR = tmp_path
+    address_note("http://localhost:8123", "http://192.168.1.10:8123")
+    here, elsewhere = map(urlsplit, said("password_link", "Anna@example.org"))
+    assert (here.netloc, elsewhere.netloc) == ("localhost:8123", "192.168.1.10:8123")
+    page = client.get(here.path, follow=True)
+    client.post(page.request["PATH_INFO"], {"password1": NEW, "password2": NEW})
+    answer = Client().post(reverse("account_login"), {"login": "anna@example.org", "password": NEW})
+    assert answer["Location"] == "/"
+    assert "no longer works" in Client().get(elsewhere.path, follow=True).content.decode()
+    settings.IS_HUB_URL_SET, settings.HUB_URL = True, "https://hub.example.org"
+    assert said("password_link", "anna@example.org")[0].startswith("https://hub.example.org/accounts/")
+
+
+def test_a_lost_second_factor_is_removed_with_the_sessions_and_a_line_in_the_record(cast: Cast) -> None:
+    inside = Client()
+    inside.post(reverse("account_login"), {"login": "anna@example.org", "password": PASSWORD})
+    TOTP.activate(cast.anna.user, "JBSWY3DPEHPK3PXP")
+    (line,) = said("second_factor_remove", "anna@example.org")
+    assert "password alone now" in line
+    assert not Authenticator.objects.exists()
+    assert inside.get("/").status_code == 302
+    answer = Client().post(reverse("account_login"), {"login": "anna@example.org", "password": PASSWORD})
+    assert answer["Location"] == "/"
+    with scope(household=cast.anna.household):
+        lines = [audit_sentence(entry) for entry in audit_list(cast.anna.household)]
+    assert "The hub changed how they sign in: second factor of Anna removed by whoever runs the hub." in lines
+
+
+@pytest.mark.parametrize("name", ["password_link", "second_factor_remove"])
+def test_nobody_is_said_to_be_nobody(cast: Cast, name: str) -> None:
+    with pytest.raises(CommandError, match="Nobody signs in here as nobody"):
+        call_command(name, "nobody@example.org")

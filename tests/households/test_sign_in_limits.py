@@ -1,0 +1,118 @@
+"""How often somebody may try, and what happens while nothing can be counted."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.core import mail
+from django.core.cache import cache
+from django.test import Client
+from django.urls import reverse
+from redis.exceptions import ConnectionError as Away
+
+from common.errors import TooMany
+from common.limits import try_take
+from common.network import address_group
+from tests.plugin_cast import PASSWORD, Cast
+
+pytestmark = [pytest.mark.integration, pytest.mark.django_db]
+
+
+@pytest.fixture(autouse=True)
+def nothing_counted() -> Iterator[None]:
+    cache.clear()
+    yield
+    cache.clear()
+
+
+def sign_in(password: str = "wrong", email: str = "anna@example.org", **extra: Any) -> Any:
+    return Client(**extra).post(reverse("account_login"), {"login": email, "password": password})
+
+
+def test_five_wrong_passwords_and_no_more_whoever_and_wherever_one_is(cast: Cast) -> None:
+    writings = ["anna@example.org", "Anna@example.org", " anna@example.org ", "ANNA@EXAMPLE.ORG"]
+    answers = [
+        sign_in(email=writings[n % 4], REMOTE_ADDR=f"203.0.113.{n}", HTTP_HOST=f"name{n}.example.org")
+        for n in range(8)
+    ]
+    refused = ["Too many wrong tries." in answer.content.decode() for answer in answers]
+    assert refused == [False] * 5 + [True] * 3
+    assert "Too many wrong tries." in sign_in(PASSWORD).content.decode()
+    assert sign_in(PASSWORD, "ben@example.org")["Location"] == "/"
+
+
+def test_an_address_has_ten_tries_a_minute_over_all_accounts_and_ways(cast: Cast) -> None:
+    stranger: dict[str, Any] = {"REMOTE_ADDR": "203.0.113.7"}
+    for n in range(6):
+        assert sign_in(email=f"somebody{n}@example.org", **stranger).status_code == 200
+    for n in range(4):
+        Client(**stranger).post(reverse("account_reset_password"), {"email": f"nobody{n}@example.org"})
+    late = sign_in(PASSWORD, **stranger)
+    assert late.status_code == 429
+    assert "Too many tries from your network. Wait a minute" in late.content.decode()
+    assert sign_in(PASSWORD, REMOTE_ADDR="203.0.113.8")["Location"] == "/"
+
+
+def test_what_was_right_does_not_count_and_makes_nothing_forgotten(cast: Cast) -> None:
+    for _ in range(4):
+        sign_in()
+    for _ in range(12):
+        assert sign_in(PASSWORD)["Location"] == "/"
+    assert "do not belong together" in sign_in().content.decode()
+    assert "Too many wrong tries." in sign_in().content.decode()
+
+
+def test_wrong_passwords_inside_count_like_those_outside(client: Client, cast: Cast) -> None:
+    client.force_login(cast.anna.user)
+    new = {"password1": "a sentence that is new", "password2": "a sentence that is new"}
+    for _ in range(3):
+        client.post(reverse("account_change_password"), {"oldpassword": "wrong", **new})
+    for _ in range(2):
+        client.post(reverse("households:account-email"), {"email": "a@example.org", "password": "wrong"})
+    assert "Too many wrong tries." in sign_in(PASSWORD, REMOTE_ADDR="203.0.113.8").content.decode()
+
+
+def test_five_links_for_a_new_password_and_no_sixth(cast: Cast) -> None:
+    for n in range(7):
+        fields = {"email": "anna@example.org"}
+        answer = Client(REMOTE_ADDR=f"203.0.113.{n}").post(
+            reverse("account_reset_password"), fields, follow=True
+        )
+        assert "The link is made" in answer.content.decode()
+    assert len(mail.outbox) == 5
+
+
+def test_while_redis_is_away_nobody_signs_in_and_the_page_says_so(
+    cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Gone:
+        def __getattr__(self, name: str) -> Any:
+            raise Away("Redis is away")
+
+    monkeypatch.setattr("common.limits.redis_get", Gone)
+    for password in (PASSWORD, "wrong"):
+        answer = sign_in(password)
+        assert answer.status_code == 503
+        assert "cannot count tries at the moment, so nobody can sign in" in answer.content.decode()
+
+
+def test_the_window_slides(monkeypatch: pytest.MonkeyPatch) -> None:
+    from common.redis import redis_get
+
+    first = try_take("slide", most=2, per_s=60, message="no")
+    try_take("slide", most=2, per_s=60, message="no")
+    with pytest.raises(TooMany):
+        try_take("slide", most=2, per_s=60, message="no")
+    score = redis_get().zscore(first.key, first.id)
+    assert isinstance(score, float)
+    redis_get().zadd(first.key, {first.id: score - 60_000})
+    try_take("slide", most=2, per_s=60, message="no")
+    with pytest.raises(TooMany):
+        try_take("slide", most=2, per_s=60, message="no")
+
+
+def test_addresses_are_counted_as_one_home_each() -> None:
+    assert address_group("203.0.113.7") == address_group("::ffff:203.0.113.7") == "203.0.113.7"
+    assert address_group("2001:db8:1:2::5") == address_group("2001:db8:1:2:ffff::9") == "2001:db8:1:2::"
+    assert address_group("2001:db8:1:3::5") != address_group("2001:db8:1:2::5")
+    assert address_group("") == address_group("somewhere") == "unknown"
