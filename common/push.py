@@ -13,14 +13,10 @@ from django.db import transaction
 from redis.exceptions import RedisError
 
 from common.redis import doubt
+from common.stamps import EVENT_TYPE, RECHECK_TYPE, event_stamped
 from protocol.base import Message
 
 log = structlog.get_logger(__name__)
-
-# What a push looks like inside the channel layer. Consumers have a method push_message().
-EVENT_TYPE = "push.message"
-# Not for clients: the socket itself looks at the rows again. Consumers have a method recheck().
-RECHECK_TYPE = "recheck"
 
 
 def group_household(public_id: UUID) -> str:
@@ -55,13 +51,13 @@ def group_worker(worker_id: str) -> str:
 
 async def apush(group: str, message: Message) -> None:
     """To a group. Never raises: whoever misses a hint reads the row later."""
-    await _group_send(group, {"type": EVENT_TYPE, "text": message.to_json()})
+    await _group_send(group, kind=EVENT_TYPE, text=message.to_json())
 
 
-async def _group_send(group: str, event: dict[str, str]) -> None:
+async def _group_send(group: str, *, kind: str, text: str) -> None:
     try:
         doubt.check()
-        await get_channel_layer().group_send(group, event)
+        await get_channel_layer().group_send(group, event_stamped(kind=kind, to=group, text=text))
     except (RedisError, OSError) as error:
         doubt.note(error)
         log.warning("push was lost: Redis is away", group=group)
@@ -71,7 +67,8 @@ async def apush_channel(channel: str, message: Message) -> None:
     """To one socket, as the answer to its request. Never raises."""
     try:
         doubt.check()
-        await get_channel_layer().send(channel, {"type": EVENT_TYPE, "text": message.to_json()})
+        event = event_stamped(kind=EVENT_TYPE, to=channel, text=message.to_json())
+        await get_channel_layer().send(channel, event)
     except (RedisError, OSError) as error:
         doubt.note(error)
         log.warning("answer was lost: Redis is away")
@@ -92,7 +89,7 @@ def push_on_commit(group: str, message: Message) -> None:
 
 def recheck_on_commit(group: str) -> None:
     """The sockets of the group look again whether they may be what they are. Lost, they do so a little later."""
-    transaction.on_commit(lambda: async_to_sync(_group_send)(group, {"type": RECHECK_TYPE}))
+    transaction.on_commit(lambda: async_to_sync(_group_send)(group, kind=RECHECK_TYPE, text=""))
 
 
 def push_people_on_commit(household_id: UUID, guests: Iterable[UUID], message: Message) -> None:

@@ -26,12 +26,14 @@ from calls.placement import (
     worker_list,
     worker_said_goodbye,
 )
+from calls.refusals import refusals
 from calls.selectors import calls_not_with, workers_with_calls
 from calls.whip import whip_touch
 from common.clock import now
 from common.failures import MEDIA_WORKER, failure_note
 from common.metrics import metrics_publish
 from common.push import group_worker
+from common.stamps import event_is_ours
 from media.hub import HubDoor, tell
 from protocol.worker import WorkerCommand, parse_command
 
@@ -80,10 +82,13 @@ class HubLink:
         self._leg_count, self._call_ids = leg_count, tuple(call_ids)
 
     async def commands(self) -> AsyncIterator[WorkerCommand]:
-        """Never ends; survives Redis going away."""
+        """Those that the hub wrote for this worker. Never ends; survives Redis going away."""
         while True:
             event = await self._layer.receive(self._channel)
-            yield parse_command(event["text"])
+            if event_is_ours(event, at=(group_worker(self.worker_id),)):
+                yield parse_command(event["text"])
+            else:
+                await refusals.note(event)
 
     # Other workers, and the end of this one
 

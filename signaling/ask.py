@@ -6,8 +6,10 @@ from typing import Any
 from channels.layers import get_channel_layer
 from redis.exceptions import RedisError
 
+from calls.refusals import refusals
 from common.errors import Unavailable
 from common.push import apush, group_worker
+from common.stamps import event_is_ours
 from protocol.base import Message
 from protocol.errors import ErrorCode
 from protocol.messages import Error, WebrtcAnswer, parse_from_hub
@@ -41,5 +43,7 @@ async def worker_ask(worker_id: str, offer: LegOffer) -> WebrtcAnswer | Error:
 async def _listen(channel: str, reply: "asyncio.Future[dict[str, Any]]") -> None:
     while True:
         event = await get_channel_layer().receive(channel)
-        if not reply.done():
+        if not event_is_ours(event, at=(channel,)):
+            await refusals.note(event)
+        elif not reply.done():
             reply.set_result(event)

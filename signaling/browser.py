@@ -52,7 +52,7 @@ class BrowserConsumer(MemberSocket):
         await self._leg_close()
         if self.membership is not None:
             for group in _groups(self.membership):
-                await self.channel_layer.group_discard(group, self.channel_name)
+                await self.leave(group)
 
     async def _leg_close(self) -> None:
         if self.leg_worker_id:
@@ -73,7 +73,7 @@ class BrowserConsumer(MemberSocket):
         """Who a socket is, is settled once: its groups follow from it."""
         self.credential, self.membership, self.household = credential, membership, membership.household
         for group in _groups(membership):
-            await self.channel_layer.group_add(group, self.channel_name)
+            await self.enter(group)
 
     async def catch_up(self) -> None:
         """First of all, whether this is still a member: a hint may have been lost, or come too early to be heard."""
@@ -107,9 +107,9 @@ class BrowserConsumer(MemberSocket):
     async def _changed(self, before: Membership, membership: Membership) -> None:
         """Another role may hear of other things."""
         for group in set(_groups(before)) - set(_groups(membership)):
-            await self.channel_layer.group_discard(group, self.channel_name)
+            await self.leave(group)
         for group in set(_groups(membership)) - set(_groups(before)):
-            await self.channel_layer.group_add(group, self.channel_name)
+            await self.enter(group)
         if not allows(membership.role, OWN_CONNECTION):
             await self._leg_close()
             self.leg_worker_id = ""

@@ -10,6 +10,7 @@ from calls.access import access_device_leg
 from calls.ice import ice_servers
 from calls.measurements import stats_of_end
 from calls.models import CallParticipant
+from calls.refusals import refusals
 from calls.selectors import call_live_for_device
 from calls.services import call_accept, call_decline, call_end, call_invitation, call_ring, call_state_message
 from common.clock import now
@@ -82,7 +83,7 @@ class DeviceConsumer(HubSocket):
     async def left(self) -> None:
         if self.device is not None:
             await self.query(presence_disconnect, device=self.device, channel_name=self.channel_name)
-            await self.channel_layer.group_discard(group_device(self.device.public_id), self.channel_name)
+            await self.leave(group_device(self.device.public_id))
 
     async def push_message(self, event: dict[str, Any]) -> None:
         message = m.parse_from_hub(event["text"], to_device=True)
@@ -92,6 +93,9 @@ class DeviceConsumer(HubSocket):
             self._recheck.ask()
         else:
             await super().push_message(event)
+
+    async def refused(self, event: Any) -> None:
+        await refusals.note(event, device=self.device)
 
     # --- hello -------------------------------------------------------------------------------
 
@@ -114,7 +118,7 @@ class DeviceConsumer(HubSocket):
 
     async def _welcome(self, device: Device, message: m.DeviceHello) -> None:
         self.device, self.household = device, device.household
-        await self.channel_layer.group_add(group_device(device.public_id), self.channel_name)
+        await self.enter(group_device(device.public_id))
         await self.query(
             presence_connect,
             device=device,

@@ -17,7 +17,9 @@ from django.db import DatabaseError
 from django_scopes import scope
 from redis.exceptions import RedisError
 
+from calls.refusals import refusals
 from common.errors import DomainError
+from common.stamps import event_is_ours
 from households.models import Household
 from protocol.base import Message, MessageError
 from protocol.errors import CloseCode, ErrorCode
@@ -29,6 +31,10 @@ from signaling.recheck import Recheck
 
 log = structlog.get_logger(__name__)
 _CALL_STATE = '{"type":"call_state"'  # how common.push writes it
+
+
+class _FromClient(dict[str, Any]):
+    """What the server below handed over; everything else comes from the channel layer."""
 
 
 class HubSocket(AsyncWebsocketConsumer, ABC):  # type: ignore[misc]  # channels has no types
@@ -47,6 +53,8 @@ class HubSocket(AsyncWebsocketConsumer, ABC):  # type: ignore[misc]  # channels 
         self._recheck = Recheck(self.look_again)
         self._is_out = False
         self.loans = LoanWatch(self.query)
+        self._groups: set[str] = set()
+        self._groups_before: set[str] = set()
 
     async def __call__(
         self, scope: Any, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]
@@ -55,8 +63,11 @@ class HubSocket(AsyncWebsocketConsumer, ABC):  # type: ignore[misc]  # channels 
             with suppress(Disconnected):  # Daphne's way to say so; its `websocket.disconnect` is under way
                 await send(event)
 
+        async def receive_marked() -> _FromClient:
+            return _FromClient(await receive())
+
         try:
-            await super().__call__(scope, receive, send_while_open)
+            await super().__call__(scope, receive_marked, send_while_open)
         finally:
             await (
                 self._part()
@@ -78,6 +89,33 @@ class HubSocket(AsyncWebsocketConsumer, ABC):  # type: ignore[misc]  # channels 
 
     async def look_again(self) -> None:
         """Reads the rows again: may this socket still be what it is? Turns it out where not. Raises DatabaseError."""
+
+    # --- from inside the hub -----------------------------------------------------------------
+
+    async def enter(self, group: str) -> None:
+        """From now on it hears what is pushed to this group."""
+        self._groups.add(group)
+        self._groups_before.discard(group)
+        await self.channel_layer.group_add(group, self.channel_name)
+
+    async def leave(self, group: str) -> None:
+        self._groups.discard(group)
+        self._groups_before.add(group)
+        await self.channel_layer.group_discard(group, self.channel_name)
+
+    async def dispatch(self, message: Any) -> None:
+        """Of what comes from the channel layer only what the hub wrote, for this socket: nobody else speaks there."""
+        if isinstance(message, _FromClient):
+            await super().dispatch(message)
+        elif event_is_ours(message, at={self.channel_name, *self._groups, *self._groups_before}):
+            if message["to"] not in self._groups_before:  # it was on its way when this left the group
+                await super().dispatch(message)
+        else:
+            await self.refused(message)
+
+    async def refused(self, event: Any) -> None:
+        """A message from inside the hub that was not as the hub writes it."""
+        await refusals.note(event, household=self.household)
 
     # --- sending -----------------------------------------------------------------------------
 

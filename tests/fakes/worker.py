@@ -7,6 +7,7 @@ from channels.layers import get_channel_layer
 
 from calls.placement import worker_goodbye, worker_heartbeat
 from common.push import group_worker
+from common.stamps import event_is_ours
 from protocol.worker import WorkerCommand, parse_command
 
 
@@ -31,4 +32,6 @@ class FakeWorker:
 
     async def command(self) -> WorkerCommand:
         """The next command."""
-        return parse_command((await self._layer.receive(self._channel))["text"])
+        event = await self._layer.receive(self._channel)
+        assert event_is_ours(event, at=(group_worker(self.worker_id),)), event
+        return parse_command(event["text"])
