@@ -10,7 +10,7 @@ from django_scopes import scopes_disabled
 
 from common.errors import Conflict
 from devices.models import Device, DeviceAuthorization
-from devices.services import device_unclaim
+from devices.services import REMOVED, device_revoke
 from households.models import Household
 
 ELSEWHERE = "This device belongs to another home."
@@ -43,11 +43,14 @@ def device_known(*, household: Household, authorization: DeviceAuthorization) ->
 def device_let_go(
     *, household: Household, authorization: DeviceAuthorization, lets_go: UUID | None
 ) -> Device | None:
-    """Remove what the waiting device was known as, if that is what somebody agreed to. Raises Conflict, KeyChanged."""
+    """Remove what the waiting device was known as, if that is what somebody agreed to. Raises Conflict, KeyChanged.
+
+    Needs a transaction; whoever calls it notes the removal.
+    """
     known = device_known(household=household, authorization=authorization)
     if known is None:
         return None
     if known.public_id != lets_go:
         raise KeyChanged(known)
-    device_unclaim(device=known)
+    device_revoke(device=known, reason=REMOVED)
     return known

@@ -13,6 +13,8 @@ from households.audit import AuditKind, audit_note
 from households.models import Household, User
 from protocol.messages import DeviceSettings, Unclaimed
 
+REMOVED = "The device was removed from its home."
+
 
 def room_get_or_create(*, household: Household, name: str) -> Room:
     """Raises Invalid for a name that is empty or too long."""
@@ -68,7 +70,7 @@ def device_echo_measured(*, device: Device, echo_return_loss_enhancement: float)
 def device_unclaim(*, device: Device, by: User | None = None) -> None:
     """Revoked at once, a live call ends; the device wipes itself when it hears of it. History and recordings stay."""
     with transaction.atomic():
-        if device_revoke(device=device, reason="The device was removed from its home."):
+        if device_revoke(device=device, reason=REMOVED):
             audit_note(device.household, AuditKind.UNCLAIMED, **_by(by), device=device.name)
 
 

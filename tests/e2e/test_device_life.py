@@ -42,7 +42,7 @@ def web(tmp_path: Path) -> Iterator[Web]:
 
 @pytest.fixture
 def box(web: Web, tmp_path: Path) -> Iterator[Box]:
-    box = Box(folder=tmp_path / "box", hub_url=web.url)
+    box = Box(folder=tmp_path / "box", hub_url=web.url, name="Hall speaker")
     yield box
     box.stop()
 
