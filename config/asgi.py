@@ -12,13 +12,14 @@ from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 from django.conf import settings  # noqa: E402
 
 from config.edge import Edge  # noqa: E402
+from config.http import OwnThread  # noqa: E402
 from signaling.origin import OriginGate  # noqa: E402
 from signaling.routing import urlpatterns  # noqa: E402
 
 application = Edge(
     ProtocolTypeRouter(
         {
-            "http": http,
+            "http": OwnThread(http),
             "websocket": OriginGate(AuthMiddlewareStack(URLRouter(urlpatterns))),
         }
     ),
