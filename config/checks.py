@@ -1,10 +1,13 @@
 """What `manage.py check` looks at beside Django's own checks."""
 
+from collections.abc import Sequence
 from typing import Any
 
+from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
 
 from config.access import routes_without_row
+from config.second_wall import second_wall_problem
 from protocol.messages import UNIONS, members
 from signaling.access_table import BROWSER, DEVICE
 
@@ -35,3 +38,10 @@ def access_table_check(**_: Any) -> list[CheckMessage]:
         for socket, model in unnamed
     ]
     return [*routes, *messages]
+
+
+@register(Tags.database)
+def second_wall_check(*, databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
+    """Runs where the command line names the database, as `manage.py check --database default` does."""
+    problem = second_wall_problem() if databases else None
+    return [checks.Warning(problem, id="hearthline.W001")] if problem else []

@@ -26,6 +26,7 @@ from config.errors import StartError
 from config.log_lines import LogLines
 from config.programs import Program, demo_device, hub_programs
 from config.readiness import answers_ok
+from config.second_wall import second_wall_problem
 from config.static_files import static_files_collect
 from config.supervisor import Supervisor
 
@@ -55,6 +56,8 @@ def hub_run(options: HubOptions) -> None:
     servers = embedded_start(settings.DATA_DIR, lock=lock)
     try:
         prepare()
+        if problem := second_wall_problem():
+            log.say("hub", problem)
         text = banner_text(options)
         supervisor = Supervisor(environment=child_environment(servers), log=log, failed=failure_tell)
         asyncio.run(_supervise(supervisor, servers, options, text, began_s))

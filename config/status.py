@@ -34,6 +34,7 @@ from common.speech_models.errors import SpeechModelError
 from common.tasks import delay_on_commit, speech_model_download_task
 from config.celery import app
 from config.failures import past_failures
+from config.second_wall import second_wall_problem
 from households.access import member_of, need
 from households.roles import Permission
 
@@ -134,6 +135,7 @@ def parts() -> list[Part]:
         _media(),
         _tasks(),
         *_queues(),
+        *_database(),
         _disk(),
     ]
 
@@ -207,6 +209,12 @@ def _queues() -> list[Part]:
         ]
     waiting = ", ".join(f"{lengths[queue]} {words}" for queue, words in QUEUES.items() if lengths[queue])
     return [Part("Waiting work", "database", True, f"{waiting}." if waiting else "Nothing waits.")]
+
+
+def _database() -> list[Part]:
+    """Nothing to say where all is well."""
+    problem = second_wall_problem()
+    return [Part("Database", "database", False, problem)] if problem else []
 
 
 def _disk() -> Part:

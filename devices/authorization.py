@@ -11,7 +11,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
-from django_scopes import scope
+from django_scopes import scope, scopes_disabled
 
 from common.clock import now
 from common.codes import secret_hash, secret_make
@@ -213,10 +213,10 @@ def authorization_poll(*, device_code: str) -> Enrollment:
 
 
 def _enroll(row: DeviceAuthorization) -> Enrollment:
-    device = row.device
+    with scopes_disabled():  # the device that asks has no session; its code names the row
+        device = row.device
     if device is None or device.revoked_at or row.expires_at + LIFE <= now():
         raise PollProblem("expired_token", "The code has expired. Ask for a new one.")
-    # The device that asks has no session, so the scope is opened here: its own household's.
     with scope(household=device.household), transaction.atomic():
         Device.objects.select_for_update().get(pk=device.pk)
         certificate = DeviceCertificate.objects.filter(device=device, revoked_at=None).first()
@@ -260,7 +260,5 @@ def _device_create(
 
 
 def _is_claimed(fingerprint_sha256: str) -> bool:
-    from django_scopes import scopes_disabled
-
     with scopes_disabled():
         return Device.objects.filter(fingerprint_sha256=fingerprint_sha256, revoked_at=None).exists()

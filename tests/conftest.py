@@ -28,9 +28,10 @@ def django_db_setup(django_db_setup: None) -> None:
 def _rows_delete(case: object) -> None:
     from django.core.cache import cache
     from django.db import connection, transaction
+    from django_scopes import scopes_disabled
 
     # Foreign keys are checked at the end of the transaction, so the order does not matter.
-    with transaction.atomic(), connection.cursor() as cursor:
+    with scopes_disabled(), transaction.atomic(), connection.cursor() as cursor:
         tables = [t for t in connection.introspection.table_names() if t not in KEPT_TABLES]
         cursor.execute("SET LOCAL hearthline.audit_purge = 'on'")
         cursor.execute("".join(f'DELETE FROM "{table}";' for table in tables))

@@ -103,7 +103,8 @@ TEMPLATES = [
 # --- data ------------------------------------------------------------------------------------
 DATABASE_URL = env.str("DATABASE_URL", default=default_database_url(DATA_DIR))
 DATABASES = {"default": env.db_url_config(DATABASE_URL)}
-DATABASES["default"] |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
+# Django's PostgreSQL with a second wall between households.
+DATABASES["default"] |= {"ENGINE": "common.database", "CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 REDIS_URL = env.str("REDIS_URL", default=default_redis_url(DATA_DIR))
 # A Redis that hangs must not hold up a socket, nor a page for long; see common.redis.

@@ -54,7 +54,8 @@ def test_a_new_key_is_asked_for_and_the_page_says_that_it_waits(anna: Client, ca
 
 
 def test_a_device_that_is_online_makes_it_at_once_and_the_dialog_says_so(anna: Client, cast: Cast) -> None:
-    DevicePresence.objects.filter(device=cast.kitchen).update(is_online=True)
+    with scope(household=cast.anna.household):
+        DevicePresence.objects.filter(device=cast.kitchen).update(is_online=True)
     assert "It takes some seconds." in detail(anna, cast)
     anna.post(url_of(cast, "key"))
     assert "makes it in some seconds" in detail(anna, cast)
@@ -70,7 +71,8 @@ def test_the_page_asks_itself_whether_it_has_happened_and_then_says_when(anna: C
     change(cast, key_wanted_at=now())
     assert "every 2s" in anna.get(url_of(cast, "key"), headers=HTMX).content.decode()
     change(cast, key_wanted_at=None, claim_epoch=2, fingerprint_sha256="ab" * 32)
-    cast.kitchen.certificates.update(revoked_at=now())
+    with scope(household=cast.anna.household):
+        cast.kitchen.certificates.update(revoked_at=now())
     part = anna.get(url_of(cast, "key"), headers=HTMX).content.decode()
     assert "It has had a new key since" in part
     assert "every 2s" not in part
@@ -117,7 +119,8 @@ def test_a_removed_device_is_noted_with_whoever_removed_it(anna: Client, cast: C
 def test_the_dialog_says_what_stays_and_what_happens_to_the_device(
     anna: Client, cast: Cast, *, is_online: bool, asks: str, says: str
 ) -> None:
-    DevicePresence.objects.filter(device=cast.kitchen).update(is_online=is_online)
+    with scope(household=cast.anna.household):
+        DevicePresence.objects.filter(device=cast.kitchen).update(is_online=is_online)
     page = detail(anna, cast)
     assert asks in page
     assert "recordings and announcements stay in the history" in page

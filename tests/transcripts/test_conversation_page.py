@@ -87,7 +87,8 @@ def test_a_failed_transcript_is_written_again(client: Client, cast: Cast, transc
     client.force_login(cast.anna.user)
     url = reverse("transcripts:retry", args=[transcript.recording.call.public_id])
     assert "Queued." in client.post(url).content.decode()
-    transcript.refresh_from_db()
+    with scope(household=cast.anna.household):
+        transcript.refresh_from_db()
     assert (transcript.state, transcript.attempt_count) == (TranscriptState.QUEUED, 0)
 
 

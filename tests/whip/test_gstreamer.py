@@ -90,9 +90,14 @@ async def recorded(call: Call) -> dict[str, Samples]:
     return {row.participant.role: await sync_to_async(heard_in)(row) for row in rows}
 
 
+async def _is_online(device: Device) -> bool:
+    with scopes_disabled():
+        return (await DevicePresence.objects.aget(device=device)).is_online
+
+
 async def online(device: Device, is_online: bool = True) -> None:
     async with asyncio.timeout(WAIT_S):
-        while (await DevicePresence.objects.aget(device=device)).is_online is not is_online:
+        while await _is_online(device) is not is_online:
             await asyncio.sleep(0.05)
 
 
