@@ -1,0 +1,170 @@
+"""`manage.py backup` and `restore`, with real servers."""
+
+import io
+import os
+import subprocess
+import sys
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pyrage import x25519
+
+from config.archive import BackupError, Packer, pack, unpack
+from config.embedded import EmbeddedServers, embedded_start
+from tests.operate.hub_process import ROOT, environment_for
+
+pytestmark = pytest.mark.integration
+
+PHRASE = "a passphrase of some length"
+SOUND = b"sealed sound " * 10_000
+MAKE = """
+import django; django.setup()
+from households.audit import AuditKind, audit_note
+from households.models import Household, Membership, User
+home = Household.objects.create(name="Lake House")
+user = User.objects.create_user("anna@example.org", "a long enough password", name="Anna")
+Membership.objects.create(user=user, household=home, role="owner")
+audit_note(home, AuditKind.SIGNED_IN, actor=user)
+"""
+LOOK = """
+import django; django.setup()
+from django.db import connection
+from households.audit import audit_check
+from households.models import Household, User
+home = Household.objects.get()
+check = audit_check(home)
+print(home.name, User.objects.get().email, check.count, check.broken_at, connection.settings_dict["USER"])
+"""
+
+
+def run(data_dir: Path, *words: str, fails: bool = False) -> str:
+    """A command of the hub, or with -c some lines, on this data folder. What it said."""
+    environment = environment_for(data_dir) | {"DJANGO_SETTINGS_MODULE": "config.settings.test"}
+    done = subprocess.run(
+        [sys.executable, *words], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode != 0) is fails, done.stderr
+    return done.stderr if fails else done.stdout
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The data folder of a hub whose database runs."""
+    data_dir = tmp_path_factory.mktemp("hub") / "data"
+    servers = start(data_dir)
+    run(data_dir, "manage.py", "migrate", "--verbosity", "0")
+    run(data_dir, "-c", MAKE)
+    for name in ("recordings/home/call/one.sealed", "authority/ca.key", "recordings/home/.being-written"):
+        path = data_dir / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(SOUND)
+    (data_dir.parent / "phrase").write_text(f"{PHRASE}\n")
+    yield data_dir
+    servers.stop()
+
+
+def start(data_dir: Path) -> EmbeddedServers:
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("DATABASE_URL", "REDIS_URL"):
+            patch.delenv(name, raising=False)
+        return embedded_start(data_dir, durable=False)
+
+
+@pytest.mark.parametrize("way", ["passphrase", "recipient"])
+def test_a_hub_is_back_from_its_backup_with_all_that_it_had(home: Path, tmp_path: Path, way: str) -> None:
+    identity = x25519.Identity.generate()
+    (tmp_path / "key").write_text(f"# created: today\n{identity}\n")
+    phrase = ["--passphrase-file", str(home.parent / "phrase")]
+    to = ["--to", str(identity.to_public())] if way == "recipient" else phrase
+    key = ["--identity", str(tmp_path / "key")] if way == "recipient" else phrase
+    file, empty = tmp_path / "hub.backup", tmp_path / "new"
+    run(home, "manage.py", "backup", str(file), *to)
+    assert file.stat().st_mode & 0o777 == 0o600
+    secret = (home / "secrets" / "DATA_KEY").read_bytes()
+    written = file.read_bytes()
+    for told in (secret, SOUND[:100], b"anna@example.org", b"manifest.json", PHRASE.encode()):
+        assert told not in written
+    assert "files are back" in run(empty, "manage.py", "restore", str(file), *key)
+    assert (empty / "recordings/home/call/one.sealed").read_bytes() == SOUND
+    assert not (empty / "recordings/home/.being-written").exists()
+    for name in ("SECRET_KEY", "DATA_KEY", "TURN_SECRET"):
+        path = empty / "secrets" / name
+        assert path.read_bytes() == (home / "secrets" / name).read_bytes()
+        assert path.stat().st_mode & 0o777 == 0o600
+    servers = start(empty)
+    try:
+        said = run(empty, "-c", LOOK)
+    finally:
+        servers.stop()
+    assert said.split("\n")[0] == "Lake House anna@example.org 1 None hearthline"
+    assert "not empty" in run(empty, "manage.py", "restore", str(file), *key, fails=True)
+
+
+def test_an_unencrypted_one_is_not_written(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "short").write_text("short\n")
+    file = tmp_path / "hub.backup"
+    for words in ([], ["--passphrase-file", str(tmp_path / "short")], ["--to", "age1nobody"]):
+        said = run(home, "manage.py", "backup", str(file), *words, fails=True)
+        assert "encrypt" in said or "recipient" in said
+        assert list(tmp_path.iterdir()) == [tmp_path / "short"]
+    assert "Stop the hub first" in run(home, "manage.py", "restore", str(tmp_path / "short"), fails=True)
+
+
+def small(path: Path, **key: str) -> None:
+    def fill(tar: tarfile.TarFile) -> None:
+        packer = Packer(tar, {})
+        packer.add_bytes("secrets/DATA_KEY", b"secret")
+        packer.add_bytes("recordings/a", os.urandom(200_000))
+        packer.finish()
+
+    pack(path, fill, **key)
+
+
+def test_a_damaged_a_short_and_a_foreign_one_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "small"
+    small(file, phrase=PHRASE)
+    whole = file.read_bytes()
+    assert unpack(file, tmp_path / "ok", phrase=PHRASE)["version"] == 1
+    changed = bytearray(whole)
+    changed[len(whole) // 2] ^= 1
+    bad = [
+        (bytes(changed), PHRASE),
+        (whole[: len(whole) // 2], PHRASE),
+        (whole, "another passphrase"),
+        (whole, ""),
+        (b"x" * 5000, PHRASE),
+    ]
+    for number, (data, phrase) in enumerate(bad):
+        file.write_bytes(data)
+        with pytest.raises(BackupError):
+            unpack(file, tmp_path / str(number), phrase=phrase)
+
+
+@pytest.mark.parametrize("name", ["../outside", "/outside", "recordings/../../outside"])
+def test_no_file_leaves_the_folder(tmp_path: Path, name: str) -> None:
+    identity = x25519.Identity.generate()
+
+    def fill(tar: tarfile.TarFile) -> None:
+        info = tarfile.TarInfo(name)
+        info.size = 4
+        tar.addfile(info, io.BytesIO(b"evil"))
+
+    pack(tmp_path / "evil", fill, recipient=str(identity.to_public()))
+    with pytest.raises(BackupError, match="outside of itself"):
+        unpack(tmp_path / "evil", tmp_path / "in" / "folder", identity=str(identity))
+    assert not list(tmp_path.rglob("outside"))
+
+
+def test_what_goes_wrong_on_the_way_leaves_the_former_backup(tmp_path: Path) -> None:
+    small(tmp_path / "small", phrase=PHRASE)
+    former = (tmp_path / "small").read_bytes()
+
+    def fill(tar: tarfile.TarFile) -> None:
+        raise OSError("No space left on device")
+
+    with pytest.raises(OSError, match="No space"):
+        pack(tmp_path / "small", fill, phrase=PHRASE)
+    assert (tmp_path / "small").read_bytes() == former
+    assert [path.name for path in tmp_path.iterdir()] == ["small"]
