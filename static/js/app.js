@@ -1,5 +1,7 @@
 // On every page: times, messages, the theme, and the hub's socket where somebody is signed in.
 
+import { farewellShow, wireFarewell } from "./lib/farewell.js";
+import { followHousehold } from "./lib/follow.js";
 import { showCall, showCalls, showPresence, wireStaleBar } from "./lib/live.js";
 import { hub } from "./lib/socket.js";
 import { wireThemeChoice } from "./lib/theme.js";
@@ -8,6 +10,8 @@ import { watch } from "./lib/toast.js";
 
 const REFRESH_TIMES_MS = 30_000;
 
+const isSignedIn = document.body.dataset.signedIn === "true";
+if (isSignedIn) followHousehold();
 showTimes();
 setInterval(showTimes, REFRESH_TIMES_MS);
 document.body.addEventListener("htmx:afterSwap", (event) => showTimes(event.target));
@@ -60,13 +64,14 @@ async function copy(button) {
   }
 }
 
-if (document.body.dataset.signedIn === "true") {
+if (!isSignedIn) farewellShow();
+if (isSignedIn) {
   wireStaleBar();
+  wireFarewell();
   hub.addEventListener("presence", ({ detail }) => showPresence(detail));
   for (const name of ["call_state", "call_end"]) hub.addEventListener(name, ({ detail }) => showCall(detail));
   // What the server wrote anew does not know whose call it is.
   document.body.addEventListener("htmx:afterSwap", showCalls);
-  hub.addEventListener("signed-out", () => location.reload());
   for (const name of ["presence", "transcription", "announce_progress", "call_end", "call_state"]) {
     hub.addEventListener(name, ({ detail }) => document.body.dispatchEvent(new CustomEvent(`hub:${name}`, { detail })));
   }

@@ -8,6 +8,7 @@ const OPEN_WITHIN_MS = 10_000;
 const RETRY_MS = [300, 1_000, 2_000, 4_000, 8_000];
 // While a call waits for the hub. The browser's own tries come ever later, long after the network is back.
 const HURRY = { openWithinMs: 3_000, pongWithinMs: 2_000, retryMs: 700 };
+const BRIEFLY_MS = 2_000;
 const SIGNED_OUT_CODES = [4401, 4403];
 
 /** A refusal by the hub, or an answer that never came. `message` is in words for the person. */
@@ -21,7 +22,8 @@ export class HubError extends Error {
 
 /**
  * Events: each message under its type (`detail` is the message), "ready" (hello was answered, `detail.again`
- * says that it is not the first time), "stale" (the connection is gone), "signed-out".
+ * says that it is not the first time), "stale" (the connection is gone), "signed-out" (`detail`: the hub's last word, its
+ * code and message, and whether the page had been welcome before).
  */
 class HubSocket extends EventTarget {
   #socket = null;
@@ -36,6 +38,8 @@ class HubSocket extends EventTarget {
   isReady = false;
   isAway = false; // it was tried in vain, or lost; not before the first try came to something
   #wasReady = false;
+  #lastWord = {};
+  #readyAt = Infinity;
 
   start() {
     if (!this.#stopped) return;
@@ -117,6 +121,7 @@ class HubSocket extends EventTarget {
       if (socket !== this.#socket) return;
       this.helloAck = helloAck;
       this.isReady = true;
+      this.#readyAt = Date.now();
       this.isAway = false;
       this.#tries = 0;
       this.#schedulePing();
@@ -144,6 +149,7 @@ class HubSocket extends EventTarget {
         failed ? entry.reject(new HubError(message.code, message.message, message.call_id)) : entry.resolve(message),
       );
     }
+    if (message.type === "error") this.#lastWord = { code: message.code, message: message.message };
     this.#tell(message.type, message);
   }
 
@@ -169,7 +175,7 @@ class HubSocket extends EventTarget {
     }
     if (isOut) {
       this.#stopped = true;
-      this.#tell("signed-out", {});
+      this.#tell("signed-out", { ...this.#lastWord, wasThere: Date.now() - this.#readyAt > BRIEFLY_MS });
       return;
     }
     this.#tell("stale", {});

@@ -38,7 +38,13 @@ class CallView extends HTMLElement {
     for (const type of ["stale", "ready"]) hub.addEventListener(type, () => this.#showAfterwards());
     hub.addEventListener("call_state", ({ detail }) => this.#hearOfCall(detail));
     hub.addEventListener("call_end", ({ detail }) => this.#otherEnded(detail));
+    hub.addEventListener("signed-out", ({ detail }) => this.#putOut(detail));
     this.#begin();
+  }
+
+  // The hub has ended the call already. The page of farewell comes in the place of this one.
+  #putOut({ message }) {
+    this.#call?.hangUp(message ?? null);
   }
 
   // Browsers ask only where the page was touched.
