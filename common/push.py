@@ -75,7 +75,11 @@ async def apush_channel(channel: str, message: Message) -> None:
 
 
 def push(group: str, message: Message) -> None:
-    async_to_sync(apush)(group, message)
+    _send(group, kind=EVENT_TYPE, text=message.to_json())
+
+
+def _send(group: str, *, kind: str, text: str) -> None:
+    async_to_sync(_group_send)(group, kind=kind, text=text)
 
 
 def push_channel(channel: str, message: Message) -> None:
@@ -89,7 +93,7 @@ def push_on_commit(group: str, message: Message) -> None:
 
 def recheck_on_commit(group: str) -> None:
     """The sockets of the group look again whether they may be what they are. Lost, they do so a little later."""
-    transaction.on_commit(lambda: async_to_sync(_group_send)(group, kind=RECHECK_TYPE, text=""))
+    transaction.on_commit(lambda: _send(group, kind=RECHECK_TYPE, text=""))
 
 
 def push_people_on_commit(household_id: UUID, guests: Iterable[UUID], message: Message) -> None:

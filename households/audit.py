@@ -19,7 +19,9 @@ from django.db import models, transaction
 from django_scopes import scope
 
 from common.clock import now
+from common.push import group_members, push_on_commit
 from households.models import AuditEntry, AuditHead, Household
+from protocol.messages import HouseholdChanged
 
 _KEY_BYTES = 32
 
@@ -71,10 +73,25 @@ class AuditKind(models.TextChoices):
     EXPORTED = "exported", "{actor} exported this record."
 
 
+# What these tell of, no page shows but the record itself.
+_SHOWN_NOWHERE = frozenset(
+    {
+        AuditKind.SIGNED_IN,
+        AuditKind.SIGN_IN_REFUSED,
+        AuditKind.SECOND_FACTOR_CHANGED,
+        AuditKind.PASSWORD_CHANGED,
+    }
+    | {AuditKind.CLAIM_GUESSED, AuditKind.RENEWED, AuditKind.RECORDING_PLAYED, AuditKind.RECORDING_DOWNLOADED}
+    | {AuditKind.FINGERPRINT_REFUSED, AuditKind.ANSWER_REFUSED, AuditKind.MESSAGE_REFUSED, AuditKind.EXPORTED}
+    | {AuditKind.TOKEN_MADE, AuditKind.TOKEN_REVOKED, AuditKind.CONSENTED}
+)
+
+
 def audit_note(household: Household, kind: AuditKind, **details: object) -> AuditEntry:
     """One more entry, in the transaction of what it tells of. `details`: the names in the sentence of the kind.
 
-    Names are kept as they are now. Holds the household's head until the transaction ends, so call it last.
+    Names are kept as they are now. Open pages hear that they may show something old. Holds the household's head until
+    the transaction ends, so call it last.
     """
     with transaction.atomic(), scope(household=household):
         AuditHead.objects.get_or_create(household=household)
@@ -90,6 +107,8 @@ def audit_note(household: Household, kind: AuditKind, **details: object) -> Audi
         entry.hash = audit_hash(entry)
         entry.save(force_insert=True)
         AuditHead.objects.filter(pk=head.pk).update(number=entry.number, hash=entry.hash)
+        if kind not in _SHOWN_NOWHERE:
+            push_on_commit(group_members(household.public_id), HouseholdChanged())
     return entry
 
 

@@ -339,6 +339,12 @@ class Transcription(Message):
     call_id: UUID | None = None
 
 
+class HouseholdChanged(Message):
+    """A hint: names, rooms, people or rights are others now. Whoever shows them looks again."""
+
+    type: Literal["household_changed"] = "household_changed"
+
+
 class Presence(Message):
     type: Literal["presence"] = "presence"
     device_id: UUID
@@ -412,7 +418,7 @@ DeviceMessage = Annotated[
 ]  # fmt: skip
 HubToBrowserMessage = Annotated[
     HelloAck | Ping | Pong | IceServers | WebrtcAnswer | IceCandidate | CallStateMessage | CallMoved | CallEnd
-    | CallQuality | Transcription | AnnounceProgress | Presence | Error,
+    | CallQuality | Transcription | AnnounceProgress | Presence | HouseholdChanged | Error,
     Field(discriminator="type"),
 ]  # fmt: skip
 HubToDeviceMessage = Annotated[

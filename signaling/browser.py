@@ -7,7 +7,7 @@ from calls.carriers import calls_uncarried_end
 from calls.ice import ice_servers
 from common.errors import DomainError, NotAllowed, NotSignedIn
 from common.push import apush, group_guest, group_household, group_members, group_user, group_worker
-from devices.gate import Who, member_passes
+from devices.gate import OfDevice, Who, member_passes
 from households.access import SESSION_KEY, membership_for_user, token_open
 from households.credentials import Credential, credential_membership, credential_user, session_data
 from households.models import Membership
@@ -21,12 +21,14 @@ from signaling.access_table import BROWSER, OWN_CONNECTION
 from signaling.limits import IDLE_S
 from signaling.member import MemberSocket
 
+_SEE = OfDevice(Permission.DEVICES_SEE)
+
 
 class BrowserConsumer(MemberSocket):
     """Says hello once, then every message goes to signaling.handlers."""
 
     idle_s = IDLE_S
-    _group = ""
+    _can_see = False  # any device
 
     def parse(self, text: str) -> Message:
         return parse_browser(text)
@@ -91,9 +93,7 @@ class BrowserConsumer(MemberSocket):
         if before is None or credential is None or self._is_out:
             return
         try:
-            membership: Membership = await self.query(
-                credential_membership, credential, before.household, before.user
-            )
+            membership: Membership = await self.query(self._member_now, credential, before)
         except NotSignedIn as refusal:
             await self.query(calls_uncarried_end, user=before.user)
             await self._leg_close()
@@ -103,6 +103,15 @@ class BrowserConsumer(MemberSocket):
             return
         self.membership = membership
         await self._changed(before, membership)
+
+    def _member_now(self, credential: Credential, before: Membership) -> Membership:
+        """Raises NotSignedIn, also for a guest from whom the last thing that was lent was taken back."""
+        membership = credential_membership(credential, before.household, before.user)
+        could_see, self._can_see = self._can_see, member_passes(membership, _SEE)
+        if could_see and not self._can_see:
+            words = f"Nothing is lent to you in {membership.household.name} any more."
+            raise NotSignedIn(words, code=ErrorCode.NOT_ALLOWED)
+        return membership
 
     async def _changed(self, before: Membership, membership: Membership) -> None:
         """Another role may hear of other things."""

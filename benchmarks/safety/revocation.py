@@ -205,6 +205,7 @@ def _page_socket(slot: Slot, host: str) -> Any:
     from contextlib import asynccontextmanager
 
     from websockets.asyncio.client import connect
+    from websockets.typing import Origin
 
     from benchmarks.media.soak import _hear
 
@@ -213,8 +214,8 @@ def _page_socket(slot: Slot, host: str) -> Any:
         headers = {"Cookie": slot.cookie} if slot.cookie else {}
         async with connect(
             f"ws://{host}/ws/hub/",
-            origin=f"http://{host}",
-            additional_headers=headers,  # type: ignore[arg-type]
+            origin=Origin(f"http://{host}"),
+            additional_headers=headers,
         ) as socket:
             hello = {"type": "hello"} | ({"token": slot.words} if slot.words else {})
             await socket.send(json.dumps(hello))

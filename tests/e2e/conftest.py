@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.urls import reverse
@@ -31,6 +32,19 @@ def chromium() -> Iterator[Browser]:
         yield browser
         browser.close()
     del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
+
+
+@pytest.fixture(autouse=True)
+def pushes_by_another_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What a test does to rows is pushed, and in this thread runs Playwright's loop."""
+    from common import push
+
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        send = push._send
+        monkeypatch.setattr(
+            push, "_send", lambda group, **event: thread.submit(send, group, **event).result()
+        )
+        yield
 
 
 @pytest.fixture

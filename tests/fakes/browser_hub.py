@@ -46,6 +46,13 @@ class FakeHub:
             raise AssertionError("the page has not connected")
         self._socket.close(code=1012)
 
+    def put_out(self, code: str, message: str) -> None:
+        """The last word, and no way back in."""
+        self.say("error", code=code, message=message)
+        self.page.route_web_socket("**/ws/hub/", lambda socket: socket.close(code=4401))
+        if self._socket is not None:
+            self._socket.close(code=4401)
+
     def leave(self) -> None:
         """The connection breaks, and the next ones too, until `come_back`."""
         self.page.route_web_socket("**/ws/hub/", lambda socket: socket.close(code=1012))

@@ -1,6 +1,7 @@
 """Whoever may not be there any more is put out at once, and what they sent is not heard any more."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,12 +13,14 @@ from django_scopes import scope, scopes_disabled
 
 from calls.carriers import calls_uncarried_end
 from calls.models import Call
-from devices.models import Device
-from devices.services import device_unclaim
+from common.clock import now
+from devices.models import Device, EchoRemoval, Loan
+from devices.services import device_unclaim, device_update
 from households.audit import AuditKind, audit_note
 from households.credentials import credential_membership
 from households.events import rights_changed
 from households.models import Membership, User
+from households.roles import Role
 from households.services import api_token_create, api_token_revoke
 from protocol.errors import CloseCode
 from protocol.messages import CallState
@@ -31,7 +34,7 @@ from tests.signaling.sockets import ORIGIN, Socket, browser, browser_open, devic
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db(transaction=True)]
 
-WITHIN_S = 2.0
+WITHIN_S = 10.0  # a computer may be busy; the two seconds are measured by `benchmarks.safety --only S4`
 
 
 def client_of(member: Membership) -> Client:
@@ -51,7 +54,7 @@ async def socket_of(client: Client) -> Socket:
 
 
 async def put_out(socket: Socket) -> dict[str, Any]:
-    """The last word. Fails when it does not come, with the close, within two seconds."""
+    """The last word. Fails when it does not come, with the close, in time."""
     async with asyncio.timeout(WITHIN_S):
         last = await socket.hear("error")
         assert await socket.closed() == CloseCode.NOT_SIGNED_IN
@@ -214,6 +217,7 @@ async def test_a_database_that_is_away_ends_nothing_and_is_asked_again(
         return real(*args)
 
     page = await browser(cast.ben)
+    await page.hear("presence")  # all that comes with a hello
     monkeypatch.setattr(browser_module, "credential_membership", away_at_first)
     await Membership.objects.filter(pk=cast.ben.pk).adelete()
     await sync_to_async(rights_changed.send)(
@@ -221,6 +225,69 @@ async def test_a_database_that_is_away_ends_nothing_and_is_asked_again(
     )
     assert (await put_out(page))["code"] == "not_a_member"
     assert len(tries) == 4
+
+
+async def test_open_pages_hear_that_something_was_renamed_and_not_what(cast: Cast) -> None:
+    def rename() -> None:
+        with scope(household=cast.anna.household):
+            device_update(
+                device=cast.kitchen,
+                name="Radio",
+                room=cast.kitchen.room,
+                is_auto_answer=True,
+                echo_removal=EchoRemoval.DEVICE,
+            )
+
+    page, carla = await browser(cast.anna), await browser(cast.carla)
+    await sync_to_async(rename)()
+    async with asyncio.timeout(WITHIN_S):
+        assert await page.hear("household_changed") == {"type": "household_changed"}
+    await carla.say("ping")
+    assert (await carla.hear("pong", "household_changed"))["type"] == "pong"
+    for socket in (page, carla):
+        await socket.close()
+
+
+async def test_a_guest_from_whom_the_last_loan_is_taken_back_is_put_out(cast: Cast) -> None:
+    def lend() -> Loan:
+        Membership.objects.filter(pk=cast.ben.pk).update(role=Role.GUEST)
+        with scopes_disabled():
+            return Loan.objects.create(
+                household=cast.ben.household,
+                device=cast.kitchen,
+                member=cast.ben,
+                can_talk=True,
+                starts_at=now(),
+                ends_at=now() + timedelta(hours=1),
+            )
+
+    def take_back(loan: Loan) -> None:
+        with scopes_disabled(), transaction.atomic():
+            Loan.objects.filter(pk=loan.pk).update(ended_at=now())
+            rights_changed.send(sender=Loan, household=cast.ben.household, user=cast.ben.user)
+
+    loan = await sync_to_async(lend)()
+    page = await browser(cast.ben)
+    await page.hear("presence")
+    await sync_to_async(take_back)(loan)
+    last = await put_out(page)
+    assert (last["code"], last["message"]) == (
+        "not_allowed",
+        "Nothing is lent to you in Lake House any more.",
+    )
+    await stays(await browser(cast.ben))  # whose page says so, and waits for the next loan
+
+
+async def test_another_role_is_taken_over_by_an_open_socket(cast: Cast) -> None:
+    def demote() -> None:
+        with transaction.atomic():
+            Membership.objects.filter(pk=cast.ben.pk).update(role=Role.GUEST)
+            rights_changed.send(sender=Membership, household=cast.ben.household, user=cast.ben.user)
+
+    page = await browser(cast.ben)  # a child, who may call
+    await page.hear("presence")
+    await sync_to_async(demote)()
+    assert (await put_out(page))["code"] == "not_allowed"
 
 
 # --- sound -----------------------------------------------------------------------------------

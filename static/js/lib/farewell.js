@@ -12,6 +12,7 @@ const SIGN_IN = "/accounts/login/";
 let isLeaving = false;
 
 export function wireFarewell() {
+  sessionStorage.removeItem(KEY); // a newer session let this page in
   addEventListener("beforeunload", () => {
     isLeaving = true;
     setTimeout(() => (isLeaving = false), 10_000); // it was a download, or was called off
@@ -60,7 +61,11 @@ function say(code, message) {
   panel.append(medallion, heading, way);
   for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
   document.querySelector(".nav")?.remove();
-  document.querySelector("main").replaceChildren(panel);
+  const main = document.querySelector("main");
+  // As the pages are that come before somebody is signed in.
+  document.body.className = "entrance";
+  main.className = "";
+  main.replaceChildren(panel);
   way.focus();
 }
 

@@ -1,38 +1,52 @@
-// The page follows its household: what somebody renamed, moved, added or removed elsewhere shows here by itself.
+// The page follows its household: what somebody renamed, moved, added or removed elsewhere shows here too.
+//
+// Parts that say of themselves that they may (data-follows) are replaced, and in a call the names ([data-names]). Of
+// everything else a small bar tells: it may be in use, or hold what is shown once and never again.
 
 import { hub } from "./socket.js";
 
 const SOON_MS = 300; // several changes come together
+const OWN_MS = 3_000; // what this page asked for itself, its answer shows
 // These change without anybody's doing, and follow in their own ways.
-const UNSTEADY = "time, script, [data-presence], [data-online-count], [data-greeting], .toasts, call-view [data-part]";
+const UNSTEADY = "time, script, [data-presence], [data-online-count], [data-greeting], .toasts, [data-part]";
 
 let served = "";
+let ownUntil = 0;
 
 /** Call it before anything else touches the page. */
 export function followHousehold() {
   served = words(document);
   let timer = 0;
+  document.body.addEventListener("htmx:beforeRequest", ({ detail }) => {
+    if (detail.requestConfig.verb !== "get") ownUntil = Date.now() + OWN_MS;
+  });
   hub.addEventListener("household_changed", () => {
     clearTimeout(timer);
     // Spread, so that all pages of a home do not ask in one instant.
-    timer = setTimeout(() => look().catch(() => showBar()), SOON_MS * (1 + Math.random()));
+    timer = setTimeout(() => look().catch(showBar), SOON_MS * (1 + Math.random()));
   });
-  document.querySelector(".change-bar button")?.addEventListener("click", () => location.reload());
+  document.querySelector(".change-bar button")?.addEventListener("click", again);
+}
+
+// Not a reload: what came as the answer to a form would be sent once more.
+function again() {
+  location.assign(location.href);
 }
 
 async function look() {
+  if (Date.now() < ownUntil) return;
   const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
-  if (!answer.ok || answer.redirected) {
-    if (isInUse()) showBar();
-    else location.reload(); // it says in words what became of it
-    return;
+  const call = document.querySelector("call-view");
+  const isInCall = call !== null && !["idle", "ended"].includes(call.dataset.state);
+  if (answer.status === 403 || answer.status === 404) {
+    if (isInUse() || isInCall) showBar();
+    else again(); // it says in words what became of it
   }
+  if (!answer.ok || answer.redirected) return;
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
   if (words(fresh) === served) return;
-  const call = document.querySelector("call-view");
-  if (call && !["idle", "ended", undefined].includes(call.dataset.state)) rename(fresh);
-  else if (isInUse()) showBar();
-  else if (!swap(fresh)) location.reload();
+  if (isInCall) rename(fresh);
+  else if (isInUse() || !swap(fresh)) showBar();
 }
 
 // What the server wrote, in the order in which it is read.
@@ -40,15 +54,13 @@ function words(root) {
   const parts = [...root.querySelectorAll(".nav, main")].map((part) => {
     const copy = part.cloneNode(true);
     for (const one of copy.querySelectorAll(UNSTEADY)) one.remove();
-    const values = [...copy.querySelectorAll("input:not([type=hidden])")].map(
-      (input) => `${input.getAttribute("value")} ${input.hasAttribute("checked")}`,
-    );
-    return [copy.textContent, ...values, ...[...copy.querySelectorAll("option[selected]")].map((one) => one.value)];
+    const fields = [...copy.querySelectorAll("input:not([type=hidden]), option[selected]")];
+    return [copy.textContent, ...fields.map((one) => `${one.getAttribute("value")} ${one.hasAttribute("checked")}`)];
   });
   return parts.flat().join(" ").replace(/\s+/g, " ");
 }
 
-// Somebody is typing, choosing, reading a dialog or listening: that is not taken away.
+// Somebody is typing, choosing, reading a dialog, scanning or listening: that is not taken away.
 function isInUse() {
   if (document.querySelector("dialog[open], video")) return true;
   if ([...document.querySelectorAll("audio")].some((audio) => !audio.paused)) return true;
@@ -70,11 +82,12 @@ function rename(fresh) {
   served = words(fresh);
 }
 
-// Parts that say of themselves that they may be replaced. False: the page has none, or more than they changed.
+// False: the page has no such parts, or something else changed too.
 function swap(fresh) {
   const parts = [...document.querySelectorAll("[data-follows]")];
   const others = parts.map((part) => fresh.getElementById(part.id));
-  if (!parts.length || others.some((other) => other === null) || rest(fresh) !== rest(document)) return false;
+  if (!parts.length || others.includes(null)) return false;
+  const now = words(fresh);
   const { scrollX, scrollY } = window;
   parts.forEach((part, i) => {
     const other = document.adoptNode(others[i]);
@@ -83,15 +96,8 @@ function swap(fresh) {
     other.dispatchEvent(new CustomEvent("htmx:afterSwap", { bubbles: true }));
   });
   scrollTo({ left: scrollX, top: scrollY, behavior: "instant" });
-  served = words(document);
+  served = now;
   return true;
-}
-
-// Without those parts. Scripts may have changed the words of the rest, but not how it is built.
-function rest(root) {
-  const copy = root.querySelector("main").cloneNode(true);
-  for (const one of copy.querySelectorAll("[data-follows]")) one.replaceChildren();
-  return [...copy.querySelectorAll("*")].map((one) => one.tagName).join();
 }
 
 function showBar() {

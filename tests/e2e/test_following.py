@@ -1,0 +1,140 @@
+"""A page follows what others change in the household, and says what happened when it may not stay."""
+
+import pytest
+from django.contrib.sessions.models import Session
+from django.urls import reverse
+from django_scopes import scope
+from playwright.sync_api import Page, expect
+
+from devices.models import Device
+from tests.e2e.calling import CALL, call
+from tests.e2e.screens import look
+from tests.fakes.browser_hub import FakeHub
+from tests.plugin_cast import Cast
+
+pytestmark = [pytest.mark.e2e, pytest.mark.django_db(transaction=True)]
+
+BAR = "Something changed."
+
+
+def rename(cast: Cast, name: str) -> None:
+    """By somebody else."""
+    with scope(household=cast.anna.household):
+        Device.objects.filter(pk=cast.kitchen.pk).update(name=name)
+
+
+def stays(page: Page) -> None:
+    """From now on a page that is loaded anew shows."""
+    page.evaluate("() => (window.isSame = true)")
+
+
+def is_same(page: Page) -> bool:
+    return bool(page.evaluate("() => window.isSame === true"))
+
+
+def test_another_name_shows_on_the_home_page_without_a_reload(
+    page: Page, fake_hub: FakeHub, cast: Cast
+) -> None:
+    page.goto("/")
+    fake_hub.wait_for("hello")
+    stays(page)
+    rename(cast, "Radio")
+    fake_hub.say("household_changed")
+    expect(page.locator(".device-card")).to_contain_text("Radio")
+    assert is_same(page)
+    expect(page.get_by_text(BAR)).to_be_hidden()
+
+
+def test_a_form_in_use_is_left_alone_and_a_bar_says_so(page: Page, fake_hub: FakeHub, cast: Cast) -> None:
+    page.goto(reverse("devices:detail", args=[cast.kitchen.public_id]))
+    fake_hub.wait_for("hello")
+    name = page.get_by_label("Name", exact=True)
+    name.fill("What I am typing")
+    rename(cast, "Radio")
+    fake_hub.say("household_changed")
+    expect(page.get_by_text(BAR)).to_be_visible()
+    expect(name).to_have_value("What I am typing")
+    assert look(page, "something-changed") == []
+    page.get_by_role("button", name="Show it").click()
+    expect(page.get_by_label("Name", exact=True)).to_have_value("Radio")
+    expect(page.get_by_text(BAR)).to_be_hidden()
+
+
+def test_what_changed_elsewhere_is_not_worth_a_word(page: Page, fake_hub: FakeHub, cast: Cast) -> None:
+    page.goto(reverse("households:settings"))
+    fake_hub.wait_for("hello")
+    stays(page)
+    rename(cast, "Radio")
+    with page.expect_response("**/settings/"):
+        fake_hub.say("household_changed")
+    page.wait_for_timeout(300)
+    expect(page.get_by_text(BAR)).to_be_hidden()
+    assert is_same(page)
+
+
+def test_the_page_of_a_device_that_is_gone_says_so(page: Page, fake_hub: FakeHub, cast: Cast) -> None:
+    page.goto(reverse("devices:detail", args=[cast.kitchen.public_id]))
+    fake_hub.wait_for("hello")
+    with scope(household=cast.anna.household):
+        Device.objects.filter(pk=cast.kitchen.pk).update(revoked_at="2026-01-01T00:00:00Z")
+    fake_hub.say("household_changed")
+    expect(page.get_by_text("There is no such device.")).to_be_visible()
+
+
+def test_a_call_goes_on_under_another_name(screen: Page, fake_hub: FakeHub, cast: Cast) -> None:
+    call(screen, fake_hub)
+    stays(screen)
+    rename(cast, "Radio")
+    fake_hub.say("household_changed")
+    expect(screen.get_by_role("heading", name="Radio")).to_be_visible()
+    expect(screen.locator('[data-part="status"]')).to_have_text("Calling…")
+    assert is_same(screen)
+
+
+def test_a_removed_person_reads_who_removed_them(page: Page, fake_hub: FakeHub) -> None:
+    page.goto("/")
+    fake_hub.wait_for("hello")
+    fake_hub.put_out("not_a_member", "Anna removed you from Lake House.")
+    expect(page.get_by_role("heading", name="Anna removed you from Lake House.")).to_be_visible()
+    expect(page.locator(".device-card")).to_have_count(0)
+    assert look(page, "removed") == []
+    page.get_by_role("link", name="Continue").click()
+    page.wait_for_url("**/")
+
+
+def test_somebody_who_is_put_out_in_a_call_reads_why_and_is_not_heard_any_more(
+    screen: Page, fake_hub: FakeHub
+) -> None:
+    call(screen, fake_hub)
+    fake_hub.say("call_state", call_id=CALL, state="connected", connected_at="2026-11-21T00:00:00Z")
+    expect(screen.locator('[data-part="timer"]')).to_be_visible()
+    fake_hub.put_out("not_signed_in", "You were signed out.")
+    expect(screen.get_by_role("heading", name="You were signed out.")).to_be_visible()
+    expect(screen.get_by_role("link", name="Sign in")).to_be_focused()
+    expect(screen.locator("call-view")).to_have_count(0)
+    assert look(screen, "put-out-in-a-call") == []
+
+
+def test_a_tab_that_was_signed_out_leads_to_the_sign_in_page_with_a_sentence(
+    page: Page, fake_hub: FakeHub
+) -> None:
+    page.goto(reverse("calls:list"))
+    fake_hub.wait_for("hello")
+    Session.objects.all().delete()
+    fake_hub.put_out("not_signed_in", "You were signed out.")
+    expect(page.get_by_text("You were signed out.")).to_be_visible()
+    assert "/accounts/login/" in page.url
+    assert "next=%2Fcalls%2F" in page.url
+    assert look(page, "signed-out") == []
+    page.reload()
+    expect(page.get_by_text("You were signed out.")).to_have_count(0)
+
+
+def test_a_tab_whose_browser_has_a_newer_session_comes_back_by_itself(page: Page, fake_hub: FakeHub) -> None:
+    page.goto(reverse("calls:list"))
+    fake_hub.wait_for("hello")
+    stays(page)
+    fake_hub.put_out("not_signed_in", "You were signed out.")
+    page.wait_for_function("() => window.isSame === undefined")
+    page.wait_for_url("**/calls/")
+    expect(page.get_by_role("heading", name="Calls", exact=True)).to_be_visible()
