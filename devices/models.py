@@ -67,6 +67,11 @@ class Device(HouseholdModel):
                 name="device_key_claimed_once",
             ),
         ]
+        indexes = [  # asked for with each code: see devices.known
+            models.Index(
+                fields=["serial", "model"], condition=models.Q(revoked_at=None), name="device_claimed_serial"
+            )
+        ]
 
     def __str__(self) -> str:
         return self.name

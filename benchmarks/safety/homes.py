@@ -2,7 +2,7 @@
 
 import secrets
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -67,4 +67,10 @@ def device_asks() -> "Authorization":
 
 def secret_of(codes: "Authorization") -> str:
     """What the QR code says."""
-    return codes.verification_uri_complete.split("#s=")[1].split("&")[0]
+    return secret_in(codes.model_dump())
+
+
+def secret_in(codes: dict[str, Any]) -> str:
+    """The same, of an answer that came over HTTP."""
+    link: str = codes["verification_uri_complete"]
+    return link.split("#s=")[1].split("&", maxsplit=1)[0]

@@ -1,8 +1,9 @@
 """Claiming: RFC 8628 with a certificate at its end."""
 
 import base64
+import random
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -18,6 +19,7 @@ from django_scopes import scopes_disabled
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.safety.signing import Bent, authority, edwards, huge, names, swapped
 from common.errors import Conflict, DomainError, Invalid, NotAllowed, NotFound, TooMany
 from devices.authorization import (
     PollProblem,
@@ -35,6 +37,7 @@ from households.models import Membership
 from protocol.enrollment import Authorization, AuthorizationRequest
 from tests.plugin_cast import Cast, csr_make
 
+BENT = Bent(random.Random(1))
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 
 
@@ -199,6 +202,9 @@ def strange_csr(oid: str, other: str) -> str:
         rsa_csr(),
         csr_make(ec.generate_private_key(ec.SECP384R1())),
         broken_csr(),
+        edwards(BENT),
+        swapped(BENT),
+        huge(BENT),
         strange_csr("06072a8648ce3d0201", "06072a8648ce3d0263"),
         strange_csr("06082a8648ce3d030107", "06082a8648ce3d030163"),
         strange_csr("06082a8648ce3d040302", "06082a8648ce3d040363"),
@@ -210,6 +216,9 @@ def strange_csr(oid: str, other: str) -> str:
         "rsa",
         "other curve",
         "bad signature",
+        "ed25519",
+        "another's key",
+        "huge",
         "unknown key",
         "unknown curve",
         "unknown signature",
@@ -221,6 +230,21 @@ def test_a_bad_signing_request_gets_a_clear_answer(cast: Cast, client: Client, c
     assert answer.status_code == 400
     assert answer.json()["error_description"]
     assert DeviceAuthorization.objects.filter(serial="s").count() == 0
+
+
+@pytest.mark.parametrize("wish", [authority, names], ids=["to be an authority", "to have other names"])
+def test_what_a_signing_request_wishes_to_be_is_not_heard(cast: Cast, wish: Callable[[Bent], str]) -> None:
+    request = AuthorizationRequest(csr_pem=wish(BENT), model="m", serial="s")
+    codes = authorization_start(request=request, base_url="https://hub.example")
+    device = claim(cast.anna, codes)
+    pem = authorization_poll(device_code=codes.device_code).certificate_pem
+    certificate = x509.load_pem_x509_certificate(pem.encode())
+    extensions = certificate.extensions
+    assert not extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    assert not extensions.get_extension_for_class(x509.KeyUsage).value.key_cert_sign
+    assert certificate.subject.rfc4514_string() == f"CN={device.public_id}"
+    names_given = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert [name.value for name in names_given] == [f"urn:uuid:{device.public_id}"]
 
 
 @pytest.mark.parametrize("field", ["model", "serial", "capabilities"])
