@@ -10,6 +10,7 @@ from uuid import UUID
 
 import structlog
 
+from agent.answers import AnswerRefusedError, answer_check
 from agent.audio import Microphone, Samples
 from agent.background import Background
 from agent.capture import Capture
@@ -25,13 +26,14 @@ from agent.processing import SoundProcessing
 from agent.renewal import Attempt, Look, Renewal, Step
 from agent.route import local_address
 from protocol.errors import ErrorCode
-from protocol.messages import LOST_FOR_GOOD, WebrtcAnswer, WebrtcOffer
+from protocol.messages import LOST_FOR_GOOD, AnswerRefused, WebrtcAnswer, WebrtcOffer
 
 log = structlog.get_logger(__name__)
 
 OVER = "The call is over."
 _FINAL_CODES = (ErrorCode.CALL_ENDED, ErrorCode.NOT_FOUND, ErrorCode.NOT_ALLOWED, ErrorCode.BAD_SDP)
 _LOOK_EVERY_S = 0.25
+_REFUSED_MOST = 3  # answers in a row that were not the hub's
 _ROUTE_EVERY_S = 1.0
 _MEASURE_EVERY_S = 1.0
 _OLD_STAYS_S = 1.0  # the other end may still listen at the worker that this one has left
@@ -78,6 +80,7 @@ class CallMedia:
         self._wake = asyncio.Event()
         self._was_lost, self._was_connected = False, False
         self._address: str | None = None
+        self.answers_refused = 0  # since the last connection that came about
         self._report = Report()
         self._measured_at = self._told_at = self._routed_at = time.monotonic()
         parts.playout.open_call()
@@ -162,6 +165,10 @@ class CallMedia:
         self._renewal.failed(time.monotonic())
         if isinstance(error, RequestRefusedError) and error.code in _FINAL_CODES:
             return str(error)
+        if isinstance(error, AnswerRefusedError):
+            self.answers_refused += 1
+            if self.answers_refused >= _REFUSED_MOST and self._renewal.is_lost:
+                return str(error)
         if not isinstance(error, AgentError | TimeoutError):
             raise error
         words = "The hub did not answer in time." if isinstance(error, TimeoutError) else str(error)
@@ -246,10 +253,13 @@ class CallMedia:
             answer = await parts.link.request(offer)
             if not isinstance(answer, WebrtcAnswer):
                 raise PeerError("The hub answered the offer with something else.")
+            answer_check(parts.identity, offer, answer)
             await peer.accept_answer(answer.sdp)
             await peer.wait_connected(parts.timings.renewal.attempt_s)
-        except BaseException:
+        except BaseException as error:
             parts.ice.forget()
+            if isinstance(error, AnswerRefusedError):
+                await parts.link.send(AnswerRefused(call_id=self._call_id))
             if peer is not None:
                 await peer.close()
             raise
@@ -271,7 +281,7 @@ class CallMedia:
         if self._next is None:
             return
         old, self._peer, self._next = self._peer, self._next.peer, None
-        self._was_connected = True
+        self._was_connected, self.answers_refused = True, 0
         if old is not None:
             self._leaving.start(self._leave(old), name="leave connection")
 

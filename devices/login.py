@@ -8,8 +8,8 @@ from devices.certificates import authority_get, authority_sign, signature_is_val
 from devices.keys import device_key_change
 from devices.models import Device
 from households.audit import AuditKind, audit_note
-from protocol.identity import HubWord, hub_text, login_text
-from protocol.messages import DeviceHello
+from protocol.identity import HubWord, answer_text, fingerprints, hub_text, login_text
+from protocol.messages import DeviceHello, WebrtcAnswer, WebrtcOffer
 
 
 def device_keys(device: Device) -> frozenset[str] | None:
@@ -59,6 +59,26 @@ def hub_proof(*, word: HubWord, device_id: UUID, nonce: str | None) -> str | Non
     return (
         None if nonce is None else authority_sign(hub_text(word=word, device_id=str(device_id), nonce=nonce))
     )
+
+
+def answer_proof(*, device: Device, answer: WebrtcAnswer, offer: WebrtcOffer) -> str | None:
+    """The hub's word that this answer is to this offer, with these certificates. None where one of them names none."""
+    try:
+        text = answer_text(
+            device_id=str(device.public_id),
+            call_id=str(answer.call_id),
+            request_id=answer.reply_to or "",
+            offered=fingerprints(offer.sdp),
+            answered=fingerprints(answer.sdp),
+        )
+    except ValueError:
+        return None
+    return authority_sign(text)
+
+
+def device_answer_refused(*, device: Device) -> None:
+    """What the hub answered was changed on its way to the device, or its offer on its way here."""
+    audit_note(device.household, AuditKind.ANSWER_REFUSED, device=device.name)
 
 
 def device_key_refused(*, device: Device) -> None:

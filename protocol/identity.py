@@ -4,6 +4,8 @@ The first line of a text says what it is for, so that a signature for one thing 
 last line may be of any form. No clock is involved: a device may boot in 1970.
 """
 
+import re
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Annotated
 
@@ -35,3 +37,29 @@ class HubWord(StrEnum):
 def hub_text(*, word: HubWord, device_id: str, nonce: str) -> bytes:
     """The bytes under the `proof` of the hub. The nonce is the device's own, of this connection."""
     return f"hearthline hub word 1\n{word}\n{device_id}\n{nonce}".encode()
+
+
+_FINGERPRINT = re.compile(r"(sha-(?:1|224|256|384|512)) ((?:[0-9A-F]{2}:){19,63}[0-9A-F]{2})")
+
+
+def fingerprints(sdp: str) -> tuple[str, ...]:
+    """The certificates that a description names (RFC 8122), each once. Raises ValueError where it names none."""
+    lines = (line.strip().lower() for line in sdp.splitlines())
+    named = {line.removeprefix("a=fingerprint:") for line in lines if line.startswith("a=fingerprint:")}
+    found = {_FINGERPRINT.fullmatch(_spelled(value)) for value in named}
+    if not found or None in found:
+        raise ValueError("The description does not name its certificate.")
+    return tuple(sorted(match[0] for match in found if match))
+
+
+def _spelled(value: str) -> str:
+    algorithm, _, digest = value.partition(" ")
+    return f"{algorithm} {digest.upper()}"
+
+
+def answer_text(
+    *, device_id: str, call_id: str, request_id: str, offered: Iterable[str], answered: Iterable[str]
+) -> bytes:
+    """The bytes under the `proof` of an answer: the certificates that both ends named, as the hub knows them."""
+    named = f"{','.join(offered)}\n{','.join(answered)}"
+    return f"hearthline answer 1\n{device_id}\n{call_id}\n{named}\n{request_id}".encode()

@@ -247,6 +247,13 @@ class CallRinging(Message):
     call_id: UUID
 
 
+class AnswerRefused(Message):
+    """The answer for the sound did not come from this hub as the device heard it, so it was not used."""
+
+    type: Literal["answer_refused"] = "answer_refused"
+    call_id: UUID
+
+
 class AnnounceProgress(Message):
     """From the device: how far a delivery is. From the hub: the same, for the page."""
 
@@ -285,6 +292,7 @@ class WebrtcAnswer(Message):
     type: Literal["webrtc_answer"] = "webrtc_answer"
     sdp: str
     call_id: UUID | None = None
+    proof: Signature | None = None  # to a device: by the hub's CA, over protocol.identity.answer_text()
 
 
 class CallStateMessage(Message):
@@ -412,7 +420,7 @@ BrowserMessage = Annotated[
 ]  # fmt: skip
 DeviceMessage = Annotated[
     DeviceHello | Ping | Pong | IceServersRequest | WebrtcOffer | IceCandidate
-    | CallRinging | CallAccept | CallDecline | CallEnd | AnnounceProgress | Stats
+    | CallRinging | CallAccept | CallDecline | CallEnd | AnswerRefused | AnnounceProgress | Stats
     | CertificateRequest | CertificateInUse,
     Field(discriminator="type"),
 ]  # fmt: skip

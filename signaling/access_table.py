@@ -44,6 +44,7 @@ DEVICE: Final[dict[type[Message], Row]] = {
     m.IceServersRequest: Who.DEVICE,
     m.WebrtcOffer: Who.DEVICE,
     m.IceCandidate: Who.DEVICE,
+    m.AnswerRefused: Who.DEVICE,
     m.AnnounceProgress: Who.DEVICE,
     m.Stats: Who.DEVICE,
     CertificateRequest: Who.DEVICE,

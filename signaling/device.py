@@ -18,7 +18,7 @@ from common.push import group_device
 from devices.certificates import authority_get
 from devices.gate import Who
 from devices.keys import certificate_request, certificate_used, device_epoch, device_key_is_wanted
-from devices.login import hub_proof, login_prove
+from devices.login import answer_proof, device_answer_refused, hub_proof, login_prove
 from devices.models import Device
 from devices.presence import presence_connect, presence_disconnect, presence_touch
 from devices.services import device_echo_measured, device_settings
@@ -32,6 +32,8 @@ from signaling.legs import leg_candidate, leg_ice, leg_offer
 from signaling.limits import DEVICE_IDLE_S
 from signaling.socket import HubSocket
 
+_OFFERS_KEPT = 8  # of which an answer may still come
+
 
 class DeviceConsumer(HubSocket):
     """Challenge, proof, then calls and announcements."""
@@ -43,6 +45,8 @@ class DeviceConsumer(HubSocket):
         self.device: Device | None = None
         self._nonce = secrets.token_urlsafe(32)
         self._device_nonce: str | None = None
+        self._offers: dict[str, m.WebrtcOffer] = {}
+        self._refused_calls: set[UUID] = set()
         self._unclaimed = m.Unclaimed(reason="The device was removed from its home.")
 
     def parse(self, text: str) -> Message:
@@ -91,8 +95,29 @@ class DeviceConsumer(HubSocket):
             # It makes the device forget its home, so the row has to say it, too.
             self._unclaimed = message
             self._recheck.ask()
+        elif isinstance(message, m.WebrtcAnswer):
+            await self._answer(message)
         else:
             await super().push_message(event)
+
+    def offered(self, offer: m.WebrtcOffer) -> None:
+        """What its answer will be signed for."""
+        self._offers[offer.id or ""] = offer
+        while len(self._offers) > _OFFERS_KEPT:
+            del self._offers[next(iter(self._offers))]
+
+    async def _answer(self, answer: m.WebrtcAnswer) -> None:
+        offer = self._offers.get(answer.reply_to or "")
+        if self.device is not None and offer is not None and offer.call_id == answer.call_id:
+            proof = answer_proof(device=self.device, answer=answer, offer=offer)
+            answer = answer.model_copy(update={"proof": proof})
+        await self.reply(answer)
+
+    def answer_refused(self, call_id: UUID) -> bool:
+        """Whether that is new: the device tries again a few times."""
+        is_new = call_id not in self._refused_calls
+        self._refused_calls.add(call_id)
+        return is_new
 
     async def refused(self, event: Any) -> None:
         await refusals.note(event, device=self.device)
@@ -192,6 +217,7 @@ async def on_webrtc_offer(socket: DeviceConsumer, message: m.WebrtcOffer) -> Non
         return
     leg = await socket.leg(message.call_id)
     socket.loans.begin(leg.call)
+    socket.offered(message)
     await leg_offer(
         message,
         leg=leg,
@@ -200,6 +226,13 @@ async def on_webrtc_offer(socket: DeviceConsumer, message: m.WebrtcOffer) -> Non
         worker_id=leg.call.worker_id,
         channel=socket.channel_name,
     )
+
+
+async def on_answer_refused(socket: DeviceConsumer, message: m.AnswerRefused) -> None:
+    """Only for a call of its own."""
+    leg = await socket.leg(message.call_id)
+    if socket.answer_refused(leg.call.public_id):
+        await socket.query(device_answer_refused, device=socket.device)
 
 
 async def on_ice_candidate(socket: DeviceConsumer, message: m.IceCandidate) -> None:
@@ -243,6 +276,7 @@ HANDLERS: dict[type[Message], Callable[[DeviceConsumer, Any], Awaitable[None]]] 
     m.IceServersRequest: on_ice_servers_request,
     m.WebrtcOffer: on_webrtc_offer,
     m.IceCandidate: on_ice_candidate,
+    m.AnswerRefused: on_answer_refused,
     m.AnnounceProgress: on_announce_progress,
     m.Stats: on_stats,
     CertificateRequest: on_certificate_request,

@@ -25,7 +25,7 @@ from protocol.base import Message
 from protocol.certificates import Certificate, CertificateRequest
 from protocol.enrollment import Authorization, AuthorizationRequest, Enrollment, EnrollmentError, TokenRequest
 from protocol.errors import CloseCode, ErrorCode
-from protocol.identity import HubWord, hub_text, login_text
+from protocol.identity import HubWord, answer_text, fingerprints, hub_text, login_text
 from protocol.messages import (
     Announce,
     CallInvited,
@@ -60,6 +60,8 @@ class FakeHub:
         self.device_key: ec.EllipticCurvePublicKey | None = None
         self.next_key: ec.EllipticCurvePublicKey | None = None  # was asked for with a certificate request
         self.epoch = 1
+        self.reads_offer: Callable[[WebrtcOffer], WebrtcOffer] = lambda offer: offer
+        self.on_the_way: Callable[[WebrtcAnswer], WebrtcAnswer] = lambda answer: answer  # who stands between
         self.token_answers: deque[str] = deque()  # RFC 8628 error words; when empty: enrolled
         self.gives_foreign_certificate = False
         self.claimed_fingerprints: set[str] = set()
@@ -396,6 +398,7 @@ class FakeHub:
         await self._tell_waiters()
 
     async def _answer_offer(self, socket: ServerConnection, offer: WebrtcOffer) -> None:
+        offer = self.reads_offer(offer)
         if self.refuses_offers:
             error = Error(reply_to=offer.id, code=self.refuses_offers.popleft(), message="Not now.")
             await socket.send(error.to_json())
@@ -406,7 +409,19 @@ class FakeHub:
             leg = FakeLeg(tone_hz=self.tone_hz)
             sdp = await leg.answer(offer.sdp)
             self.legs.append(leg)
-        await socket.send(WebrtcAnswer(reply_to=offer.id, call_id=offer.call_id, sdp=sdp).to_json())
+        answer = WebrtcAnswer(reply_to=offer.id, call_id=offer.call_id, sdp=sdp)
+        answer = answer.model_copy(update={"proof": self._answer_proof(offer, answer)})
+        await socket.send(self.on_the_way(answer).to_json())
+
+    def _answer_proof(self, offer: WebrtcOffer, answer: WebrtcAnswer) -> str:
+        text = answer_text(
+            device_id=str(self.device_id),
+            call_id=str(offer.call_id),
+            request_id=offer.id or "",
+            offered=fingerprints(offer.sdp),
+            answered=fingerprints(answer.sdp),
+        )
+        return base64.b64encode(self.ca_key.sign(text, ec.ECDSA(hashes.SHA256()))).decode()
 
     def _answer_request(self, request: CertificateRequest) -> Message:
         word = self.certificate_answers.popleft() if self.certificate_answers else ""
