@@ -26,6 +26,7 @@ from agent.link import Link
 from agent.playout import Playout
 from agent.processing import SoundProcessing
 from agent.state import DeviceState
+from agent.transfer import TransferNote, transfer_forget, transfer_keep
 from protocol.base import Message
 from protocol.certificates import KeyWanted
 from protocol.messages import (
@@ -136,6 +137,13 @@ class Agent:
     async def _forget_household(self) -> None:
         await self.phone.drop()
         self._announcer.clear()
+        last = self.link.last_word
+        if last is not None and last.transfer_code:
+            # Before anything is forgotten: after a power cut the hub says it again, or the device has it.
+            note = TransferNote(hub_url=self.config.hub_url, code=last.transfer_code)
+            transfer_keep(self.config.data_dir, note)
+        else:
+            transfer_forget(self.config.data_dir)
         self.identity.wipe()
         self.journal.clear()
         log.info("This device has forgotten its household and can be claimed again.")

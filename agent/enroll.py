@@ -15,6 +15,7 @@ from agent.config import AgentConfig
 from agent.errors import EnrollmentRefusedError
 from agent.files import remove
 from agent.identity import Identity
+from agent.transfer import TransferNote, transfer_forget, transfer_read
 from protocol.enrollment import (
     Authorization,
     AuthorizationRequest,
@@ -48,6 +49,7 @@ class Enroller:
         timings = config.timings
         self._backoff = Backoff(base_s=timings.backoff_base_s, max_s=timings.backoff_max_s)
         self._authorization: Authorization | None = None
+        self._transfer: TransferNote | None = None
 
     async def claim(self) -> None:
         """Returns when the identity is enrolled and stored."""
@@ -55,11 +57,13 @@ class Enroller:
             try:
                 self._authorization = await self._authorize()
                 self._backoff.reset()
-                self.show()
+                if self._transfer is None:
+                    self.show()
                 await self._poll(self._authorization)
             except _TryAgainError as error:
                 await self._wait(error)
-        self._authorization = None
+        self._authorization = self._transfer = None
+        transfer_forget(self._config.data_dir)
         remove(self._config.data_dir / qr.PNG_FILE)
 
     def show(self) -> None:
@@ -90,11 +94,13 @@ class Enroller:
 
     async def _authorize(self) -> Authorization:
         config = self._config
+        self._transfer = transfer_read(config.data_dir)
         request = AuthorizationRequest(
             csr_pem=self._identity.csr_pem(config.serial),
             model=config.model,
             serial=config.serial,
             capabilities=CAPABILITIES,
+            transfer_code=self._transfer.code if self._transfer else "",
         )
         response = await self._post(AUTHORIZATIONS_PATH, request)
         if response.status_code == httpx.codes.CONFLICT:
@@ -128,6 +134,11 @@ class Enroller:
                 await self._wait(error)
                 continue
             self._backoff.reset()
+            if word == "authorization_pending" and self._transfer is not None:
+                log.info("Nobody took this device over any more. It shows a code.")
+                transfer_forget(self._config.data_dir)
+                self._transfer = None
+                self.show()
             if word == "slow_down":
                 interval_s += self._config.timings.slow_down_s
             elif word != "authorization_pending":
@@ -168,7 +179,9 @@ class Enroller:
 
     async def _post(self, path: str, body: BaseModel) -> httpx.Response:
         try:
-            return await self._http.post(self._config.hub_url + path, json=body.model_dump())
+            return await self._http.post(
+                self._config.hub_url + path, json=body.model_dump(exclude_defaults=True)
+            )
         except httpx.HTTPError as error:
             reason = str(error) or type(error).__name__
             raise _TryAgainError("The hub at {hub} cannot be reached: {reason}", reason) from error

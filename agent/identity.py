@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from agent.errors import EnrollmentRefusedError
 from agent.files import make_private_dir, remove, sync_dir, write_atomically
+from agent.transfer import transfer_read
 from protocol.enrollment import Enrollment
 from protocol.identity import login_text
 from protocol.words import fingerprint_words
@@ -266,4 +267,5 @@ def remembered_hub_url(data_dir: Path) -> str | None:
     try:
         return StoredEnrollment.model_validate_json((data_dir / ENROLLMENT_FILE).read_bytes()).hub_url
     except (OSError, ValidationError):
-        return None
+        note = transfer_read(data_dir)  # on its way to another household of the same hub
+        return note.hub_url if note else None

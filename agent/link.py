@@ -50,6 +50,7 @@ class Link:
         self._waiting: dict[str, asyncio.Future[Message]] = {}
         self._is_online = False
         self.session_count = 0  # how often this device came online
+        self.last_word: Unclaimed | None = None  # with which the last household let it go
         self._last_problem = ""
         self._heard_at = 0.0
         self._hurry = asyncio.Event()  # set while a call waits for the hub
@@ -180,6 +181,7 @@ class Link:
                 pinger = asyncio.create_task(self._keep_alive(socket), name="pinger")
                 first = await self._read(socket, login)
             log.info("This device was removed from its household.", reason=first.reason)
+            self.last_word = first
             return _Ending.UNCLAIMED
         except ConnectionClosed as closed:
             return self._why_closed(closed)

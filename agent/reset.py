@@ -8,9 +8,10 @@ from agent.files import remove
 from agent.identity import ENROLLMENT_FILE, KEY_FILE, NEXT_KEY_FILE
 from agent.journal import JOURNAL_FILE
 from agent.qr import PNG_FILE
+from agent.transfer import TRANSFER_FILE
 
 # The keys first: what is left without it is dropped at the next start.
-_FILES = (NEXT_KEY_FILE, KEY_FILE, ENROLLMENT_FILE, JOURNAL_FILE, PNG_FILE, LOCK_FILE)
+_FILES = (NEXT_KEY_FILE, KEY_FILE, ENROLLMENT_FILE, TRANSFER_FILE, JOURNAL_FILE, PNG_FILE, LOCK_FILE)
 
 
 def reset(data_dir: Path, *, is_confirmed: bool) -> int:

@@ -98,6 +98,12 @@ _DEVICES: Final[dict[str, dict[str, Row]]] = {
     "devices/<uuid:public_id>/token/": {"POST": _P.DEVICES_MANAGE},
     "devices/<uuid:public_id>/remove/": {"GET": _P.DEVICES_MANAGE, "POST": _P.DEVICES_MANAGE},
     "devices/<uuid:public_id>/key/": {"GET": _P.DEVICES_MANAGE, "POST": _P.DEVICES_MANAGE},
+    "devices/<uuid:public_id>/give/": {"GET": _P.DEVICES_MANAGE, "POST": _P.DEVICES_MANAGE},
+    "devices/<uuid:public_id>/give/cancel/": {"GET": _P.DEVICES_MANAGE, "POST": _P.DEVICES_MANAGE},
+    "take/": {"GET": OPEN, "POST": PERSON},  # the secret of the link is the permission
+    "take/accept/": {"GET": PERSON, "POST": PERSON},
+    "coming/<uuid:public_id>/": {"GET": _P.DEVICES_MANAGE},
+    "coming/<uuid:public_id>/give-up/": {"GET": _P.DEVICES_MANAGE, "POST": _P.DEVICES_MANAGE},
     "devices/<uuid:public_id>/call/": {"GET": CALL},
 }
 _CALLS: Final[dict[str, dict[str, Row]]] = {

@@ -26,11 +26,13 @@ from devices.models import (
     DeviceCertificate,
     DevicePresence,
     Room,
+    Transfer,
 )
+from devices.transfers import transfer_for_code
 from devices.tries import try_failed, try_return, try_take
 from households.access import need
 from households.audit import AuditKind, audit_note
-from households.models import Membership
+from households.models import Household, Membership, User
 from households.roles import Permission
 from protocol.enrollment import (
     USER_CODE_ALPHABET,
@@ -63,24 +65,32 @@ class PollProblem(Exception):
 
 
 def authorization_start(*, request: AuthorizationRequest, base_url: str) -> Authorization:
-    """Raises Invalid for a bad CSR, Conflict for a key that is claimed already."""
+    """Raises Invalid for a bad CSR, Conflict for a key that is claimed already.
+
+    One that comes with the code of a transfer is claimed at once. Any other code counts for nothing.
+    """
     csr = csr_check(request.csr_pem)
-    if _is_claimed(csr.fingerprint_sha256):
-        raise Conflict("This device belongs to a home already. Remove it there, or reset the device.")
     device_code, secret = secret_make(32), secret_make(16)
     user_code = "".join(secrets.choice(USER_CODE_ALPHABET) for _ in range(USER_CODE_LENGTH))
-    DeviceAuthorization.objects.create(
-        device_code_hash=secret_hash(device_code),
-        user_code_hash=secret_hash(user_code),
-        secret_hash=secret_hash(secret),
-        csr_pem=request.csr_pem,
-        fingerprint_sha256=csr.fingerprint_sha256,
-        model=request.model,
-        serial=request.serial,
-        capabilities=request.capabilities,
-        expires_at=now() + LIFE,
-        interval_s=INTERVAL_S,
-    )
+    with transaction.atomic():
+        transfer = transfer_for_code(request.transfer_code)
+        if _is_claimed(csr.fingerprint_sha256) and not _is_back(transfer, csr.fingerprint_sha256):
+            raise Conflict("This device belongs to a home already. Remove it there, or reset the device.")
+        row = DeviceAuthorization.objects.create(
+            device_code_hash=secret_hash(device_code),
+            user_code_hash=secret_hash(user_code),
+            secret_hash=secret_hash(secret),
+            csr_pem=request.csr_pem,
+            fingerprint_sha256=csr.fingerprint_sha256,
+            model=request.model,
+            serial=request.serial,
+            capabilities=request.capabilities,
+            expires_at=now() + LIFE,
+            interval_s=INTERVAL_S,
+        )
+        if transfer is not None and transfer.to_household is not None:
+            with scope(household=transfer.to_household):
+                _arrive(row, transfer, transfer.to_household)
     return Authorization(
         device_code=device_code,
         user_code=user_code,
@@ -88,6 +98,33 @@ def authorization_start(*, request: AuthorizationRequest, base_url: str) -> Auth
         verification_uri_complete=f"{base_url}/claim/#s={secret}&f={csr.fingerprint_sha256}",
         expires_in=int(LIFE.total_seconds()),
         interval=INTERVAL_S,
+    )
+
+
+def _is_back(transfer: Transfer | None, fingerprint_sha256: str) -> bool:
+    """It came by this transfer a moment ago, and did not hear the answer."""
+    came = transfer.to_device if transfer else None
+    return came is not None and came.revoked_at is None and came.fingerprint_sha256 == fingerprint_sha256
+
+
+def _arrive(row: DeviceAuthorization, transfer: Transfer, household: Household) -> None:
+    """The device that was taken over is here: nobody has to type anything."""
+    device = transfer.to_device
+    if device is None:
+        device = _device_create(
+            household,
+            transfer.accepted_by,
+            row,
+            name=transfer.to_name,
+            room=transfer.to_room,
+            is_auto_answer=False,
+        )
+        Transfer.objects.filter(pk=transfer.pk).update(to_device=device)
+        audit_note(household, AuditKind.CLAIMED, actor=transfer.accepted_by or "The hub", device=device)
+    elif not _is_back(transfer, row.fingerprint_sha256):
+        return  # a code works once
+    DeviceAuthorization.objects.filter(pk=row.pk).update(
+        state=AuthorizationState.CONFIRMED, device=device, confirmed_by=transfer.accepted_by
     )
 
 
@@ -171,7 +208,14 @@ def authorization_confirm(
         if not pending.update(state=AuthorizationState.CONFIRMED, confirmed_by=membership.user):
             raise _too_late(membership, authorization)
         old = device_let_go(household=membership.household, authorization=authorization, lets_go=lets_go)
-        device = _device_create(membership, authorization, name.strip()[:80], room, is_auto_answer)
+        device = _device_create(
+            membership.household,
+            membership.user,
+            authorization,
+            name=name.strip()[:80],
+            room=room,
+            is_auto_answer=is_auto_answer,
+        )
         DeviceAuthorization.objects.filter(pk=authorization.pk).update(device=device)
         if old:
             audit_note(membership.household, AuditKind.UNCLAIMED, actor=membership.user, device=old)
@@ -234,12 +278,18 @@ def _enroll(row: DeviceAuthorization) -> Enrollment:
 
 
 def _device_create(
-    membership: Membership, row: DeviceAuthorization, name: str, room: Room | None, is_auto_answer: bool
+    household: Household,
+    user: User | None,
+    row: DeviceAuthorization,
+    *,
+    name: str,
+    room: Room | None,
+    is_auto_answer: bool,
 ) -> Device:
     try:
         with transaction.atomic():
             device = Device.objects.create(
-                household=membership.household,
+                household=household,
                 room=room,
                 name=name,
                 model=row.model,
@@ -248,7 +298,7 @@ def _device_create(
                 fingerprint_sha256=row.fingerprint_sha256,
                 public_key_pem=csr_check(row.csr_pem).public_key_pem,
                 is_auto_answer=is_auto_answer,
-                claimed_by=membership.user,
+                claimed_by=user,
                 claimed_at=now(),
             )
     except IntegrityError:

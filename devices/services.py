@@ -7,7 +7,7 @@ from common.errors import Invalid
 from common.push import group_device, push_on_commit
 from devices.events import device_removed
 from devices.foreign import device_tokens_revoke
-from devices.models import Device, DeviceCertificate, DevicePresence, EchoRemoval, Room
+from devices.models import Device, DeviceCertificate, DevicePresence, EchoRemoval, Room, Transfer
 from devices.presence import presence_end
 from households.audit import AuditKind, audit_note
 from households.models import Household, User
@@ -80,6 +80,7 @@ def device_revoke(*, device: Device, reason: str) -> bool:
         return False
     DeviceCertificate.objects.filter(device=device, revoked_at=None).update(revoked_at=now())
     device_tokens_revoke(device=device)
+    Transfer.objects.filter(device=device, accepted_at=None, cancelled_at=None).update(cancelled_at=now())
     presence_end(device=device)
     device_removed.send(sender=Device, device=device)
     push_on_commit(group_device(device.public_id), Unclaimed(reason=reason))

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from devices import claim_views, views, views_life
+from devices import claim_views, transfer_views, views, views_life
 
 app_name = "devices"
 urlpatterns = [
@@ -17,5 +17,11 @@ urlpatterns = [
     path("devices/<uuid:public_id>/token/", views.token, name="token"),
     path("devices/<uuid:public_id>/remove/", views_life.remove, name="remove"),
     path("devices/<uuid:public_id>/key/", views_life.key, name="key"),
+    path("devices/<uuid:public_id>/give/", transfer_views.give, name="give"),
+    path("devices/<uuid:public_id>/give/cancel/", transfer_views.give_cancel, name="give-cancel"),
+    path("take/", transfer_views.take, name="take"),
+    path("take/accept/", transfer_views.take_accept, name="take-accept"),
+    path("coming/<uuid:public_id>/", transfer_views.coming, name="coming"),
+    path("coming/<uuid:public_id>/give-up/", transfer_views.coming_give_up, name="coming-give-up"),
     path("devices/<uuid:public_id>/call/", views.call, name="call"),
 ]

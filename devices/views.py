@@ -25,18 +25,23 @@ from devices.selectors import (
     room_cards,
 )
 from devices.services import device_update
+from devices.transfers import transfers_coming
 from devices.views_life import life_of
 from households.access import member_of, need
-from households.roles import Permission
+from households.roles import Permission, allows
 
 
 @login_required
 @require_GET
 def home(request: HttpRequest) -> HttpResponse:
-    cards = room_cards(member_of(request))
+    membership = member_of(request)
+    cards = room_cards(membership)
     speakers = [device for card in cards for device in card.devices if not device.is_foreign]
     may_announce = any(has_right(device, Permission.ANNOUNCE) for device in speakers)
-    return render(request, "devices/home.html", {"cards": cards, "may_announce": may_announce})
+    may_manage = allows(membership.role, Permission.DEVICES_MANAGE)
+    coming = transfers_coming(membership=membership) if may_manage else []
+    context = {"cards": cards, "may_announce": may_announce, "coming": coming}
+    return render(request, "devices/home.html", context)
 
 
 @login_required

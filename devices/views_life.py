@@ -13,6 +13,7 @@ from devices.keys import device_key_ask
 from devices.models import Device
 from devices.selectors import key_changed_at
 from devices.services import device_unclaim
+from devices.transfers import transfer_open
 from households.access import member_of
 from households.roles import Permission
 
@@ -45,7 +46,7 @@ def remove(request: HttpRequest, public_id: UUID) -> HttpResponse:
 
 def life_of(device: Device) -> dict[str, object]:
     """What the page of a device shows of it."""
-    return {"key_changed_at": key_changed_at(device)}
+    return {"key_changed_at": key_changed_at(device), "transfer": transfer_open(device)}
 
 
 def _removed_words(device: Device, *, was_online: bool) -> str:

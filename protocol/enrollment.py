@@ -27,6 +27,8 @@ class AuthorizationRequest(BaseModel):
     model: Words
     serial: Words
     capabilities: list[Words] = Field(default_factory=list, max_length=16)
+    # Of `unclaimed`, after another home took it over.
+    transfer_code: str = Field(default="", max_length=200)
 
 
 class Authorization(BaseModel):

@@ -411,6 +411,7 @@ class Unclaimed(Message):
     type: Literal["unclaimed"] = "unclaimed"
     reason: str
     proof: Signature | None = None  # by the hub's CA, over protocol.identity.hub_text()
+    transfer_code: str | None = None  # another home took it over: ask for authorization there with this
 
 
 BrowserMessage = Annotated[

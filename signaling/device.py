@@ -22,6 +22,7 @@ from devices.login import answer_proof, device_answer_refused, hub_proof, login_
 from devices.models import Device
 from devices.presence import presence_connect, presence_disconnect, presence_touch
 from devices.services import device_echo_measured, device_settings
+from devices.transfers import transfer_code
 from protocol import messages as m
 from protocol.base import Message
 from protocol.certificates import CertificateInUse, CertificateRequest, KeyWanted
@@ -139,7 +140,9 @@ class DeviceConsumer(HubSocket):
 
     async def _unclaim(self, device: Device) -> None:
         proof = hub_proof(word=HubWord.UNCLAIMED, device_id=device.public_id, nonce=self._device_nonce)
-        await self.turn_out(self._unclaimed.model_copy(update={"proof": proof}), CloseCode.REVOKED)
+        code = await self.query(transfer_code, device=device)
+        last = self._unclaimed.model_copy(update={"proof": proof, "transfer_code": code})
+        await self.turn_out(last, CloseCode.REVOKED)
 
     async def _welcome(self, device: Device, message: m.DeviceHello) -> None:
         self.device, self.household = device, device.household

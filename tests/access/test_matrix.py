@@ -18,6 +18,7 @@ from config.access import routes
 from config.access_table import ADDRESSES
 from config.checks import access_table_check
 from devices.gate import OfDevice, Row, Who
+from devices.models import Transfer
 from households.invitations import invitation_create
 from households.models import Membership, User
 from households.roles import Role, allows
@@ -63,8 +64,17 @@ def things(cast: Cast) -> Iterator[Things]:
         invitation, _ = invitation_create(membership=cast.anna, role=Role.CHILD)
         user = User.objects.create_user("dora@example.org", name="Dora")
         dora = Membership.objects.create(user=user, household=cast.anna.household, role=Role.ADULT)
+        transfer = Transfer.objects.create(
+            device=cast.cellar,
+            token_hash="x",
+            expires_at=now(),
+            accepted_at=now(),
+            to_household=cast.anna.household,
+            to_name="Cellar",
+        )
     yield Things(
         {
+            "coming/": transfer.public_id,
             "settings/tokens/": token.public_id,
             "api/v1/whip/": token.public_id,
             "people/invitations/": invitation.public_id,

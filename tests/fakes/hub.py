@@ -66,6 +66,7 @@ class FakeHub:
         self.gives_foreign_certificate = False
         self.claimed_fingerprints: set[str] = set()
         self.says_unclaimed = False
+        self.transfer_code: str | None = None  # goes with it
         self.challenge_count = self.refused_logins = 0
         self.fingerprint_in_link: str | None = None
         self.shown_hub_id: str | None = None
@@ -185,7 +186,9 @@ class FakeHub:
     def unclaimed(self, nonce: str | None) -> Unclaimed:
         """With the hub's proof for the connection of this nonce."""
         return Unclaimed(
-            reason="The device was removed from its home.", proof=self.proof(HubWord.UNCLAIMED, nonce)
+            reason="The device was removed from its home.",
+            proof=self.proof(HubWord.UNCLAIMED, nonce),
+            transfer_code=self.transfer_code,
         )
 
     async def close_socket(self, code: int) -> None:
