@@ -2,6 +2,7 @@
 
 from django.db import models
 
+from common.clock import now
 from common.models import BaseModel
 from households.models import HouseholdModel
 from households.roles import DEVICE_RIGHTS
@@ -214,6 +215,16 @@ class Loan(HouseholdModel):
 
     def __str__(self) -> str:
         return f"loan of {self.device}"
+
+    @property
+    def person(self) -> str:
+        if self.member is not None:
+            return str(self.member.user)
+        return (self.invitation.name if self.invitation else "") or "somebody new"
+
+    @property
+    def is_to_come(self) -> bool:
+        return self.starts_at > now()
 
 
 class Transfer(BaseModel):

@@ -81,6 +81,12 @@ def device_rights(membership: Membership, device: Device) -> frozenset[Permissio
     return frozenset(right for right in DEVICE_RIGHTS if row is not None and has_right(row, right))
 
 
+def rights_own(membership: Membership, device: Device) -> frozenset[Permission]:
+    """The same without what is only lent to them: that much they may lend."""
+    devices = devices_visible(membership).filter(pk=device.pk)
+    return frozenset(right for right in LENT_BY if devices.filter(_may_unlent(membership, right)).exists())
+
+
 def has_right(device: Device, right: Permission) -> bool:
     """Of a row that went through rights_annotate()."""
     return bool(getattr(device, f"may_{right.value}"))

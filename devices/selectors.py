@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import Exists, Max, OuterRef, Prefetch, Q, QuerySet
+from django.db.models import Exists, Max, OuterRef, Prefetch, Q, QuerySet, prefetch_related_objects
 
 from common.clock import now
-from devices.models import Device, DeviceCertificate, DeviceToken, Room
+from devices.models import Device, DeviceCertificate, DeviceToken, Loan, Room
 from devices.rights import devices_visible, loans_running, rights_annotate
 from households.models import Household, Membership
 from households.roles import Role
@@ -39,8 +39,17 @@ def device_list(household: Household) -> QuerySet[Device]:
 def device_list_for(membership: Membership) -> QuerySet[Device]:
     """Those that the member may know of, with what they may do (see rights_annotate) and their `loans_own`."""
     devices = rights_annotate(device_list(membership.household), membership)
-    loans = Prefetch("loans", loans_running(membership).order_by("ends_at"), to_attr="loans_own")
-    return devices.filter(pk__in=devices_visible(membership).values("pk")).prefetch_related(loans)
+    known = devices.filter(pk__in=devices_visible(membership).values("pk"))
+    return known.prefetch_related(_loans_own(membership))
+
+
+def loans_own_fetch(device: Device, membership: Membership) -> None:
+    """Gives the device its `loans_own`: what of it is lent to the member now."""
+    prefetch_related_objects([device], _loans_own(membership))
+
+
+def _loans_own(membership: Membership) -> "Prefetch[str, QuerySet[Loan], str]":
+    return Prefetch("loans", loans_running(membership).order_by("ends_at"), to_attr="loans_own")
 
 
 def guests_of(device: Device, *, caller_id: int | None = None) -> list[UUID]:

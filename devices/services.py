@@ -10,6 +10,7 @@ from devices.foreign import device_tokens_revoke
 from devices.models import Device, DeviceCertificate, DevicePresence, EchoRemoval, Room, Transfer
 from devices.presence import presence_end
 from households.audit import AuditKind, audit_note
+from households.events import rights_changed
 from households.models import Household, User
 from protocol.messages import DeviceSettings, Unclaimed
 
@@ -43,6 +44,8 @@ def device_update(
         device.echo_removal = echo_removal
         device.save(update_fields=["name", "room", "is_auto_answer", "echo_removal", "updated_at"])
         push_on_commit(group_device(device.public_id), device_settings(device))
+        if before.room_id != device.room_id:  # and under the rules of another room
+            rights_changed.send(sender=Device, household=device.household, user=None)
         _device_note(before, device, {"actor": actor} if actor else {})
     return device
 

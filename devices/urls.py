@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from devices import claim_views, transfer_views, views, views_life
+from devices import claim_views, transfer_views, views, views_life, views_rights
 
 app_name = "devices"
 urlpatterns = [
@@ -23,5 +23,11 @@ urlpatterns = [
     path("take/accept/", transfer_views.take_accept, name="take-accept"),
     path("coming/<uuid:public_id>/", transfer_views.coming, name="coming"),
     path("coming/<uuid:public_id>/give-up/", transfer_views.coming_give_up, name="coming-give-up"),
+    path("devices/<uuid:public_id>/rules/", views_rights.device_rules, name="device-rules"),
+    path("devices/<uuid:public_id>/lend/", views_rights.lend, name="lend"),
+    path("devices/<uuid:public_id>/loans/<uuid:loan_id>/end/", views_rights.loan_end_now, name="loan-end"),
+    path("rooms/<uuid:public_id>/", views_rights.room, name="room"),
+    path("rooms/<uuid:public_id>/rules/", views_rights.room_rules, name="room-rules"),
+    path("rooms/<uuid:public_id>/remove/", views_rights.room_remove_empty, name="room-remove"),
     path("devices/<uuid:public_id>/call/", views.call, name="call"),
 ]

@@ -16,17 +16,20 @@ from devices.forms import DeviceForm, DeviceSettingsForm
 from devices.models import Device
 from devices.reach import whip_address
 from devices.rights import device_rings, has_right
+from devices.rules import need_move
 from devices.selectors import (
     certificate_current,
     device_joining,
     device_name_free,
     device_token_get,
     key_shown,
+    loans_own_fetch,
     room_cards,
 )
 from devices.services import device_update
 from devices.transfers import transfers_coming
 from devices.views_life import life_of
+from devices.views_rights import lent, who_may
 from households.access import member_of, need
 from households.roles import Permission, allows
 
@@ -94,12 +97,17 @@ def detail(request: HttpRequest, public_id: UUID) -> HttpResponse:
         initial=DeviceSettingsForm.initial_of(device),
     )
     if form.is_valid():
-        device_update(device=device, actor=membership.user, **form.values())
+        values = form.values()
+        need_move(membership, device, values["room"])
+        device_update(device=device, actor=membership.user, **values)
         messages.success(request, "Saved.")
         return redirect("devices:detail", public_id)
     context = {"device": device, "form": form, "certificate": certificate_current(device)}
     context["key"] = key_shown(device.fingerprint_sha256)
-    context |= _connection(request, device) | life_of(device)
+    context |= _connection(request, device) | life_of(device) | lent(membership, device)
+    context |= who_may(membership, device)
+    loans_own_fetch(device, membership)
+    context["rules_url"] = reverse("devices:device-rules", args=[public_id])
     return render(request, "devices/detail.html", context, status=400 if form.is_bound else 200)
 
 

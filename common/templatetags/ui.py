@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from django import template
 from django.templatetags.static import static
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
@@ -71,6 +72,17 @@ def ago(moment: datetime) -> str:
     if now() - moment < timedelta(minutes=1):
         return "just now"
     return f"{timesince(moment, now(), depth=1)} ago"
+
+
+@register.filter
+def day_and_clock(moment: datetime) -> str:
+    """When something will be over, in the household's zone: "today 18:00", "Sunday 18:00", "3 May 18:00"."""
+    there, today = timezone.localtime(moment), timezone.localtime(now()).date()
+    days = (there.date() - today).days
+    near = {0: "today", 1: "tomorrow"}.get(days) or (
+        f"{there:%A}" if 1 < days < 7 else f"{there.day} {there:%B}"
+    )
+    return f"{near} {there:%H:%M}"
 
 
 @register.filter

@@ -26,7 +26,7 @@ from households.services import api_token_create
 from protocol.base import Message
 from protocol.messages import UNIONS, CallEnd, CallState, Stats, members
 from signaling.access_table import BROWSER, DEVICE
-from tests.plugin_cast import Cast
+from tests.plugin_cast import Cast, loan_make
 from tests.signaling.sockets import browser
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
@@ -50,6 +50,7 @@ class Things:
         for prefix, public_id in self.ids.items():
             if route.startswith(prefix):
                 path = path.replace("<uuid:public_id>", str(public_id))
+        path = path.replace("<uuid:loan_id>", str(self.ids["loans/"]))
         return path.replace("<uuid:delivery_id>", str(self.ids["calls/"]))
 
 
@@ -60,6 +61,7 @@ def things(cast: Cast) -> Iterator[Things]:
             household=cast.anna.household, device=cast.kitchen, state=CallState.ENDED, ended_at=now()
         )
         announcement = announcement_send(membership=cast.anna, text="Dinner.", devices=[cast.kitchen])
+        loan = loan_make(cast.kitchen, cast.ben, can_talk=True)
         token, _ = api_token_create(membership=cast.ben, name="robot")
         invitation, _ = invitation_create(membership=cast.anna, role=Role.CHILD)
         user = User.objects.create_user("dora@example.org", name="Dora")
@@ -80,6 +82,8 @@ def things(cast: Cast) -> Iterator[Things]:
             "people/invitations/": invitation.public_id,
             "people/": dora.public_id,
             "devices/": cast.kitchen.public_id,
+            "loans/": loan.public_id,
+            "rooms/": cast.kitchen.room.public_id if cast.kitchen.room else cast.kitchen.public_id,
             "calls/": call.public_id,
             "announce/clips/": announcement.clip.public_id,
             "announce/": announcement.public_id,

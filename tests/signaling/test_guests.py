@@ -111,6 +111,8 @@ async def test_a_guest_is_given_no_relay_with_the_welcome(cast: Cast) -> None:
 
 
 async def test_who_becomes_a_guest_hears_of_nothing_more(cast: Cast) -> None:
+    attic, _ = await within(cast.anna.household, device_make, cast.anna, "Attic speaker", "Attic")
+    await within(cast.anna.household, loan_make, attic, cast.ben, can_announce=True)
     page, anna = await browser(cast.ben), await browser(cast.anna)
     await what_comes(page)
     await Membership.objects.filter(pk=cast.ben.pk).aupdate(role=Role.GUEST)

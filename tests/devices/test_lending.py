@@ -1,0 +1,215 @@
+"""Lending a device: the page, the list, the end; and whoever comes by a link."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+from django_scopes import scope
+
+from calls.models import Call
+from common.clock import now
+from devices.models import DeviceKind, Loan
+from devices.rights import device_rights
+from devices.rule_forms import loan_ends
+from households.audit import audit_list, audit_sentence
+from households.invitations import invitation_accept_new
+from households.models import Invitation, Membership
+from households.roles import Permission, Role
+from protocol.messages import CallState
+from tests.plugin_cast import Cast, guest_make, loan_make, rule_make
+
+pytestmark = [pytest.mark.integration, pytest.mark.django_db]
+P = Permission
+
+
+def browser_of(member: Membership) -> Client:
+    client = Client()
+    client.force_login(member.user, "django.contrib.auth.backends.ModelBackend")
+    return client
+
+
+@pytest.fixture
+def anna(cast: Cast) -> Client:
+    return browser_of(cast.anna)
+
+
+@pytest.fixture
+def gil(cast: Cast) -> Membership:
+    return guest_make(cast)
+
+
+def lend(client: Client, cast: Cast, whom: Membership | None = None, **fields: object) -> "object":
+    url = reverse("devices:lend", args=[cast.kitchen.public_id])
+    sent = {"to": whom.public_id if whom else "new", "talk": "on", "until": "hour"} | fields
+    return client.post(url, {name: value for name, value in sent.items() if value is not None})
+
+
+def the_loan(cast: Cast) -> Loan:
+    with scope(household=cast.anna.household):
+        return Loan.objects.select_related("invitation", "member").get()
+
+
+def detail(client: Client, cast: Cast) -> str:
+    return client.get(reverse("devices:detail", args=[cast.kitchen.public_id])).content.decode()
+
+
+def test_what_is_lent_stands_in_the_list_and_ends_at_once_also_in_a_call(
+    anna: Client, cast: Cast, gil: Membership
+) -> None:
+    lend(anna, cast, gil)
+    loan = the_loan(cast)
+    assert (loan.can_talk, loan.can_listen, loan.can_announce) == (True, False, False)
+    assert abs((loan.ends_at - now() - timedelta(hours=1)).total_seconds()) < 5
+    assert "Gil" in detail(anna, cast)
+    assert cast.kitchen.name in browser_of(gil).get("/").content.decode()
+    with scope(household=cast.anna.household):
+        call = Call.objects.create(
+            household=gil.household, device=cast.kitchen, started_by=gil.user, state=CallState.CONNECTED
+        )
+    end = reverse("devices:loan-end", args=[cast.kitchen.public_id, loan.public_id])
+    assert anna.get(end).status_code == 302  # leads to the button
+    assert the_loan(cast).ended_at is None
+    assert anna.post(end).status_code == 302
+    with scope(household=cast.anna.household):
+        call.refresh_from_db()
+        assert (call.state, call.reason) == (CallState.ENDED, "Kitchen speaker is no longer lent to Gil.")
+    assert reverse("devices:loan-end", args=[cast.kitchen.public_id, loan.public_id]) not in detail(
+        anna, cast
+    )
+    assert cast.kitchen.name not in browser_of(gil).get("/").content.decode()
+    assert anna.post(end).status_code == 409
+    with scope(household=cast.anna.household):
+        told = [audit_sentence(entry) for entry in audit_list(cast.anna.household)[:2]]
+    assert told == ["Anna ended the loan of Kitchen speaker to Gil.", "Anna lent Kitchen speaker to Gil."]
+
+
+def test_somebody_new_comes_by_a_link_and_finds_what_is_lent(anna: Client, cast: Cast) -> None:
+    response = lend(anna, cast, name="Gil", announce="on")
+    page = response.content.decode()  # type: ignore[attr-defined]
+    found = re.search(r"#t=([\w-]+)", page)
+    assert found
+    assert response["Cache-Control"] == "no-store"  # type: ignore[index]
+    loan = the_loan(cast)
+    assert loan.invitation
+    assert loan.invitation.expires_at == loan.ends_at  # the link is worth nothing afterwards
+    assert "Has not come yet" in detail(anna, cast)
+    member = invitation_accept_new(
+        token=found[1], name="Gil", email="gil@example.org", password="a long enough password"
+    )
+    assert member.role == Role.GUEST
+    with scope(household=cast.anna.household):
+        assert device_rights(member, cast.kitchen) == {P.CALL, P.ANNOUNCE}
+    assert "Has not come yet" not in detail(anna, cast)
+
+
+def test_to_end_what_nobody_took_yet_takes_its_link_back(anna: Client, cast: Cast) -> None:
+    lend(anna, cast, name="Gil")
+    loan = the_loan(cast)
+    anna.post(reverse("devices:loan-end", args=[cast.kitchen.public_id, loan.public_id]))
+    assert Invitation.objects.get().revoked_at
+
+
+def test_an_invitation_that_was_taken_back_is_in_no_list(anna: Client, cast: Cast) -> None:
+    lend(anna, cast, name="Gil")
+    Invitation.objects.update(revoked_at=now())
+    assert "Gil" not in detail(anna, cast)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"talk": None}, "Choose what they may do."),
+        ({"until": "date"}, "Choose a date and a time."),
+        ({"until": "date", "ends_at": "2001-01-01T10:00"}, "Choose an end that is still to come"),
+        ({"until": "date", "ends_at": "2900-01-01T10:00"}, "longer than a year"),
+        ({"until": None}, "Choose until when."),
+        ({"to": "nobody"}, "Select a valid choice"),
+        ({"to": "new"}, "Say who it is"),
+    ],
+)
+def test_what_is_missing_is_said_beside_it(
+    anna: Client, cast: Cast, gil: Membership, fields: dict[str, object], words: str
+) -> None:
+    response = lend(anna, cast, gil, **fields)
+    assert response.status_code == 400  # type: ignore[attr-defined]
+    assert words in response.content.decode()  # type: ignore[attr-defined]
+    with scope(household=cast.anna.household):
+        assert not Loan.objects.exists()
+
+
+def test_nobody_lends_what_a_rule_keeps_from_them(cast: Cast, gil: Membership) -> None:
+    Membership.objects.filter(pk=cast.ben.pk).update(role=Role.ADULT)
+    ben = browser_of(cast.ben)
+    with scope(household=cast.anna.household):
+        rule_make(P.CALL, cast.anna, device=cast.kitchen)
+        loan_make(cast.kitchen, cast.ben, can_talk=True)  # what is lent is not lent on
+    refused = lend(ben, cast, gil)
+    assert refused.status_code == 403  # type: ignore[attr-defined]
+    assert "You may not call Kitchen speaker" in refused.content.decode()  # type: ignore[attr-defined]
+    assert lend(ben, cast, gil, talk=None, announce="on").status_code == 302  # type: ignore[attr-defined]
+
+
+def test_who_has_no_device_of_the_household_to_lend_does_not_lend(cast: Cast, gil: Membership) -> None:
+    assert lend(browser_of(cast.ben), cast, gil).status_code == 403  # type: ignore[attr-defined]
+    assert lend(browser_of(cast.carla), cast, gil).status_code == 404  # type: ignore[attr-defined]
+
+
+def test_a_loan_of_another_device_or_home_is_absent(anna: Client, cast: Cast) -> None:
+    with scope(household=cast.carla.household):
+        loan = loan_make(cast.cellar, cast.carla, can_talk=True)
+    url = reverse("devices:loan-end", args=[cast.kitchen.public_id, loan.public_id])
+    assert anna.post(url).status_code == 404
+
+
+def test_to_listen_is_to_call_and_what_cannot_ring_is_heard_at_once(
+    anna: Client, cast: Cast, gil: Membership
+) -> None:
+    lend(anna, cast, gil, talk=None, listen="on")
+    loan = the_loan(cast)
+    assert (loan.can_talk, loan.can_listen) == (True, True)
+    with scope(household=cast.anna.household):
+        loan.delete()
+        type(cast.kitchen).objects.filter(pk=cast.kitchen.pk).update(kind=DeviceKind.FOREIGN)
+    lend(anna, cast, gil)
+    assert the_loan(cast).can_listen
+
+
+def test_a_loan_that_is_still_to_come_gives_nothing_yet(anna: Client, cast: Cast, gil: Membership) -> None:
+    with timezone.override(ZoneInfo(cast.anna.household.time_zone)):
+        later = timezone.localtime(now() + timedelta(days=1))
+    lend(anna, cast, gil, begins_at=f"{later:%Y-%m-%dT%H:%M}")
+    loan = the_loan(cast)
+    assert abs((loan.ends_at - later - timedelta(hours=1)).total_seconds()) < 61
+    assert "From" in detail(anna, cast)
+    assert cast.kitchen.name not in browser_of(gil).get("/").content.decode()
+
+
+@pytest.mark.parametrize(
+    ("begin", "evening", "weekend"),
+    [
+        (datetime(2026, 7, 1, 10, 0, tzinfo=UTC), "Wed 22:00", "Sun 22:00"),
+        (datetime(2026, 7, 1, 19, 30, tzinfo=UTC), "Wed 23:59", "Sun 22:00"),  # 21:30 in Berlin
+        (datetime(2026, 7, 5, 19, 30, tzinfo=UTC), "Sun 23:59", "Sun 22:00"),
+    ],
+)
+def test_evenings_and_weekends_are_those_of_the_household(
+    begin: datetime, evening: str, weekend: str
+) -> None:
+    with timezone.override(ZoneInfo("Europe/Berlin")):
+        ends = loan_ends(begin)
+    assert (f"{ends['evening']:%a %H:%M}", f"{ends['weekend']:%a %H:%M}") == (evening, weekend)
+    assert all(end > begin for end in ends.values())
+
+
+def test_a_guest_reads_until_when_and_nothing_about_the_device(cast: Cast, gil: Membership) -> None:
+    with scope(household=cast.anna.household):
+        loan_make(cast.kitchen, gil, can_talk=True, can_listen=True)
+    page = detail(browser_of(gil), cast)
+    for words in ("Calls it, also without anybody answering", "Until"):
+        assert words in page
+    for words in ("About this device", cast.kitchen.serial, "Who may", "Lend it"):
+        assert words not in page
