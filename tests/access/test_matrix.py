@@ -61,7 +61,7 @@ def things(cast: Cast) -> Iterator[Things]:
             household=cast.anna.household, device=cast.kitchen, state=CallState.ENDED, ended_at=now()
         )
         announcement = announcement_send(membership=cast.anna, text="Dinner.", devices=[cast.kitchen])
-        loan = loan_make(cast.kitchen, cast.ben, can_talk=True)
+        loan = loan_make(cast.kitchen, cast.anna, can_talk=True)
         token, _ = api_token_create(membership=cast.ben, name="robot")
         invitation, _ = invitation_create(membership=cast.anna, role=Role.CHILD)
         user = User.objects.create_user("dora@example.org", name="Dora")
