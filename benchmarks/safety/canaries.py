@@ -181,10 +181,14 @@ def _live(house: House, given: Mapping[str, str]) -> None:
         answer = browser.post("/setup/", data=setup | {"consents": "on", "consent": "on"})
         if answer.status_code != httpx.codes.FOUND:
             raise RuntimeError(f"the set-up answered {answer.status_code}")
+        kept = {name: answer.cookies[name] for name in ("csrftoken", "hearthline_session")}
+        browser.cookies.clear()
+        browser.cookies.update(kept)
+        browser.headers["X-CSRFToken"] = kept["csrftoken"]
         said = _run(house.hub.data_dir, given, "-c", _PLANT).split("\n")
         planted |= dict(line.split(" ", 1) for line in said if line)
-        planted["session"] = browser.cookies["hearthline_session"]
-        browser.post("/announce/preview/", data={"text": planted["words"]})
+        planted["session"] = kept["hearthline_session"]
+        browser.post("/announce/preview/", data={"text": planted["words"]}).raise_for_status()
         time.sleep(5)  # until the task was taken
         for path in (
             "/nothing/",
