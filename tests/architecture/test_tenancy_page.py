@@ -15,7 +15,9 @@ def table() -> str:
     lines = [f"| permission | {' | '.join(Role)} |", "|---" * (len(Role) + 1) + "|"]
     for permission in Permission:
         marks = ["yes" if allows(role, permission) else "" for role in Role]
-        lines.append(f"| `{permission}` | {' | '.join(marks)} |".replace("|  |", "| |").replace("|  |", "| |"))
+        lines.append(
+            f"| `{permission}` | {' | '.join(marks)} |".replace("|  |", "| |").replace("|  |", "| |")
+        )
     return "\n".join(lines)
 
 
