@@ -300,7 +300,7 @@ def test_from_page_to_page(anna: Client, carla: Client, cast: Cast) -> None:
     transfer = Transfer.objects.get()
     assert answer["Location"] == reverse("devices:coming", args=[transfer.public_id])
     assert "Waits for the device" in words(carla.get(answer["Location"]))
-    assert "waits for the device" in words(carla.get("/"))
+    assert "Waiting for <strong>Mill speaker</strong>" in words(carla.get("/"))
     assert anna.get(detail).status_code == 404
     come(transfer_code(device=cast.kitchen))
     transfer.refresh_from_db()
@@ -310,7 +310,7 @@ def test_from_page_to_page(anna: Client, carla: Client, cast: Cast) -> None:
     assert carla.get(answer["Location"])["Location"] == joining
     part = carla.get(answer["Location"], headers={"HX-Request": "true"})
     assert part["HX-Redirect"] == joining
-    assert "waits for the device" not in words(carla.get("/"))
+    assert "Waiting for" not in words(carla.get("/"))
 
 
 def test_the_giver_is_told_to_pass_the_link_on_and_has_no_button(anna: Client, cast: Cast) -> None:

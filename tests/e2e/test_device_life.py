@@ -14,8 +14,9 @@ from agent.identity import ENROLLMENT_FILE, Identity
 from common.clock import now
 from devices.authorization import authorization_confirm, authorization_find
 from devices.keys import device_key_ask
-from devices.models import Device, DeviceCertificate
+from devices.models import Device, DeviceCertificate, Transfer
 from devices.services import device_unclaim
+from devices.transfers import transfer_accept, transfer_create, transfer_find
 from households.audit import AuditKind, audit_list
 from households.models import Membership
 from tests.e2e.house import Device as Box
@@ -146,3 +147,22 @@ def test_a_device_that_was_removed_while_it_was_off_forgets_its_home_when_it_is_
     box.stop()
     assert not identity_of(box).is_claimed
     assert identity_of(box).fingerprint_sha256 != key
+
+
+def test_a_device_that_was_off_comes_to_its_new_home_by_itself(cast: Cast, box: Box) -> None:
+    device = claim(cast.anna, box)
+    box.stop()
+    _, token = transfer_create(membership=cast.anna, device=device)
+    transfer = transfer_accept(
+        transfer=transfer_find(token=token), membership=cast.carla, name="Mill speaker", room=None
+    )
+    box.start()
+    until(lambda: Transfer.objects.exclude(to_device=None).filter(pk=transfer.pk).exists(), box)
+    transfer.refresh_from_db()
+    new = transfer.to_device
+    assert new is not None
+    until(lambda: is_online(new), box)
+    box.stop()
+    assert identity_of(box).device_id == new.public_id != device.public_id
+    assert identity_of(box).fingerprint_sha256 == new.fingerprint_sha256 != device.fingerprint_sha256
+    assert (new.household, new.name) == (cast.carla.household, "Mill speaker")
