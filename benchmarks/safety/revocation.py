@@ -126,11 +126,17 @@ async def _trial(slot: Slot, host: str, ending: Ending) -> float | None:
             await asyncio.gather(caller.connect(page, call_id), room.connect(device, call_id))
             await asyncio.gather(caller.heard.wait(), room.heard.wait())
         with _counting(caller) as at_caller, _counting(room) as at_room:
-            began_s = time.monotonic()
             out = asyncio.create_task(_closed_at(device if ending.is_device_out else page))
-            await sync_to_async(ending.deed)(slot)
+            began_s = await sync_to_async(_begun)(ending, slot)
             moments = [await out, *[await _last_at(times, began_s) for times in (at_caller, at_room)]]
     return None if None in moments else max(moment for moment in moments if moment is not None) - began_s
+
+
+def _begun(ending: Ending, slot: Slot) -> float:
+    """When the deed began: the thread of the database may have had to do with another trial before."""
+    began_s = time.monotonic()
+    ending.deed(slot)
+    return began_s
 
 
 @contextmanager
@@ -154,8 +160,8 @@ def _counting(peer: Any) -> Iterator[list[float]]:
 async def _last_at(times: list[float], began_s: float) -> float | None:
     """When the last packet came. None: they still come."""
     while time.monotonic() < began_s + _WATCHED_S:
-        last_s = times[-1] if times else began_s
-        if time.monotonic() > max(last_s, began_s) + _QUIET_S:
+        last_s = max(times[-1] if times else began_s, began_s)
+        if time.monotonic() > last_s + _QUIET_S:
             return last_s
         await asyncio.sleep(0.05)
     return None
