@@ -17,7 +17,7 @@ from calls.models import Call
 from common.clock import now
 from devices.authorization import authorization_start
 from devices.models import AuthorizationState, Device, DeviceAuthorization
-from devices.tries import LINK_TRIES, TYPED_TRIES
+from devices.tries import LINK_TRIES, TYPED_TRIES, try_return, try_take
 from households.audit import AuditKind, audit_list
 from households.models import Household, Membership, User
 from protocol.enrollment import Authorization, AuthorizationRequest
@@ -257,6 +257,15 @@ def test_many_wrong_codes_at_once_are_no_more_than_the_limit(cast: Cast) -> None
         answers = list(pool.map(press, clients))
     assert answers.count(404) <= TYPED_TRIES
     assert set(answers) == {404, 429}
+
+
+def test_what_is_being_looked_up_counts_before_its_answer_is_known(anna: Client, cast: Cast) -> None:
+    codes = ask()
+    for _ in range(TYPED_TRIES):
+        try_take(cast.anna, is_typed=True)
+    assert guess(anna, 1, user_code=codes.user_code) == [429]
+    try_return(cast.anna, is_typed=True)
+    assert guess(anna, 1, user_code=codes.user_code) == [200]
 
 
 def test_all_people_together_have_a_limit_too(anna: Client, cast: Cast, settings: LazySettings) -> None:
