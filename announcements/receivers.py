@@ -1,16 +1,25 @@
 """Reactions, one line each."""
 
 from typing import Any
+from uuid import UUID
 
 from django.dispatch import receiver
 
 from announcements.events import announcement_sent
 from announcements.models import Announcement
+from announcements.selectors import announcement_list
 from announcements.tasks import announcement_speak_task
 from announcements.welcome import device_welcome
 from common.tasks import delay_on_commit
 from devices.events import device_arrived
 from devices.models import Device
+from households.events import id_sought
+from households.models import Membership
+
+
+@receiver(id_sought)
+def on_id_sought(membership: Membership, public_id: UUID, **_: Any) -> bool:
+    return announcement_list(membership).filter(public_id=public_id).exists()
 
 
 @receiver(announcement_sent)

@@ -1,6 +1,7 @@
 """Reactions, one line each."""
 
 from typing import Any
+from uuid import UUID
 
 from django.db import transaction
 from django.dispatch import receiver
@@ -10,14 +11,20 @@ from calls.events import call_ended, recording_finalized, worker_died
 from calls.measurements import quality_forget
 from calls.models import Call, Recording
 from calls.rights import call_recheck
+from calls.selectors import calls_visible
 from calls.services import call_end_of_device
 from calls.tasks import listening_copy_create_task, recordings_recover_task
 from calls.whip import whip_device_lock_out, whip_worker_died
 from common.tasks import delay_on_commit
 from devices.events import device_locked_out, device_removed
 from devices.models import Device
-from households.events import credential_ended, rights_changed
-from households.models import Household, User
+from households.events import credential_ended, id_sought, rights_changed
+from households.models import Household, Membership, User
+
+
+@receiver(id_sought)
+def on_id_sought(membership: Membership, public_id: UUID, **_: Any) -> bool:
+    return calls_visible(membership).filter(public_id=public_id).exists()
 
 
 @receiver(recording_finalized)

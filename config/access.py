@@ -12,7 +12,7 @@ from common.errors import METHOD_WORDS, DomainError, MethodNotAllowed, NotAllowe
 from common.middleware import error_page
 from config.access_table import ADDRESSES
 from devices.gate import Row, Who, member_passes
-from households.homes_views import nowhere
+from households.homes_views import elsewhere, nowhere
 
 log = structlog.get_logger(__name__)
 _API = "api/"
@@ -70,12 +70,13 @@ def _refuse_person(request: HttpRequest, row: Row) -> HttpResponse | None:
         return None
     if membership is None:
         return _nowhere(request)
-    return _refusal(request, NotAllowed("Your role in this household does not allow that."))
+    refusal = NotAllowed("Your role in this household does not allow that.")
+    return elsewhere(request) or _refusal(request, refusal)
 
 
 def _nowhere(request: HttpRequest) -> HttpResponse:
     if request.headers.get("HX-Request") or request.path_info.startswith(f"/{_API}"):
-        return _refusal(request, NotAllowed("You belong to no home here."))
+        return _refusal(request, NotAllowed("You do not belong to this home any more."))
     return nowhere(request)
 
 

@@ -69,8 +69,10 @@ _HOUSEHOLD: Final[dict[str, dict[str, Row]]] = {
     "status/": {"GET": _P.DEVICES_MANAGE},
     "status/models/<str:model_id>/download/": {"POST": _P.HOUSEHOLD_MANAGE},
     "settings/": {"GET": MEMBER, "POST": _P.HOUSEHOLD_MANAGE},
-    "settings/tokens/": {"POST": MEMBER},
-    "settings/tokens/<uuid:public_id>/revoke/": {"POST": MEMBER},
+    "settings/tokens/": {"GET": _P.TOKENS_MAKE, "POST": _P.TOKENS_MAKE},
+    "settings/tokens/<uuid:public_id>/revoke/": {"GET": MEMBER, "POST": MEMBER},
+    "homes/new/": {"GET": _P.HOUSEHOLD_ADD, "POST": _P.HOUSEHOLD_ADD},
+    "homes/switch/": {"GET": MEMBER, "POST": MEMBER},
     "settings/consent/": {"GET": MEMBER, "POST": MEMBER},
     "join/": {"GET": OPEN, "POST": OPEN},  # the secret of the link is the permission
     "join/accept/": {"GET": OPEN, "POST": OPEN},

@@ -15,7 +15,7 @@ from devices.forms import ClaimForm, CodeForm
 from devices.known import KeyChanged, device_known
 from devices.models import Device, DeviceAuthorization
 from devices.selectors import key_shown
-from households.access import SESSION_KEY, member_of, need
+from households.access import household_choose, member_of, need
 from households.models import Membership
 from households.roles import Permission
 from households.selectors import memberships_with
@@ -77,7 +77,7 @@ def _confirm(request: HttpRequest, membership: Membership, form: ClaimForm) -> H
         device = authorization_confirm(membership=membership, authorization=authorization, **form.values())
     except (Invalid, KeyChanged) as error:
         return _confirm_page(request, membership, authorization, form=form, error=error)
-    request.session[SESSION_KEY] = str(membership.household.public_id)
+    household_choose(request, membership)
     return redirect("devices:joining", device.public_id)
 
 

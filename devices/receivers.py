@@ -1,14 +1,21 @@
 """Reactions, one line each."""
 
 from typing import Any
+from uuid import UUID
 
 from django.dispatch import receiver
 
 from devices.loans import loan_take
-from households.events import member_joined
+from devices.rights import devices_visible
+from households.events import id_sought, member_joined
 from households.models import Invitation, Membership
 
 
 @receiver(member_joined)
 def on_member_joined(membership: Membership, invitation: Invitation, **_: Any) -> None:
     loan_take(membership=membership, invitation=invitation)
+
+
+@receiver(id_sought)
+def on_id_sought(membership: Membership, public_id: UUID, **_: Any) -> bool:
+    return devices_visible(membership).filter(public_id=public_id).exists()

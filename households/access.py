@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from django.http import HttpRequest
+from django.middleware.csrf import rotate_token
 
 from common.clock import now
 from common.codes import secret_hash
@@ -35,6 +36,25 @@ def member_of(request: HttpRequest) -> Membership:
     if membership is None:
         raise NotSignedIn("Please sign in first.")
     return membership
+
+
+def membership_in(user: User, household_id: UUID | str) -> Membership | None:
+    """The member in this household and no other. None also for an id that is none."""
+    try:
+        sought = UUID(str(household_id))
+    except ValueError:
+        return None
+    members = Membership.objects.select_related("user", "household")
+    return members.filter(user=user, user__is_active=True, household__public_id=sought).first()
+
+
+def household_choose(request: HttpRequest, membership: Membership) -> None:
+    """From now on this session's pages belong to the household of `membership`.
+
+    Forms on pages that other tabs still show belong to the household before: they are refused, and not done here.
+    """
+    request.session[SESSION_KEY] = str(membership.household.public_id)
+    rotate_token(request)
 
 
 def membership_for_user(user: User, household_id: str | None = None) -> Membership | None:
@@ -72,6 +92,14 @@ def access_member(*, membership: Membership, public_id: UUID | str, permission: 
     if found is None:
         raise NotFound("There is no such person here.")
     need(membership, permission)
+    return found
+
+
+def access_token(*, membership: Membership, public_id: UUID | str) -> ApiToken:
+    """One of the member's own. Raises NotFound."""
+    found = ApiToken.objects.filter(membership=membership, public_id=public_id, revoked_at=None).first()
+    if found is None:
+        raise NotFound("There is no such token.")
     return found
 
 

@@ -9,5 +9,9 @@ rights_changed = Signal()
 # something open for them looks at the rows again.
 credential_ended = Signal()
 
+# membership, public_id. Is there something with this id that the member may open? Receivers answer yes or no, in the
+# scope of the member's household.
+id_sought = Signal()
+
 # membership, invitation. Somebody came by a link; sent inside the transaction.
 member_joined = Signal()

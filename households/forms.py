@@ -81,6 +81,10 @@ class HouseholdForm(forms.Form):
     )
 
 
+class NewHomeForm(HouseholdForm, ConsentForm):
+    """One more home, of somebody who has an account."""
+
+
 class SettingsForm(HouseholdForm):
     hides_addresses = forms.BooleanField(
         required=False,

@@ -1,16 +1,62 @@
-"""Being in a household at all: leaving one, and what somebody sees who is in none."""
+"""Several households: choosing one, making one more, leaving one, and what somebody sees who is in none."""
+
+from uuid import UUID
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_http_methods
+from django_scopes import scope
 
-from households.access import SESSION_KEY, member_of
-from households.models import User
+from common.errors import NotFound
+from common.limits import limit_hit
+from households.access import SESSION_KEY, household_choose, member_of, membership_in
+from households.events import id_sought
+from households.forms import NewHomeForm
+from households.models import Membership, User
 from households.people import member_leave
 from households.roles import Role
-from households.selectors import departure_last, member_list
+from households.selectors import departure_last, member_list, membership_list
+from households.services import household_create
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def switch(request: HttpRequest) -> HttpResponse:
+    """From now on this browser shows another household."""
+    if request.method == "GET":
+        return redirect("households:settings")
+    chosen = membership_in(member_of(request).user, request.POST.get("household", ""))
+    if chosen is None:
+        raise NotFound("There is no such home.")
+    household_choose(request, chosen)
+    after = request.POST.get("next", "")
+    if not url_has_allowed_host_and_scheme(after, {request.get_host()}, request.is_secure()):
+        after = "/"
+    return redirect(after)
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def add(request: HttpRequest) -> HttpResponse:
+    """One more home on this hub, of which the person is the owner."""
+    membership, form = member_of(request), NewHomeForm(request.POST or None)
+    if form.is_valid():
+        words = "That is many homes in one hour. Wait a while before you add another."
+        limit_hit(f"home:{membership.user.pk}", most=5, per_s=3600, message=words)
+        values = form.cleaned_data
+        made = household_create(
+            user=membership.user,
+            name=values["household_name"],
+            time_zone=values["time_zone"],
+            language=values["language"],
+        )
+        household_choose(request, made)
+        messages.success(request, f"This is {made.household}, your new home.")
+        return redirect("devices:home")
+    return render(request, "households/add.html", {"form": form}, status=400 if form.is_bound else 200)
 
 
 @login_required
@@ -37,3 +83,21 @@ def nowhere(request: HttpRequest) -> HttpResponse:
     """For somebody who is signed in and belongs to no household: what happened, and what they can do."""
     departure = departure_last(request.user) if isinstance(request.user, User) else None
     return render(request, "households/nowhere.html", {"departure": departure}, status=403)
+
+
+def elsewhere(request: HttpRequest) -> HttpResponse | None:
+    """Where another household of the same person has what this one lacks: a page that offers to switch."""
+    match, current = request.resolver_match, getattr(request, "membership", None)
+    public_id = match.kwargs.get("public_id") if match else None
+    if public_id is None or current is None or request.method != "GET" or request.headers.get("HX-Request"):
+        return None
+    for membership in membership_list(current.user).exclude(pk=current.pk):
+        if _has(membership, public_id):
+            return render(request, "households/elsewhere.html", {"other": membership}, status=404)
+    return None
+
+
+def _has(membership: Membership, public_id: UUID) -> bool:
+    with scope(household=membership.household):
+        answers = id_sought.send(sender=Membership, membership=membership, public_id=public_id)
+    return any(answer for _, answer in answers)

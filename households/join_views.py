@@ -11,7 +11,7 @@ from django.views.decorators.http import require_http_methods
 
 from common.errors import DomainError, NotSignedIn
 from common.limits import limit_hit
-from households.access import SESSION_KEY, member_of
+from households.access import household_choose, member_of
 from households.accounts import AccountRefused
 from households.forms import ConsentForm, JoinForm
 from households.invitations import invitation_accept, invitation_accept_new, invitation_find
@@ -80,7 +80,7 @@ def _welcome(request: HttpRequest, membership: Membership) -> HttpResponse:
         sign_in_renew(request)
     else:
         login(request, membership.user, backend=_BACKEND)
-    request.session[SESSION_KEY] = str(membership.household.public_id)
+    household_choose(request, membership)
     messages.success(request, f"Welcome to {membership.household}.")
     return redirect("devices:home")
 

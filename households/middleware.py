@@ -3,13 +3,16 @@
 from collections.abc import Callable
 from zoneinfo import ZoneInfo
 
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
 from django_scopes import scope
 
-from households.access import SESSION_KEY, membership_for_user
-from households.models import User
+from common.errors import NotAllowed, NotFound
+from households.access import SESSION_KEY, membership_for_user, membership_in
+from households.homes_views import elsewhere
+from households.models import Membership, User
 from households.services import owner_exists
 
 # Reached before there is an owner, or by programs that have no session.
@@ -33,10 +36,7 @@ class HouseholdMiddleware:
         self._has_owner = False
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        user = request.user
-        membership = (
-            membership_for_user(user, request.session.get(SESSION_KEY)) if isinstance(user, User) else None
-        )
+        membership = _membership(request, request.user) if isinstance(request.user, User) else None
         request.membership = membership  # type: ignore[attr-defined]
         request.household = membership.household if membership else None  # type: ignore[attr-defined]
         if membership is None:
@@ -53,3 +53,28 @@ class HouseholdMiddleware:
         if not self._has_owner and not request.path.startswith(_OPEN_PREFIXES):
             return redirect("households:setup")
         return self.get_response(request)
+
+
+def _membership(request: HttpRequest, user: User) -> Membership | None:
+    """A part of an open page asks for the household of its page, also when another tab has chosen another one since."""
+    if of_page := request.headers.get("X-Household"):
+        return membership_in(user, of_page)
+    chosen = request.session.get(SESSION_KEY)
+    membership = membership_for_user(user, chosen)
+    if membership and chosen and str(membership.household.public_id) != chosen:
+        request.session.pop(SESSION_KEY)
+        messages.info(request, f"You do not belong to that home any more. This is {membership.household}.")
+    return membership
+
+
+class ElsewhereMiddleware:
+    """What is absent here, and is in another household of the same person, leads there if they want."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        return elsewhere(request) if isinstance(exception, NotFound | NotAllowed) else None

@@ -1,14 +1,24 @@
 """Reactions, one line each: Django says what became of a session or of an account, and the rest of the hub hears it."""
 
 from typing import Any
+from uuid import UUID
 
 from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.models import Session
 from django.db.models.signals import post_delete, post_save
 from django.dispatch import receiver
 
-from households.events import credential_ended
-from households.models import User
+from households.events import credential_ended, id_sought
+from households.models import Membership, User
+from households.roles import Permission, allows
+from households.selectors import member_list
+
+
+@receiver(id_sought)
+def on_id_sought(membership: Membership, public_id: UUID, **_: Any) -> bool:
+    """A person, on the page that owners have of them."""
+    is_owner = allows(membership.role, Permission.PEOPLE_MANAGE)
+    return is_owner and member_list(membership).filter(public_id=public_id).exists()
 
 
 @receiver(post_delete, sender=Session)

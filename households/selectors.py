@@ -21,10 +21,15 @@ def member_list(membership: Membership) -> QuerySet[Membership]:
     )
 
 
+def membership_list(user: User) -> QuerySet[Membership]:
+    """The households that this person belongs to, by name."""
+    rows = Membership.objects.select_related("household", "user").filter(user=user)
+    return rows.order_by("household__name", "pk")
+
+
 def memberships_with(user: User, permission: Permission) -> list[Membership]:
     """In those of this person's households in which they may do it, by name."""
-    rows = Membership.objects.select_related("household", "user").filter(user=user)
-    return [row for row in rows.order_by("household__name", "pk") if allows(row.role, permission)]
+    return [row for row in membership_list(user) if allows(row.role, permission)]
 
 
 def invitation_list(household: Household) -> QuerySet[Invitation]:

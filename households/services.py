@@ -94,26 +94,32 @@ def household_create(*, user: User, name: str, time_zone: str, language: str) ->
 def api_token_create(*, membership: Membership, name: str) -> tuple[ApiToken, str]:
     """The row and the token itself, which is shown once and never again."""
     token = f"hl_{secret_make(32)}"
-    row = ApiToken.objects.create(
-        membership=membership, name=name.strip()[:80] or "Token", token_hash=secret_hash(token)
-    )
+    with transaction.atomic():
+        row = ApiToken.objects.create(
+            membership=membership, name=name.strip()[:80] or "Token", token_hash=secret_hash(token)
+        )
+        audit_note(membership.household, AuditKind.TOKEN_MADE, actor=membership.user, token=row.name)
     return row, token
 
 
 def api_token_revoke(*, membership: Membership, public_id: str) -> None:
     """Raises NotFound for a token that is not the member's own."""
-    changed = ApiToken.objects.filter(membership=membership, public_id=public_id, revoked_at=None)
-    if not changed.update(revoked_at=now()):
-        raise NotFound("There is no such token.")
-    credential_ended.send(sender=ApiToken, user=membership.user)
+    with transaction.atomic():
+        row = ApiToken.objects.filter(membership=membership, public_id=public_id, revoked_at=None).first()
+        if row is None or not ApiToken.objects.filter(pk=row.pk, revoked_at=None).update(revoked_at=now()):
+            raise NotFound("There is no such token.")
+        credential_ended.send(sender=ApiToken, user=membership.user)
+        audit_note(membership.household, AuditKind.TOKEN_REVOKED, actor=membership.user, token=row.name)
 
 
 def household_update(
-    *, household: Household, name: str, time_zone: str, language: str, hides_addresses: bool
+    *, household: Household, by: User, name: str, time_zone: str, language: str, hides_addresses: bool
 ) -> Household:
     if time_zone not in available_timezones():
         raise Invalid("This time zone is not known.")
     household.name, household.time_zone, household.language = name.strip(), time_zone, Language(language)
     household.hides_addresses = hides_addresses
-    household.save(update_fields=["name", "time_zone", "language", "hides_addresses", "updated_at"])
+    with transaction.atomic():
+        household.save(update_fields=["name", "time_zone", "language", "hides_addresses", "updated_at"])
+        audit_note(household, AuditKind.HOUSEHOLD_CHANGED, actor=by)
     return household

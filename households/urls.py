@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from households import account_views, activity_views, join_views, views
+from households import account_views, activity_views, homes_views, join_views, views
 from households.tries import guarded
 
 app_name = "households"
@@ -16,6 +16,8 @@ urlpatterns = [
     path("settings/tokens/", views.token_create, name="token-create"),
     path("settings/tokens/<uuid:public_id>/revoke/", views.token_revoke, name="token-revoke"),
     path("settings/consent/", join_views.consent, name="consent"),
+    path("homes/new/", homes_views.add, name="home-add"),
+    path("homes/switch/", homes_views.switch, name="home-switch"),
     path("join/", join_views.join, name="join"),
     path("join/accept/", join_views.join_accept, name="join-accept"),
     path("activity/", activity_views.activity, name="activity"),

@@ -8,12 +8,12 @@ from django.contrib.auth import login
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods
 
 from common.errors import DomainError
 from common.speech_models import model_offers
 from common.tasks import delay_on_commit, speech_model_download_task
-from households.access import member_of, need
+from households.access import access_token, member_of, need
 from households.forms import SettingsForm, SetupForm, TokenForm
 from households.models import Membership
 from households.roles import Permission
@@ -85,6 +85,7 @@ def settings(request: HttpRequest) -> HttpResponse:
         values = form.cleaned_data
         household_update(
             household=household,
+            by=membership.user,
             name=values["household_name"],
             time_zone=values["time_zone"],
             language=values["language"],
@@ -97,9 +98,11 @@ def settings(request: HttpRequest) -> HttpResponse:
 
 
 @login_required
-@require_POST
+@require_http_methods(["GET", "POST"])
 def token_create(request: HttpRequest) -> HttpResponse:
     """Answers with the list and, this one time, the token itself."""
+    if request.method == "GET":
+        return redirect("households:settings")
     membership, form = member_of(request), TokenForm(request.POST)
     context = _tokens(membership)
     if form.is_valid():
@@ -110,9 +113,12 @@ def token_create(request: HttpRequest) -> HttpResponse:
 
 
 @login_required
-@require_POST
+@require_http_methods(["GET", "POST"])
 def token_revoke(request: HttpRequest, public_id: UUID) -> HttpResponse:
     membership = member_of(request)
+    if request.method == "GET":
+        access_token(membership=membership, public_id=public_id)
+        return redirect("households:settings")
     api_token_revoke(membership=membership, public_id=str(public_id))
     return render(request, "households/_tokens.html", _tokens(membership))
 

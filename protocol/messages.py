@@ -184,6 +184,7 @@ class Hello(Message):
 
     type: Literal["hello"] = "hello"
     token: str | None = Field(default=None, max_length=200)
+    household_id: UUID | None = None  # of the page; without it, the one that the session chose last
     version: int = PROTOCOL_VERSION
 
 

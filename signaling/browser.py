@@ -1,5 +1,7 @@
 """`/ws/hub/`: a browser with a session, or a program with an API token."""
 
+from uuid import UUID
+
 from django.db import DatabaseError
 
 from announcements.speech import voice_list
@@ -8,9 +10,9 @@ from calls.ice import ice_servers
 from common.errors import DomainError, NotAllowed, NotSignedIn
 from common.push import apush, group_guest, group_household, group_members, group_user, group_worker
 from devices.gate import OfDevice, Who, member_passes
-from households.access import SESSION_KEY, membership_for_user, token_open
+from households.access import SESSION_KEY, membership_for_user, membership_in, token_open
 from households.credentials import Credential, credential_membership, credential_user, session_data
-from households.models import Membership
+from households.models import Membership, User
 from households.roles import Permission, allows
 from protocol.base import Message
 from protocol.errors import CloseCode, ErrorCode
@@ -127,14 +129,14 @@ class BrowserConsumer(MemberSocket):
         """Raises NotSignedIn."""
         if message.token:
             token = token_open(message.token)
+            if message.household_id not in (None, token.membership.household.public_id):
+                raise NotSignedIn("This API token is for another home.")
             return Credential.of_token(token), token.membership
         key = self.scope["session"].session_key if self.scope.get("is_same_origin") else None
         credential = Credential.of_session(key or "")
         # Not scope["user"]: that was read when the socket was opened, perhaps long ago.
         user = credential_user(credential)
-        membership = (
-            membership_for_user(user, session_data(credential.key).get(SESSION_KEY)) if user else None
-        )
+        membership = _membership(credential, user, message.household_id) if user else None
         if membership is None:
             raise NotSignedIn("Please sign in first.")
         return credential, membership
@@ -146,6 +148,13 @@ class BrowserConsumer(MemberSocket):
             voices=voice_list(membership.household.language),
             ice_servers=ice_servers(self.leg_id) if allows(membership.role, OWN_CONNECTION) else [],
         )
+
+
+def _membership(credential: Credential, user: User, household_id: UUID | None) -> Membership | None:
+    """A page is of one household for as long as it is open, whatever another tab has chosen since."""
+    if household_id is not None:
+        return membership_in(user, household_id)
+    return membership_for_user(user, session_data(credential.key).get(SESSION_KEY))
 
 
 def _groups(membership: Membership) -> tuple[str, ...]:

@@ -80,6 +80,7 @@ MIDDLEWARE = [
     "households.middleware.HouseholdMiddleware",
     "config.access.AccessMiddleware",
     "common.middleware.DomainErrorMiddleware",
+    "households.middleware.ElsewhereMiddleware",
 ]
 ROOT_URLCONF = "config.urls"
 ASGI_APPLICATION = "config.asgi.application"

@@ -6,8 +6,11 @@ import pytest
 from django.conf import LazySettings
 from django.test import Client
 from django.urls import reverse
+from django_scopes import scope
 
+from households.audit import audit_list, audit_sentence
 from households.models import ApiToken, Membership
+from households.roles import Role
 from households.services import setup_token_make
 from tests.plugin_cast import PASSWORD, Cast
 
@@ -168,3 +171,41 @@ def test_the_pages_of_the_account_have_our_look(client: Client, cast: Cast, name
     page = client.get(reverse(name)).content.decode()
     assert "css/tokens.css" in page
     assert 'class="entrance"' in page
+
+
+def test_tokens_and_settings_are_in_the_record_of_the_home(client: Client, cast: Cast) -> None:
+    client.force_login(cast.anna.user)
+    client.post(reverse("households:token-create"), {"name": "Door script"})
+    client.post(reverse("households:token-revoke", args=[ApiToken.objects.get().public_id]))
+    fields = {"household_name": "Hill House", "time_zone": "UTC", "language": "nl"}
+    client.post(reverse("households:settings"), fields)
+    with scope(household=cast.anna.household):
+        newest = [audit_sentence(entry) for entry in audit_list(cast.anna.household)[:3]]
+    assert newest == [
+        "Anna changed the settings of the household.",
+        "Anna revoked the API token Door script.",
+        "Anna made the API token Door script.",
+    ]
+
+
+def test_guests_are_offered_no_tokens_but_take_back_those_that_they_have(client: Client, cast: Cast) -> None:
+    client.force_login(cast.ben.user)
+    client.post(reverse("households:token-create"), {"name": "Old robot"})
+    Membership.objects.filter(pk=cast.ben.pk).update(role=Role.GUEST)
+    assert client.post(reverse("households:token-create"), {"name": "Door script"}).status_code == 403
+    page = client.get(reverse("households:settings")).content.decode()
+    assert "Make a token" not in page
+    assert "Old robot" in page
+    client.post(reverse("households:token-revoke", args=[ApiToken.objects.get().public_id]))
+    assert "API tokens" not in client.get(reverse("households:settings")).content.decode()
+
+
+def test_the_addresses_of_the_token_buttons_lead_back_to_the_page_with_the_buttons(
+    client: Client, cast: Cast
+) -> None:
+    client.force_login(cast.anna.user)
+    client.post(reverse("households:token-create"), {"name": "Door script"})
+    revoke = reverse("households:token-revoke", args=[ApiToken.objects.get().public_id])
+    for url in (reverse("households:token-create"), revoke):
+        assert client.get(url)["Location"] == reverse("households:settings")
+    assert ApiToken.objects.get().revoked_at is None

@@ -117,7 +117,11 @@ class HubSocket extends EventTarget {
 
   async #hello(socket) {
     try {
-      const helloAck = await this.request({ type: "hello", version: 1 });
+      const helloAck = await this.request({
+        type: "hello",
+        version: 1,
+        household_id: document.body.dataset.household, // this page's, also when another tab shows another home
+      });
       if (socket !== this.#socket) return;
       this.helloAck = helloAck;
       this.isReady = true;
