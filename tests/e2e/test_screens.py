@@ -208,9 +208,9 @@ def test_a_claim_link_survives_signing_in(stranger: Page, cast: Cast) -> None:
     stranger.goto(link)
     expect(stranger.get_by_role("heading", name="Welcome home")).to_be_visible()
     assert look(stranger, "login") == []
-    stranger.get_by_label("Email").fill("anna@example.org")
+    stranger.get_by_label("E-mail address").fill("anna@example.org")
     stranger.get_by_label("Password").fill(PASSWORD)
-    stranger.get_by_role("button", name="Sign in").click()
+    stranger.get_by_role("button", name="Sign in", exact=True).click()
     expect(stranger.get_by_role("heading", name="Is this your device?")).to_be_visible()
     expect(stranger.get_by_text("SN attic")).to_be_visible()
     assert look(stranger, "confirm") == []
