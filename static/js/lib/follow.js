@@ -35,7 +35,9 @@ function again() {
 
 async function look() {
   if (Date.now() < ownUntil) return;
-  const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+  // Of this page's household, also when another tab shows another home.
+  const headers = { Accept: "text/html", "X-Household": document.body.dataset.household };
+  const answer = await fetch(location.href, { headers });
   const call = document.querySelector("call-view");
   const isInCall = call !== null && !["idle", "ended"].includes(call.dataset.state);
   if (answer.status === 403 || answer.status === 404) {
