@@ -116,7 +116,7 @@ async def _tried(
             for (model, name), (mine, none) in itertools.product(fields, pairs):
                 answers = [await _asked(line, model, name, one) for one in (mine, none)]
                 tried += 2
-                await asyncio.sleep(0.05)  # fifty messages a second are let through
+                await asyncio.sleep(0.12)  # fifty messages a second are let through
                 if answers[0] is None or answers[0] != answers[1]:
                     accepted.append(f"{socket} {model.__name__}.{name}: {answers}")
     return tried, accepted
@@ -130,7 +130,8 @@ def _id_fields(model: Any) -> list[str]:
 
 async def _asked(line: Line, model: Any, name: str, one: UUID) -> tuple[str, str] | None:
     """What the error says; None: it was taken."""
-    message = _message(model) | {name: str(one)}
+    needed = {other: str(one) for other in _id_fields(model) if model.model_fields[other].is_required()}
+    message = _message(model) | needed | {name: str(one)}
     await line.say(message.pop("type"), **message, id="m")
     await line.say("ping", id="p")
     said: tuple[str, str] | None = None
