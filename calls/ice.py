@@ -48,9 +48,14 @@ def ice_transport_policy(household: Household) -> IceTransportPolicy:
     return IceTransportPolicy.RELAY if is_relay_only(household) else IceTransportPolicy.ALL
 
 
-def candidate_scope(household: Household) -> CandidateScope:
-    """All who call today are members; a guest would get PUBLIC."""
-    return CandidateScope.RELAY if is_relay_only(household) else CandidateScope.HOUSEHOLD
+def candidate_scope(household: Household, *, of_guest: bool = False) -> CandidateScope:
+    """Which of an end's addresses the worker sends to unasked. A guest names none of the home's own network.
+
+    A guest who is at home finds the worker all the same: it answers whoever came and could show the call's password.
+    """
+    if is_relay_only(household):
+        return CandidateScope.RELAY
+    return CandidateScope.PUBLIC if of_guest else CandidateScope.HOUSEHOLD
 
 
 def is_relay_only(household: Household) -> bool:

@@ -23,7 +23,7 @@ from devices.presence import presence_list
 from devices.rights import need_right
 from households.access import need
 from households.models import Household, Membership
-from households.roles import Permission
+from households.roles import Permission, Role
 from protocol import messages as m
 from protocol.base import Message
 from protocol.errors import ErrorCode
@@ -82,6 +82,7 @@ async def on_webrtc_offer(socket: MemberSocket, message: m.WebrtcOffer) -> None:
         household=await _household(socket, leg),
         worker_id=worker_id,
         channel=socket.channel_name,
+        of_guest=socket.membership is not None and socket.membership.role == Role.GUEST,
     )
 
 

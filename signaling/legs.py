@@ -26,6 +26,7 @@ async def leg_offer(
     household: Household,
     worker_id: str,
     channel: str,
+    of_guest: bool = False,
 ) -> None:
     """Hand the offer to the worker, which answers to the socket itself.
 
@@ -42,7 +43,7 @@ async def leg_offer(
         participant_id=leg.public_id if leg else None,
         sdp=message.sdp,
         ice_servers=leg_ice_servers(leg, leg_id),
-        candidate_scope=candidate_scope(household),
+        candidate_scope=candidate_scope(household, of_guest=of_guest),
         reply_channel=channel,
         request_id=message.id,
         recording_name=recording_name(leg) if leg else None,

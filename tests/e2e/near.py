@@ -15,6 +15,7 @@ import psutil
 import psycopg
 from playwright.sync_api import WebSocket
 
+from common.database.base import ALL
 from config.embedded import default_database_url
 from config.valkey import ValkeyServer
 from tests.e2e.far import LISTEN, Talk, tone_write
@@ -81,7 +82,8 @@ class NearHouse(Talk):
 
     def rows(self, question: str) -> list[tuple[Any, ...]]:
         """From the hub's own database."""
-        with psycopg.connect(default_database_url(self.house.hub.data_dir)) as connection:
+        url = default_database_url(self.house.hub.data_dir)
+        with psycopg.connect(url, options=f"-c hearthline.household={ALL}") as connection:
             return connection.execute(question).fetchall()
 
     def until_rows(self, question: str, wanted: list[tuple[Any, ...]], *, within_s: float = 60) -> None:

@@ -90,6 +90,7 @@ def test_a_passkey_is_added_and_signs_in_without_a_password(visitor: Page, conte
     page.get_by_role("link", name="With a passkey").click()
     assert look(page, "still-you-passkey") == []
     page.get_by_role("button", name="Use a passkey").click()
+    expect(page.get_by_role("button", name="Remove")).to_be_visible()
     assert look(page, "passkey-remove") == []
     page.get_by_role("button", name="Remove").click()
     expect(page.locator(".toast")).to_contain_text("The passkey is removed.")

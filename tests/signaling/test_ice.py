@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 from asgiref.sync import sync_to_async
 from django.conf import LazySettings
+from django_scopes import scope
 
-from households.models import Household
+from households.models import Household, Membership
 from protocol.worker import CandidateScope, LegOffer
 from tests.fakes.worker import FakeWorker
-from tests.plugin_cast import Cast
+from tests.plugin_cast import Cast, guest_make, loan_make
 from tests.signaling.sockets import Socket, browser, device_socket
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db(transaction=True)]
@@ -70,6 +71,30 @@ async def test_a_foreign_call_has_no_servers_for_others(cast: Cast) -> None:
         await page.close()
         await foreign.close()
         await device.close()
+
+
+async def test_to_no_address_that_a_guest_names_in_the_network_of_the_home_is_anything_sent(
+    cast: Cast,
+) -> None:
+    gil = await sync_to_async(_guest_with_the_kitchen)(cast)
+    async with FakeWorker() as worker:
+        page = await browser(gil)
+        device = await device_socket(cast.kitchen, cast.keys[cast.kitchen.pk])
+        await page.say("call_invite", device_id=str(cast.kitchen.public_id))
+        call_id = (await page.hear("call_state"))["call_id"]
+        await page.say("webrtc_offer", call_id=call_id, sdp="v=0")
+        offer = await worker.command()
+        assert isinstance(offer, LegOffer)
+        assert offer.candidate_scope is CandidateScope.PUBLIC
+        await page.close()
+        await device.close()
+
+
+def _guest_with_the_kitchen(cast: Cast) -> Membership:
+    gil = guest_make(cast)
+    with scope(household=gil.household):
+        loan_make(cast.kitchen, gil, can_talk=True)
+    return gil
 
 
 async def test_in_a_home_that_hides_its_addresses_everything_goes_through_the_relay(cast: Cast) -> None:
