@@ -7,7 +7,7 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_GET, require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_GET, require_http_methods, require_safe
 
 from announcements.access import access_announcement, access_clip
 from announcements.clips import clip_path, clip_request
@@ -61,11 +61,13 @@ def send(request: HttpRequest) -> HttpResponse:
 
 
 @login_required
-@require_POST
+@require_http_methods(["GET", "POST"])
 def preview(request: HttpRequest) -> HttpResponse:
     """Listen first: the clip is asked for here and made by a task; `clip` is asked until it is there."""
     membership = member_of(request)
     need(membership, Permission.ANNOUNCE)
+    if request.method == "GET":
+        return redirect("announcements:compose")
     form = AnnounceForm(request.POST, membership=membership)
     form.is_valid()
     text = form.cleaned_data.get("text", "")

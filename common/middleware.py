@@ -4,9 +4,14 @@ from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.views.csrf import csrf_failure
 from redis.exceptions import RedisError
 
-from common.errors import DomainError, Unavailable
+from common.errors import DomainError, NotAllowed, Unavailable
+
+STALE_WORDS = (
+    "Since this page was opened, you signed in again or switched to another home. Load it once more."
+)
 
 
 class DomainErrorMiddleware:
@@ -27,3 +32,10 @@ class DomainErrorMiddleware:
 def error_page(request: HttpRequest, error: DomainError) -> HttpResponse:
     template = "common/_error.html" if request.headers.get("HX-Request") else "common/error.html"
     return render(request, template, {"error": error}, status=error.status)
+
+
+def stale_page(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Django's answer to a form whose token is not of this session any more (settings.CSRF_FAILURE_VIEW)."""
+    if request.headers.get("HX-Request"):
+        return error_page(request, NotAllowed(STALE_WORDS))
+    return csrf_failure(request, reason)

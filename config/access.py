@@ -62,9 +62,7 @@ def _refuse_person(request: HttpRequest, row: Row) -> HttpResponse | None:
     if row in _KNOWN_BY_THE_VIEW:
         return None
     if not request.user.is_authenticated:
-        if request.path_info.startswith(f"/{_API}"):
-            return _refusal(request, NotSignedIn("Please sign in first."))
-        return redirect_to_login(request.get_full_path())
+        return _to_sign_in(request)
     membership = getattr(request, "membership", None)
     if row is Who.PERSON or (membership is not None and member_passes(membership, row)):
         return None
@@ -72,6 +70,14 @@ def _refuse_person(request: HttpRequest, row: Row) -> HttpResponse | None:
         return _nowhere(request)
     refusal = NotAllowed("Your role in this household does not allow that.")
     return elsewhere(request) or _refusal(request, refusal)
+
+
+def _to_sign_in(request: HttpRequest) -> HttpResponse:
+    if request.path_info.startswith(f"/{_API}"):
+        return _refusal(request, NotSignedIn("Please sign in first."))
+    if request.headers.get("HX-Request"):  # the sign-in page is no part of another page
+        return _refusal(request, NotSignedIn("You were signed out. Load the page again to sign in."))
+    return redirect_to_login(request.get_full_path())
 
 
 def _nowhere(request: HttpRequest) -> HttpResponse:

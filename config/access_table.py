@@ -1,6 +1,6 @@
 """Who may do what, for every address and every method. One table; what it does not name is refused.
 
-config.access enforces it, and `docs/subsystems/tenancy.md` shows it. HEAD goes where GET goes.
+config.access enforces it, and `docs/subsystems/tenancy.md` tells of it. HEAD goes where GET goes.
 """
 
 from typing import Final
@@ -61,13 +61,13 @@ _SIGNING_IN: Final[dict[str, dict[str, Row]]] = {
     "accounts/login/code/confirm/": {"GET": OPEN, "POST": OPEN},
     "settings/you/": {"GET": PERSON, "POST": PERSON},
     "settings/you/email/": {"GET": PERSON, "POST": PERSON},
-    "settings/you/sessions/end/": {"POST": PERSON},
-    "settings/you/sessions/<int:pk>/end/": {"POST": PERSON},
+    "settings/you/sessions/end/": {"GET": PERSON, "POST": PERSON},
+    "settings/you/sessions/<int:pk>/end/": {"GET": PERSON, "POST": PERSON},
 }
 _HOUSEHOLD: Final[dict[str, dict[str, Row]]] = {
     "setup/": {"GET": OPEN, "POST": OPEN},  # leads away once there is an owner
     "status/": {"GET": _P.DEVICES_MANAGE},
-    "status/models/<str:model_id>/download/": {"POST": _P.HOUSEHOLD_MANAGE},
+    "status/models/<str:model_id>/download/": {"GET": _P.HOUSEHOLD_MANAGE, "POST": _P.HOUSEHOLD_MANAGE},
     "settings/": {"GET": MEMBER, "POST": _P.HOUSEHOLD_MANAGE},
     "settings/tokens/": {"GET": _P.TOKENS_MAKE, "POST": _P.TOKENS_MAKE},
     "settings/tokens/<uuid:public_id>/revoke/": {"GET": MEMBER, "POST": MEMBER},
@@ -86,7 +86,7 @@ _HOUSEHOLD: Final[dict[str, dict[str, Row]]] = {
     "people/invitations/<uuid:public_id>/revoke/": {"GET": _P.PEOPLE_MANAGE, "POST": _P.PEOPLE_MANAGE},
     "activity/": {"GET": _P.AUDIT_READ},
     "activity/whole/": {"GET": _P.AUDIT_READ},
-    "activity/export/": {"POST": _P.AUDIT_READ},
+    "activity/export/": {"GET": _P.AUDIT_READ, "POST": _P.AUDIT_READ},
 }
 _DEVICES: Final[dict[str, dict[str, Row]]] = {
     "": {"GET": MEMBER},  # shows a guest what is lent
@@ -97,7 +97,7 @@ _DEVICES: Final[dict[str, dict[str, Row]]] = {
     "devices/confirm/": {"GET": _P.DEVICES_MANAGE, "POST": _P.DEVICES_MANAGE},
     "devices/<uuid:public_id>/": {"GET": SEE, "POST": _P.DEVICES_MANAGE},
     "devices/<uuid:public_id>/joining/": {"GET": _P.DEVICES_MANAGE},
-    "devices/<uuid:public_id>/token/": {"POST": _P.DEVICES_MANAGE},
+    "devices/<uuid:public_id>/token/": {"GET": _P.DEVICES_MANAGE, "POST": _P.DEVICES_MANAGE},
     "devices/<uuid:public_id>/remove/": {"GET": _P.DEVICES_MANAGE, "POST": _P.DEVICES_MANAGE},
     "devices/<uuid:public_id>/key/": {"GET": _P.DEVICES_MANAGE, "POST": _P.DEVICES_MANAGE},
     "devices/<uuid:public_id>/give/": {"GET": _P.DEVICES_MANAGE, "POST": _P.DEVICES_MANAGE},
@@ -121,11 +121,11 @@ _CALLS: Final[dict[str, dict[str, Row]]] = {
     "calls/<uuid:public_id>/connection/": {"GET": MEMBER},
     "calls/<uuid:public_id>/audio/": {"GET": HEAR},
     "calls/<uuid:public_id>/transcript/": {"GET": HEAR},
-    "calls/<uuid:public_id>/transcript/retry/": {"POST": HEAR},
+    "calls/<uuid:public_id>/transcript/retry/": {"GET": HEAR, "POST": HEAR},
 }
 _ANNOUNCEMENTS: Final[dict[str, dict[str, Row]]] = {
     "announce/": {"GET": ANNOUNCE},
-    "announce/preview/": {"POST": _P.ANNOUNCE},
+    "announce/preview/": {"GET": _P.ANNOUNCE, "POST": _P.ANNOUNCE},
     "announce/send/": {"GET": ANNOUNCE, "POST": ANNOUNCE},
     "announce/clips/<uuid:public_id>/": {"GET": ANNOUNCE},
     "announce/clips/<uuid:public_id>/audio/": {"GET": ANNOUNCE},

@@ -15,10 +15,10 @@ from django.db import OperationalError, connections
 from redis.exceptions import RedisError
 
 from calls.placement import worker_is_there
+from common.address import address_note
 from common.clock import now
 from common.failures import failure_note
 from common.network import LOOPBACK_HOSTS, lan_address
-from config.address import address_note
 from config.banner import banner, speech_note
 from config.demo import demo_note
 from config.embedded import EmbeddedServers, data_dir_lock, embedded_start, given

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET, require_http_methods
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
@@ -101,10 +101,12 @@ def status(request: HttpRequest) -> HttpResponse:
 
 
 @login_required
-@require_POST
+@require_http_methods(["GET", "POST"])
 def model_download(request: HttpRequest, model_id: str) -> HttpResponse:
     """Fetch a model in the background. The page shows how far it is."""
     need(member_of(request), Permission.HOUSEHOLD_MANAGE)
+    if request.method == "GET":
+        return redirect("status")
     model = catalogue_model(model_id)
     progress_queue(model, now().timestamp())
     delay_on_commit(speech_model_download_task, model.id)

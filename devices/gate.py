@@ -12,7 +12,7 @@ from households.roles import Permission, allows
 
 
 class Who(StrEnum):
-    """Those who are known otherwise than by a role. The words stand in docs/subsystems/tenancy.md."""
+    """Those who are known otherwise than by a role."""
 
     EVERYBODY = "everybody"
     PERSON = "everybody who is signed in"  # also who belongs to no household yet, or any more
@@ -45,10 +45,3 @@ def member_passes(membership: Membership, row: Row) -> bool:
     if row.right is Permission.DEVICES_SEE:
         return devices_visible(membership).exists()
     return devices_with(membership, row.right).exists()
-
-
-def row_words(row: Row) -> str:
-    """For people: what stands in the tables of the documentation."""
-    if isinstance(row, OfDevice):
-        return f"{row.right}, by role, rule or loan"
-    return str(row)

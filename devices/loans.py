@@ -101,7 +101,9 @@ def _check(
 
 def _invite(membership: Membership, name: str, ends_at: datetime) -> tuple[Invitation, str]:
     """A link that is worth nothing once the loan is over."""
-    invitation, token = invitation_create(membership=membership, role=Role.GUEST, name=name)
+    invitation, token = invitation_create(
+        membership=membership, role=Role.GUEST, name=name, permission=Permission.LEND
+    )
     if ends_at < invitation.expires_at:
         Invitation.objects.filter(pk=invitation.pk).update(expires_at=ends_at)
         invitation.expires_at = ends_at

@@ -8,7 +8,7 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_GET, require_http_methods
 
 from devices.access import access_device
 from devices.foreign import USUAL_NAME, device_token_renew, foreign_device_create
@@ -73,10 +73,12 @@ def joining(request: HttpRequest, public_id: UUID) -> HttpResponse:
 
 
 @login_required
-@require_POST
+@require_http_methods(["GET", "POST"])
 def token(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """Answers with the connection's facts and, this one time, the token itself."""
     device = access_device(membership=member_of(request), public_id=public_id, need=Permission.DEVICES_MANAGE)
+    if request.method == "GET":
+        return redirect("devices:detail", public_id)
     new_token = device_token_renew(device=device, actor=member_of(request).user)
     context = {"device": device, **_connection(request, device), "new_token": new_token}
     response = render(request, "devices/_whip.html", context)

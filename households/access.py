@@ -8,7 +8,7 @@ from django.middleware.csrf import rotate_token
 from common.clock import now
 from common.codes import secret_hash
 from common.errors import NotAllowed, NotFound, NotSignedIn
-from households.models import ApiToken, Invitation, Membership, User
+from households.models import ApiToken, Household, Invitation, Membership, User
 from households.roles import Permission, allows
 from protocol.errors import ErrorCode
 
@@ -19,6 +19,19 @@ def need(membership: Membership, permission: Permission) -> None:
     """Raises NotAllowed when the member's role does not have the permission."""
     if not allows(membership.role, permission):
         raise NotAllowed("Your role in this household does not allow that.")
+
+
+def members_hold(*members: Membership) -> None:
+    """Reads them again: until the transaction ends nobody else changes who owns the household. Raises NotFound.
+
+    NO KEY: rows that refer to the household, such as those of a call that begins or ends, need not wait for this.
+    """
+    Household.objects.select_for_update(no_key=True).get(pk=members[0].household.pk)
+    for member in members:
+        try:
+            member.refresh_from_db()
+        except Membership.DoesNotExist:
+            raise NotFound("There is no such person here.") from None
 
 
 def need_consent(membership: Membership) -> None:

@@ -6,7 +6,7 @@ from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods
 
 from households import sign_in
 from households.account_forms import EmailForm, NameForm
@@ -61,16 +61,20 @@ def email(request: HttpRequest) -> HttpResponse:
 
 
 @login_required
-@require_POST
+@require_http_methods(["GET", "POST"])
 def session_end(request: HttpRequest, pk: int) -> HttpResponse:
+    if request.method == "GET":
+        return redirect("households:account")
     sign_in_end(user=_person(request), pk=pk)
     messages.success(request, "That browser is signed out.")
     return redirect("households:account")
 
 
 @login_required
-@require_POST
+@require_http_methods(["GET", "POST"])
 def sessions_end(request: HttpRequest) -> HttpResponse:
+    if request.method == "GET":
+        return redirect("households:account")
     sign_ins_end(user=_person(request), but=request)
     messages.success(request, "You are signed out everywhere else.")
     return redirect("households:account")

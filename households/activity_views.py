@@ -6,14 +6,14 @@ from django.contrib.auth.decorators import login_required
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
-from django.shortcuts import render
-from django.views.decorators.http import require_GET, require_POST
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_http_methods
 from redis.exceptions import RedisError
 
 from common.clock import now
 from common.tasks import delay_now
 from households.access import member_of, need
-from households.activity import Group, activity_names, activity_page, record_check, record_check_asked
+from households.activity import ICONS, Group, activity_names, activity_page, record_check, record_check_asked
 from households.audit import AuditKind, audit_note
 from households.audit_file import CONTENT_TYPE, audit_lines
 from households.models import Household
@@ -26,7 +26,7 @@ from households.tasks import audit_check_task
 def activity(request: HttpRequest) -> HttpResponse:
     """The page; or, for "Load more", the entries before a number."""
     household = _household(request)
-    before, group, name = (request.GET.get(key, "") for key in ("before", "group", "name"))
+    before, group, name = (request.GET.get(key, "").replace("\0", "") for key in ("before", "group", "name"))
     number = int(before) if before.isascii() and before.isdigit() and len(before) < 19 else None
     context = {
         "page": activity_page(household, group=group, name=name[:200], before=number),
@@ -53,10 +53,12 @@ def whole(request: HttpRequest) -> HttpResponse:
 
 
 @login_required
-@require_POST
+@require_http_methods(["GET", "POST"])
 def export(request: HttpRequest) -> HttpResponseBase:
     """The whole record as a file, and a line in it that says so."""
     household = _household(request)
+    if request.method == "GET":
+        return redirect("households:activity")
     with transaction.atomic():
         entry = audit_note(household, AuditKind.EXPORTED, actor=request.user)
     name = f"activity-{now():%Y-%m-%d}.jsonl"
@@ -75,8 +77,8 @@ def _household(request: HttpRequest) -> Household:
 
 _GROUPS = (
     ("", "Everything", "history"),
-    (Group.PEOPLE, "People", "users"),
-    (Group.DEVICES, "Devices", "speaker"),
-    (Group.RECORDINGS, "Recordings", "audio-lines"),
-    (Group.SIGN_INS, "Sign-ins", "lock"),
+    (Group.PEOPLE, "People", ICONS[Group.PEOPLE]),
+    (Group.DEVICES, "Devices", ICONS[Group.DEVICES]),
+    (Group.RECORDINGS, "Recordings", ICONS[Group.RECORDINGS]),
+    (Group.SIGN_INS, "Sign-ins", ICONS[Group.SIGN_INS]),
 )

@@ -9,21 +9,29 @@ from common.clock import now
 from common.codes import secret_hash, secret_make
 from common.errors import Conflict, NotFound
 from common.limits import limit_hit
+from households.access import members_hold, need
 from households.accounts import account_create
 from households.audit import AuditKind, audit_note
 from households.events import member_joined, rights_changed
 from households.models import Household, Invitation, Membership, User
-from households.roles import ROLE_NOUNS, Role
+from households.roles import ROLE_NOUNS, Permission, Role
 
 LIFE = timedelta(days=7)
 _SECRET_BYTES = 16  # 128 bit
 
 
-def invitation_create(*, membership: Membership, role: Role, name: str = "") -> tuple[Invitation, str]:
-    """The row, and the secret of its link, which is shown once and never again. Raises TooMany."""
+def invitation_create(
+    *, membership: Membership, role: Role, name: str = "", permission: Permission = Permission.PEOPLE_MANAGE
+) -> tuple[Invitation, str]:
+    """The row, and the secret of its link, which is shown once and never again.
+
+    Raises TooMany, and NotFound or NotAllowed for somebody who may not invite any more.
+    """
     limit_hit(f"invite:{membership.pk}", most=50, per_s=3600, message="Too many invitations. Wait an hour.")
     token = secret_make(_SECRET_BYTES)
     with transaction.atomic():
+        members_hold(membership)  # or a link could come just after invitations_void() looked
+        need(membership, permission)
         invitation = Invitation.objects.create(
             household=membership.household,
             role=role,
@@ -56,8 +64,8 @@ def invitations_void(*, household: Household, of: User, by: User) -> None:
     for invitation in Invitation.objects.filter(
         household=household, made_by=of, used_at=None, revoked_at=None
     ):
-        Invitation.objects.filter(pk=invitation.pk, used_at=None).update(revoked_at=now())
-        _revocation_note(invitation, by)
+        if Invitation.objects.filter(pk=invitation.pk, used_at=None).update(revoked_at=now()):
+            _revocation_note(invitation, by)
 
 
 def invitation_find(*, token: str) -> Invitation:

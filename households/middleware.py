@@ -1,8 +1,11 @@
 """Who asks, and in which household."""
 
 from collections.abc import Callable
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
+from allauth.account.adapter import get_adapter
+from allauth.core.exceptions import ReauthenticationRequired
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -78,3 +81,23 @@ class ElsewhereMiddleware:
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         return elsewhere(request) if isinstance(exception, NotFound | NotAllowed) else None
+
+
+class AskAgainMiddleware:
+    """Before a change of the account the password is asked for again; then the page with the button comes back.
+
+    allauth would do by itself what was posted. For that it keeps the whole request in the table of sessions, with the
+    cookie, which is the key of the session.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        if not isinstance(exception, ReauthenticationRequired):
+            return None
+        way = get_adapter().get_reauthentication_methods(request.user)[0]["url"]
+        return redirect(f"{way}?{urlencode({'next': request.get_full_path()})}")

@@ -3,12 +3,12 @@
 from django.db import transaction
 
 from common.clock import now
-from common.errors import Conflict, Invalid, NotFound
-from households.access import need
+from common.errors import Conflict, Invalid
+from households.access import members_hold, need
 from households.audit import AuditKind, audit_note
 from households.events import rights_changed
 from households.invitations import invitations_void
-from households.models import Departure, Household, Membership, User
+from households.models import Departure, Membership, User
 from households.roles import ROLE_NOUNS, Permission, Role
 
 
@@ -23,7 +23,7 @@ def consent_give(*, membership: Membership) -> None:
 def role_change(*, member: Membership, role: Role, by: Membership) -> None:
     """Raises Conflict for the last owner, NotFound, NotAllowed."""
     with transaction.atomic():
-        _hold(by, member)
+        members_hold(by, member)
         need(by, Permission.PEOPLE_MANAGE)
         if member.role == role:
             return
@@ -44,7 +44,7 @@ def member_remove(*, member: Membership, by: Membership) -> None:
     if member.pk == by.pk:
         raise Conflict("Nobody removes themselves. Leave the home instead.")
     with transaction.atomic():
-        _hold(by, member)
+        members_hold(by, member)
         need(by, Permission.PEOPLE_MANAGE)
         _part(member, by=by.user)
         audit_note(member.household, AuditKind.REMOVED, actor=by.user, person=member.user)
@@ -53,7 +53,7 @@ def member_remove(*, member: Membership, by: Membership) -> None:
 def member_leave(*, membership: Membership) -> None:
     """Raises Conflict for the only owner."""
     with transaction.atomic():
-        _hold(membership)
+        members_hold(membership)
         if membership.role == Role.OWNER and not _others(membership, Role.OWNER):
             raise Conflict("You are the only owner. Hand the home over to somebody first.")
         _part(membership, by=membership.user)
@@ -63,26 +63,13 @@ def member_leave(*, membership: Membership) -> None:
 def household_hand_over(*, member: Membership, by: Membership) -> None:
     """An adult becomes the owner, and the owner an adult. Raises Invalid, NotFound, NotAllowed."""
     with transaction.atomic():
-        _hold(by, member)
+        members_hold(by, member)
         need(by, Permission.PEOPLE_MANAGE)
         if member.role != Role.ADULT:
             raise Invalid(f"A home is handed over to an adult. Make {member.user} an adult first.")
         _role_set(member, Role.OWNER, by=by)
         _role_set(by, Role.ADULT, by=by)
         audit_note(member.household, AuditKind.HANDED_OVER, actor=by.user, person=member.user)
-
-
-def _hold(*members: Membership) -> None:
-    """Reads them again: until the transaction ends nobody else changes who owns the household. Raises NotFound.
-
-    NO KEY: rows that refer to the household, such as those of a call that begins or ends, need not wait for this.
-    """
-    Household.objects.select_for_update(no_key=True).get(pk=members[0].household.pk)
-    for member in members:
-        try:
-            member.refresh_from_db()
-        except Membership.DoesNotExist:
-            raise NotFound("There is no such person here.") from None
 
 
 def _others(member: Membership, role: Role) -> bool:

@@ -2,9 +2,10 @@
 
 from typing import Final
 
-from allauth.account.forms import EmailAwarePasswordResetTokenGenerator
+from allauth.account.models import EmailAddress
 from allauth.account.utils import user_pk_to_url_str
 from allauth.mfa.models import Authenticator
+from django.contrib.auth.tokens import default_token_generator
 from django.db import transaction
 from django.urls import reverse
 from redis.exceptions import RedisError
@@ -69,6 +70,9 @@ def email_change(*, user: User, email: str) -> None:
     with transaction.atomic():
         user.email = email.strip().lower()
         user.save(update_fields=["email", "updated_at"])
+        EmailAddress.objects.filter(
+            user=user
+        ).delete()  # of earlier versions; allauth signs in with each of them
         factor_changed(user, "another e-mail address", actor=user)
 
 
@@ -90,7 +94,7 @@ def second_factor_remove(user: User) -> int:
 
 def password_link_path(user: User) -> str:
     """Where the person chooses a new password, without the old one. Works once."""
-    token = EmailAwarePasswordResetTokenGenerator().make_token(user)
+    token = default_token_generator.make_token(user)
     return reverse(
         "account_reset_password_from_key", kwargs={"uidb36": user_pk_to_url_str(user), "key": token}
     )

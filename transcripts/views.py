@@ -4,8 +4,8 @@ from uuid import UUID
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
-from django.views.decorators.http import require_GET, require_POST
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_http_methods
 
 from calls.access import access_call
 from calls.models import Call
@@ -24,10 +24,12 @@ def partial(request: HttpRequest, public_id: UUID) -> HttpResponse:
 
 
 @login_required
-@require_POST
+@require_http_methods(["GET", "POST"])
 def retry(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """Write again what failed or waits."""
     call = _call(request, public_id)
+    if request.method == "GET":
+        return redirect("calls:detail", public_id)
     for transcript in transcript_stuck_list(call):
         transcript_retry(transcript=transcript)
         delay_on_commit(transcript_create_task, transcript.pk)

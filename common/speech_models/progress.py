@@ -63,11 +63,6 @@ def progress_queue(model: CatalogueModel, now_s: float) -> None:
     )
 
 
-def progress_forget(model_id: str) -> None:
-    with _changing() as entries:
-        entries.pop(model_id, None)
-
-
 def _as_of(progress: Progress, now_s: float) -> Progress:
     patience_s = {State.DOWNLOADING: _STALE_S, State.CHECKING: _STALE_S, State.QUEUED: _QUEUED_TOO_LONG_S}
     if now_s - progress.updated_at_s > patience_s.get(progress.state, float("inf")):

@@ -76,6 +76,7 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "households.sign_ins.SignInsMiddleware",
+    "households.middleware.AskAgainMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "households.middleware.HouseholdMiddleware",
     "config.access.AccessMiddleware",
@@ -156,6 +157,8 @@ ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False
+# allauth's own notes each address in a table of its own, and signs people in with all that stand there.
+ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = "django.contrib.auth.tokens.PasswordResetTokenGenerator"  # noqa: S105
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 # Counted by ourselves: households.tries.
 ACCOUNT_RATE_LIMITS = MFA_RATE_LIMITS = False
@@ -181,6 +184,7 @@ EMAIL_BACKEND = "config.mail.WindowBackend"
 SESSION_COOKIE_NAME = "hearthline_session"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = IS_HTTPS
 SESSION_COOKIE_SAMESITE = "Lax"
+CSRF_FAILURE_VIEW = "common.middleware.stale_page"
 # Not in the cache: pages go on while Redis is away.
 SESSION_ENGINE = "households.sessions"
 

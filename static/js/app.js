@@ -6,7 +6,7 @@ import { showCall, showCalls, showPresence, wireStaleBar } from "./lib/live.js";
 import { hub } from "./lib/socket.js";
 import { wireThemeChoice } from "./lib/theme.js";
 import { showTimes } from "./lib/time.js";
-import { watch } from "./lib/toast.js";
+import { toast, watch } from "./lib/toast.js";
 
 const REFRESH_TIMES_MS = 30_000;
 
@@ -34,6 +34,13 @@ document.body.addEventListener("htmx:beforeSwap", ({ detail }) => {
   if (elt !== target || verb !== "get") return;
   if (shown.get(target.id) === detail.serverResponse) detail.shouldSwap = false;
   shown.set(target.id, detail.serverResponse);
+});
+
+// What a button asked for and did not get is said in words. A part that asks by itself asks again.
+document.body.addEventListener("htmx:responseError", ({ detail }) => {
+  if (detail.requestConfig.verb === "get") return;
+  const answer = new DOMParser().parseFromString(detail.xhr.responseText, "text/html");
+  toast(answer.querySelector(".note p")?.textContent ?? "That did not work. Load the page again.");
 });
 
 // After a refusal the first field at fault has the focus.

@@ -237,3 +237,21 @@ async def test_a_guest_is_refused_what_needs_a_permission(cast: Cast, model: typ
     error = await socket.hear("error")
     assert (error["code"], error["reply_to"]) == ("not_allowed", "g")
     await socket.close()
+
+
+def test_whatever_a_button_does_its_address_can_be_opened(cast: Cast, things: Things) -> None:
+    """Somebody who was signed out presses it, signs in, and is led back there."""
+    pages = [row for row in ADDRESSES.items() if not row[0].startswith(("api/", "accounts/"))]
+    Membership.objects.filter(pk=cast.ben.pk).update(role=Role.OWNER)
+    ben = browser_of(cast.ben)  # whose token it is
+    for route, methods in pages:
+        if "POST" in methods:
+            assert ask(ben, "GET", things.path(route)).status_code in (200, 302), route
+
+
+def test_a_part_of_a_page_is_not_replaced_by_the_sign_in_page(cast: Cast) -> None:
+    for method in ("GET", "POST"):
+        answer = Client().generic(method, "/settings/tokens/", headers={"HX-Request": "true"})
+        assert answer.status_code == 401
+        assert b"You were signed out." in answer.content
+        assert b"<html" not in answer.content

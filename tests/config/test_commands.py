@@ -14,7 +14,7 @@ from django.test import Client
 from django.urls import reverse
 from django_scopes import scope
 
-from config.address import address_note
+from common.address import address_note
 from households.audit import audit_list, audit_sentence
 from tests.plugin_cast import PASSWORD, Cast
 

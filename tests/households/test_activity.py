@@ -325,3 +325,7 @@ def test_every_kind_has_a_sentence_that_can_be_said(cast: Cast) -> None:
         for kind in AuditKind:
             entry = AuditEntry(household=cast.anna.household, kind=kind, details={})
             assert audit_sentence(entry).endswith((".", ".)")), kind
+
+
+def test_a_name_that_no_text_can_hold_is_no_error(cast: Cast, anna: Client) -> None:
+    assert anna.get(ACTIVITY, {"name": "\0", "group": "\0"}).status_code == 200

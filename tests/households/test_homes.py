@@ -211,3 +211,15 @@ async def test_a_token_is_for_its_own_home(cast: Cast) -> None:
     await socket.say("hello", token=token, household_id=str(cast.anna.household.public_id))
     assert (await socket.hear("error"))["code"] == "not_signed_in"
     assert await socket.closed() == 4401
+
+
+def test_a_button_on_a_page_from_before_a_switch_says_so_in_its_place(anna: Client, cast: Cast) -> None:
+    strict = Client(enforce_csrf_checks=True)
+    strict.cookies.update(anna.cookies)
+    url = reverse("households:token-create")
+    part = strict.post(url, {"name": "x"}, headers={"HX-Request": "true"})
+    whole = strict.post(url, {"name": "x"})
+    assert (part.status_code, whole.status_code) == (403, 403)
+    assert "<html" not in part.content.decode()
+    for answer in (part, whole):
+        assert "switched to another home" in answer.content.decode()

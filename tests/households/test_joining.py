@@ -126,6 +126,7 @@ def test_without_the_yes_to_recording_nobody_joins(client: Client, cast: Cast) -
         ({"password": "dora@example.org"}, "too similar"),
         ({"email": "BEN@example.org"}, "Sign in with it instead."),
         ({"email": "nobody"}, "Enter a valid email address."),
+        ({"email": f"{'x' * 250}@example.org"}, "at most 254 characters"),
         ({"name": ""}, "This field is required."),
     ],
 )

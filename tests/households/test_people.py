@@ -295,3 +295,19 @@ def test_a_role_changes_while_a_call_is_being_written(cast: Cast) -> None:
         thread.start()
         assert done.wait(timeout=3)
     thread.join()
+
+
+def test_no_link_comes_from_a_page_that_was_open_while_its_owner_was_removed(
+    cast: Cast, dora: Membership
+) -> None:
+    """Looked at in the transaction that makes it: a link made meanwhile would bring them back as an owner."""
+    role_change(member=dora, role=Role.OWNER, by=cast.anna)
+    open_page = Membership.objects.get(pk=dora.pk)
+    role_change(member=dora, role=Role.ADULT, by=cast.anna)
+    with pytest.raises(NotAllowed):
+        invitation_create(membership=open_page, role=Role.OWNER)
+    open_page.role = Role.OWNER
+    member_remove(member=dora, by=cast.anna)
+    with pytest.raises(NotFound):
+        invitation_create(membership=open_page, role=Role.OWNER)
+    assert not Invitation.objects.exists()

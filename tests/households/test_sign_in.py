@@ -4,6 +4,7 @@ import re
 import time
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from allauth.mfa.models import Authenticator
@@ -301,3 +302,23 @@ def test_every_page_has_our_look_and_no_word_of_allauth(client: Client, cast: Ca
         ), name
         assert "Security Key" not in answer.content.decode()
     assert client.get(reverse("mfa_download_recovery_codes"))["Content-Type"] == "text/plain"
+
+
+def test_who_is_asked_for_the_password_once_more_leaves_nothing_of_the_form_in_the_table(
+    client: Client, cast: Cast
+) -> None:
+    """allauth would keep the whole request, with the cookie."""
+    sign_in(client)
+    app_add(client)
+    session = client.session
+    session["account_authentication_methods"] = []  # long ago
+    session.save()
+    here = reverse("mfa_generate_recovery_codes")
+    answer = client.post(here)
+    assert answer["Location"] == f"{reverse('account_reauthenticate')}?next={quote(here, safe='')}"
+    key = client.cookies[settings.SESSION_COOKIE_NAME].value
+    for row in Session.objects.all():
+        assert key not in str(row.get_decoded())
+        assert "account_reauthentication_state" not in row.get_decoded()
+    assert ask_again(client, "mfa_generate_recovery_codes")["Location"] == here
+    assert client.get(here).status_code == 200

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from config.address import addresses
+from common.address import addresses
 from config.management.people import person_find
 from households.sign_in import password_link_path
 

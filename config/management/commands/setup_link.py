@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from config.address import addresses
+from common.address import addresses
 from households.services import setup_token_make
 
 
