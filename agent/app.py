@@ -20,7 +20,7 @@ from agent.enroll import Enroller
 from agent.errors import AgentError
 from agent.files import make_private_dir
 from agent.ice import IceSource
-from agent.identity import Identity
+from agent.identity import Identity, key_pem
 from agent.journal import Journal
 from agent.link import Link
 from agent.playout import Playout
@@ -140,7 +140,12 @@ class Agent:
         last = self.link.last_word
         if last is not None and last.transfer_code:
             # Before anything is forgotten: after a power cut the hub says it again, or the device has it.
-            note = TransferNote(hub_url=self.config.hub_url, code=last.transfer_code)
+            note = TransferNote(
+                hub_url=self.config.hub_url,
+                hub_id=self.identity.hub_id,
+                code=last.transfer_code,
+                old_key_pem=key_pem(self.identity.private_key).decode(),
+            )
             transfer_keep(self.config.data_dir, note)
         else:
             transfer_forget(self.config.data_dir)

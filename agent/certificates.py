@@ -97,7 +97,8 @@ class CertificateKeeper:
 
     async def _try_key(self) -> bool:
         try:
-            answer = await self._ask(self._identity.next_csr_pem(self._config.serial))
+            csr_pem = self._identity.next_csr_pem(self._config.serial)
+            answer = await self._ask(csr_pem, proof=self._identity.sign_next_key())
             self._identity.change_key(
                 certificate_pem=answer.certificate_pem, ca_pem=answer.ca_pem, epoch=answer.epoch
             )
@@ -106,8 +107,8 @@ class CertificateKeeper:
             return False
         return True
 
-    async def _ask(self, csr_pem: str) -> Certificate:
-        answer = await self._link.request(CertificateRequest(csr_pem=csr_pem))
+    async def _ask(self, csr_pem: str, *, proof: str | None = None) -> Certificate:
+        answer = await self._link.request(CertificateRequest(csr_pem=csr_pem, proof=proof))
         if not isinstance(answer, Certificate):
             raise EnrollmentRefusedError("The hub answered with something else than a certificate.")
         return answer

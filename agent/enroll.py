@@ -14,7 +14,7 @@ from agent.backoff import Backoff
 from agent.config import AgentConfig
 from agent.errors import EnrollmentRefusedError
 from agent.files import remove
-from agent.identity import Identity
+from agent.identity import Identity, ca_id
 from agent.transfer import TransferNote, transfer_forget, transfer_read
 from protocol.enrollment import (
     Authorization,
@@ -100,7 +100,7 @@ class Enroller:
             model=config.model,
             serial=config.serial,
             capabilities=CAPABILITIES,
-            transfer_code=self._transfer.code if self._transfer else "",
+            **self._of_transfer(),
         )
         response = await self._post(AUTHORIZATIONS_PATH, request)
         if response.status_code == httpx.codes.CONFLICT:
@@ -121,6 +121,15 @@ class Enroller:
         except EnrollmentRefusedError as error:
             raise _TryAgainError("{reason}", str(error)) from error
         return authorization
+
+    def _of_transfer(self) -> dict[str, str]:
+        note = self._transfer
+        if note is None:
+            return {}
+        return {
+            "transfer_code": note.code,
+            "transfer_proof": note.proof(self._identity.fingerprint_sha256),
+        }
 
     async def _poll(self, authorization: Authorization) -> None:
         """Returns when enrolled, or when a new code is needed."""
@@ -160,6 +169,7 @@ class Enroller:
     def _accept(self, response: httpx.Response) -> None:
         try:
             enrollment = Enrollment.model_validate_json(response.content)
+            self._check_hub(enrollment)
             self._identity.enroll(hub_url=self._config.hub_url, enrollment=enrollment)
         except ValidationError:
             raise _TryAgainError(_NOT_A_HUB) from None
@@ -175,6 +185,17 @@ class Enroller:
             print(
                 json.dumps({"event": "claimed", **enrollment.model_dump(mode="json", include=keep)}),
                 flush=True,
+            )
+
+    def _check_hub(self, enrollment: Enrollment) -> None:
+        """One that was taken over stays with its hub. Raises EnrollmentRefusedError."""
+        try:
+            is_other = self._transfer is not None and ca_id(enrollment) != self._transfer.hub_id
+        except ValueError:
+            is_other = True
+        if is_other:
+            raise EnrollmentRefusedError(
+                "Another hub answers than the one on which this device was taken over."
             )
 
     async def _post(self, path: str, body: BaseModel) -> httpx.Response:

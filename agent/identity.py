@@ -17,7 +17,7 @@ from agent.errors import EnrollmentRefusedError
 from agent.files import make_private_dir, remove, sync_dir, write_atomically
 from agent.transfer import transfer_read
 from protocol.enrollment import Enrollment
-from protocol.identity import login_text
+from protocol.identity import login_text, next_key_text
 from protocol.words import fingerprint_words
 
 log = structlog.get_logger(__name__)
@@ -25,6 +25,7 @@ log = structlog.get_logger(__name__)
 KEY_FILE = "key.pem"
 NEXT_KEY_FILE = "next-key.pem"
 ENROLLMENT_FILE = "enrollment.json"
+_NO_OTHER_KEY = "This device has made no other key."
 
 
 class StoredEnrollment(BaseModel):
@@ -81,6 +82,17 @@ class Identity:
     def sign_login(self, *, nonce: str) -> str:
         """Base64 of the DER ECDSA signature that `hello` carries: to our own hub, in the epoch of our key."""
         text = login_text(nonce=nonce, hub_id=self.hub_id, device_id=str(self.device_id), epoch=self.epoch)
+        return self._sign(text)
+
+    def sign_next_key(self) -> str:
+        """What proves to the hub that the key of next_csr_pem() is this device's. Raises EnrollmentRefusedError."""
+        if self._next_key is None:
+            raise EnrollmentRefusedError(_NO_OTHER_KEY)
+        fingerprint = spki_sha256(self._next_key.public_key())
+        text = next_key_text(device_id=str(self.device_id), epoch=self.epoch + 1, fingerprint=fingerprint)
+        return self._sign(text)
+
+    def _sign(self, text: bytes) -> str:
         return base64.b64encode(self._key.sign(text, ec.ECDSA(hashes.SHA256()))).decode("ascii")
 
     def _load_key(self, file_name: str) -> ec.EllipticCurvePrivateKey | None:
@@ -96,10 +108,7 @@ class Identity:
 
     def _make_key(self, file_name: str) -> ec.EllipticCurvePrivateKey:
         key = ec.generate_private_key(ec.SECP256R1())
-        pem = key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        write_atomically(self.data_dir / file_name, pem)
+        write_atomically(self.data_dir / file_name, key_pem(key))
         return key
 
     # --- the enrollment ---------------------------------------------------------------------
@@ -137,7 +146,7 @@ class Identity:
     @property
     def hub_id(self) -> str:
         """What a challenge of our own hub says: the fingerprint of the pinned CA's key."""
-        return _ca_id(self._enrollment)
+        return ca_id(self._enrollment)
 
     @property
     def _enrollment(self) -> Enrollment:
@@ -156,7 +165,7 @@ class Identity:
         """Another certificate for the same key. Raises EnrollmentRefusedError, and keeps the one that it has."""
         renewed = self._enrollment.model_copy(update={"certificate_pem": certificate_pem, "ca_pem": ca_pem})
         self._check(renewed, self._key)
-        if _ca_id(renewed) != self.hub_id:
+        if ca_id(renewed) != self.hub_id:
             raise EnrollmentRefusedError("The hub sent a certificate of another hub.")
         self._store(renewed)
 
@@ -169,11 +178,13 @@ class Identity:
         """
         key = self._next_key
         if key is None:
-            raise EnrollmentRefusedError("This device has made no other key.")
+            raise EnrollmentRefusedError(_NO_OTHER_KEY)
+        if epoch != self.epoch + 1:  # with any other one the hub would let nobody in
+            raise EnrollmentRefusedError("The hub counts the keys of this device otherwise.")
         changes = {"certificate_pem": certificate_pem, "ca_pem": ca_pem, "epoch": epoch}
         changed = self._enrollment.model_copy(update=changes)
         self._check(changed, key)
-        if _ca_id(changed) != self.hub_id:
+        if ca_id(changed) != self.hub_id:
             raise EnrollmentRefusedError("The hub sent a certificate of another hub.")
         self._store(changed)
         self._key, self._next_key = key, None
@@ -241,7 +252,14 @@ def _csr_pem(key: ec.EllipticCurvePrivateKey, serial: str) -> str:
     return request.public_bytes(serialization.Encoding.PEM).decode("ascii")
 
 
-def _ca_id(enrollment: Enrollment) -> str:
+def key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+def ca_id(enrollment: Enrollment) -> str:
+    """Of the hub that gave it: the fingerprint of its CA's key."""
     return spki_sha256(_ec_key(x509.load_pem_x509_certificate(enrollment.ca_pem.encode())))
 
 

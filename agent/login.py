@@ -27,7 +27,7 @@ class Login:
         self._nonce = secrets.token_urlsafe(32)
 
     async def run(self, socket: ClientConnection) -> HelloAck | Unclaimed:
-        """Raises HubRefusedError for a hub that is not the one that claimed this device."""
+        """Raises HubRefusedError for a hub that did not claim this device, ConnectionError for one in trouble."""
         challenge = parse_from_hub(text_of(await socket.recv()), to_device=True)
         if not isinstance(challenge, Challenge):
             raise HubRefusedError("The hub did not begin with a challenge. Is it a Hearthline hub?")
@@ -46,6 +46,8 @@ class Login:
             if isinstance(answer, HelloAck | Unclaimed):
                 self.check(answer)
                 return answer
+            if isinstance(answer, Error) and answer.code == ErrorCode.INTERNAL:
+                raise ConnectionError(answer.message)  # such as while its database starts: soon it can
             if isinstance(answer, Error):
                 raise HubRefusedError(f"The hub does not let this device in: {answer.message}")
 

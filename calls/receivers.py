@@ -48,8 +48,8 @@ def on_call_ended(call: Call, **_: Any) -> None:
 
 
 @receiver(device_removed)
-def on_device_removed(device: Device, **_: Any) -> None:
-    call_end_of_device(device=device)
+def on_device_removed(device: Device, done: str, **_: Any) -> None:
+    call_end_of_device(device=device, done=done)
 
 
 @receiver(rights_changed)

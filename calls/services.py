@@ -211,10 +211,10 @@ def call_fail(*, call: Call, outcome: CallOutcome, reason: str) -> None:
     _end(call, outcome=CallOutcome.ANSWERED if call.connected_at else outcome, reason=reason)
 
 
-def call_end_of_device(*, device: Device) -> None:
-    """The device belongs to nobody now: its call is over, if it was in one."""
+def call_end_of_device(*, device: Device, done: str) -> None:
+    """The device belongs to nobody now: its call is over, if it was in one. `done`: why, such as "was removed"."""
     if call := call_live_for_device(device):
-        call_fail(call=call, outcome=CallOutcome.FAILED, reason=f"{device.name} was removed.")
+        call_fail(call=call, outcome=CallOutcome.FAILED, reason=f"{device.name} {done}.")
 
 
 def call_state_message(call: Call, reply_to: str | None = None) -> CallStateMessage:

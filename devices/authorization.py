@@ -44,6 +44,7 @@ from protocol.enrollment import (
 
 LIFE = timedelta(minutes=15)
 INTERVAL_S = 2
+KEPT = timedelta(days=1)  # after its codes ran out
 # For so long after it was added, people who wonder where a device went are told "a moment ago".
 _A_MOMENT = timedelta(minutes=5)
 
@@ -73,7 +74,9 @@ def authorization_start(*, request: AuthorizationRequest, base_url: str) -> Auth
     device_code, secret = secret_make(32), secret_make(16)
     user_code = "".join(secrets.choice(USER_CODE_ALPHABET) for _ in range(USER_CODE_LENGTH))
     with transaction.atomic():
-        transfer = transfer_for_code(request.transfer_code)
+        transfer = transfer_for_code(
+            request.transfer_code, proof=request.transfer_proof, fingerprint=csr.fingerprint_sha256
+        )
         if _is_claimed(csr.fingerprint_sha256) and not _is_back(transfer, csr.fingerprint_sha256):
             raise Conflict("This device belongs to a home already. Remove it there, or reset the device.")
         row = DeviceAuthorization.objects.create(
@@ -110,6 +113,8 @@ def _is_back(transfer: Transfer | None, fingerprint_sha256: str) -> bool:
 def _arrive(row: DeviceAuthorization, transfer: Transfer, household: Household) -> None:
     """The device that was taken over is here: nobody has to type anything."""
     device = transfer.to_device
+    # It is the same box; what it says of itself now could be another one's serial number.
+    row.model, row.serial = transfer.device.model, transfer.device.serial
     if device is None:
         device = _device_create(
             household,
@@ -117,7 +122,7 @@ def _arrive(row: DeviceAuthorization, transfer: Transfer, household: Household) 
             row,
             name=transfer.to_name,
             room=transfer.to_room,
-            is_auto_answer=False,
+            is_auto_answer=transfer.to_is_auto_answer,
         )
         Transfer.objects.filter(pk=transfer.pk).update(to_device=device)
         audit_note(household, AuditKind.CLAIMED, actor=transfer.accepted_by or "The hub", device=device)
@@ -307,6 +312,12 @@ def _device_create(
         ) from None
     DevicePresence.objects.create(device=device)
     return device
+
+
+def authorizations_sweep() -> int:
+    """Forgets what nobody can use or ask about any more. Returns how many."""
+    old = DeviceAuthorization.objects.filter(expires_at__lt=now() - KEPT)
+    return old.delete()[0]
 
 
 def _is_claimed(fingerprint_sha256: str) -> bool:

@@ -12,13 +12,20 @@ from django_scopes import scopes_disabled
 from common.clock import now
 from common.errors import Conflict, NotAllowed, NotFound
 from common.push import group_device, push_on_commit, recheck_on_commit
-from devices.certificates import SigningRequest, authority_get, certificate_sign, csr_check
+from devices.certificates import (
+    SigningRequest,
+    authority_get,
+    certificate_sign,
+    csr_check,
+    signature_is_valid,
+)
 from devices.models import Device, DeviceCertificate
 from households.access import need
 from households.audit import AuditKind, audit_note
 from households.models import Membership
 from households.roles import Permission
 from protocol.certificates import Certificate, KeyWanted, renew_at
+from protocol.identity import next_key_text
 
 # A device counts the time until then by a clock of its own.
 EARLY = timedelta(hours=1)
@@ -36,17 +43,18 @@ def certificate_issue(*, device: Device, request: SigningRequest) -> DeviceCerti
     )
 
 
-def certificate_request(*, device: Device, csr_pem: str) -> Certificate:
+def certificate_request(*, device: Device, csr_pem: str, proof: str | None = None) -> Certificate:
     """The answer to a device that has logged in: for its key, or for the next one where one is wanted.
 
-    Locks the device. Raises Invalid for what is no CSR, NotAllowed for another key, NotFound once it is removed.
+    `proof`: of the next key, by the one before it. Locks the device. Raises Invalid for what is no CSR, NotAllowed for
+    another key, NotFound once it is removed.
     """
     request = csr_check(csr_pem)
     with transaction.atomic():
         device = _device_lock(device)
         is_next = request.fingerprint_sha256 != device.fingerprint_sha256
         if is_next:
-            _next_key_set(device, request)
+            _next_key_set(device, request, proof or "")
         row = _certificate_fresh(device, request)
         if row is None:
             row = certificate_issue(device=device, request=request)
@@ -134,13 +142,16 @@ def device_key_change(*, device: Device) -> Device:
     return changed
 
 
-def _next_key_set(device: Device, request: SigningRequest) -> None:
-    """Raises NotAllowed for a key that nobody wants, or that was anybody's before."""
+def _next_key_set(device: Device, request: SigningRequest, proof: str) -> None:
+    """Raises NotAllowed for a key that nobody wants, that the device did not sign, or that was anybody's before."""
     key = request.fingerprint_sha256
     if device.key_wanted_at is None:
         raise NotAllowed(
             "This is another key than the claimed one. Ask for a new key on the page of the device."
         )
+    text = next_key_text(device_id=str(device.public_id), epoch=device.claim_epoch + 1, fingerprint=key)
+    if not signature_is_valid(public_key_pem=device.public_key_pem, signature=proof, text=text):
+        raise NotAllowed("The device did not sign this key with the one that it has.")
     if key == device.next_fingerprint_sha256:
         return
     with scopes_disabled():

@@ -27,7 +27,10 @@ class KeyChanged(Conflict):
 
 
 def device_known(*, household: Household, authorization: DeviceAuthorization) -> Device | None:
-    """What this household knows the waiting device as. Raises Conflict where it is another household's."""
+    """What this household knows the waiting device as. Raises Conflict where only another one knows it.
+
+    Whoever has it keeps it: nobody keeps them from adding it again by saying the same serial number elsewhere.
+    """
     if not authorization.serial.strip():
         return None
     with scopes_disabled():
@@ -35,9 +38,10 @@ def device_known(*, household: Household, authorization: DeviceAuthorization) ->
             model=authorization.model, serial=authorization.serial, revoked_at=None
         )
         found = list(claimed.order_by("-claimed_at"))
-    if any(device.household_id != household.pk for device in found):
+    own = [device for device in found if device.household_id == household.pk]
+    if found and not own:
         raise Conflict(f"{ELSEWHERE} Its owner has to remove it there first.")
-    return found[0] if found else None
+    return own[0] if own else None
 
 
 def device_let_go(
@@ -52,5 +56,5 @@ def device_let_go(
         return None
     if known.public_id != lets_go:
         raise KeyChanged(known)
-    device_revoke(device=known, reason=REMOVED)
+    device_revoke(device=known, parting=REMOVED)
     return known

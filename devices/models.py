@@ -242,6 +242,7 @@ class Transfer(BaseModel):
     )
     to_room = models.ForeignKey(Room, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     to_name = models.CharField(max_length=80, blank=True)
+    to_is_auto_answer = models.BooleanField(default=False)
     to_device = models.OneToOneField(  # once the box came with its new key
         Device, null=True, blank=True, on_delete=models.SET_NULL, related_name="came_by"
     )

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from django.db import transaction
+from django.db.models import Q
 
 from common.errors import Invalid, NotAllowed
 from devices.models import AccessRule, Device, Room
@@ -96,6 +97,14 @@ def need_move(membership: Membership, device: Device, room: Room | None) -> None
         raise NotAllowed(
             f"{rule.room} has rules of its own, so only an owner can move a device there, or away."
         )
+
+
+def need_give(membership: Membership, device: Device) -> None:
+    """In another home it is under no rule of this one. Raises NotAllowed for whoever may not set any."""
+    need(membership, Permission.DEVICES_MANAGE)
+    rules = AccessRule.objects.filter(Q(device=device) | Q(room__devices=device))
+    if not allows(membership.role, Permission.HOUSEHOLD_MANAGE) and rules.exists():
+        raise NotAllowed(f"There are rules for {device}, so only an owner can give it away.")
 
 
 def _rule_save(place: Device | Room, right: Permission, members: Collection[Membership] | None) -> None:

@@ -1,5 +1,7 @@
 """Writes to devices and rooms."""
 
+from dataclasses import dataclass
+
 from django.db import transaction
 
 from common.clock import now
@@ -14,7 +16,17 @@ from households.events import rights_changed
 from households.models import Household, User
 from protocol.messages import DeviceSettings, Unclaimed
 
-REMOVED = "The device was removed from its home."
+
+@dataclass(frozen=True)
+class Parting:
+    """How a device leaves its home: `reason` for the device itself, `done` for whoever is in a call with it."""
+
+    reason: str
+    done: str
+
+
+REMOVED = Parting("The device was removed from its home.", "was removed")
+GIVEN = Parting("The device was given to another home.", "was given away")
 
 
 def room_get_or_create(*, household: Household, name: str) -> Room:
@@ -73,11 +85,11 @@ def device_echo_measured(*, device: Device, echo_return_loss_enhancement: float)
 def device_unclaim(*, device: Device, by: User | None = None) -> None:
     """Revoked at once, a live call ends; the device wipes itself when it hears of it. History and recordings stay."""
     with transaction.atomic():
-        if device_revoke(device=device, reason=REMOVED):
+        if device_revoke(device=device, parting=REMOVED):
             audit_note(device.household, AuditKind.UNCLAIMED, **_by(by), device=device.name)
 
 
-def device_revoke(*, device: Device, reason: str) -> bool:
+def device_revoke(*, device: Device, parting: Parting) -> bool:
     """Nothing that it knows opens anything from now on. False: it was revoked before. Needs a transaction."""
     if not Device.objects.filter(pk=device.pk, revoked_at=None).update(revoked_at=now()):
         return False
@@ -85,8 +97,8 @@ def device_revoke(*, device: Device, reason: str) -> bool:
     device_tokens_revoke(device=device)
     Transfer.objects.filter(device=device, accepted_at=None, cancelled_at=None).update(cancelled_at=now())
     presence_end(device=device)
-    device_removed.send(sender=Device, device=device)
-    push_on_commit(group_device(device.public_id), Unclaimed(reason=reason))
+    device_removed.send(sender=Device, device=device, done=parting.done)
+    push_on_commit(group_device(device.public_id), Unclaimed(reason=parting.reason))
     return True
 
 

@@ -27,7 +27,7 @@ from devices.transfers import (
     transfer_find,
     transfer_give_up,
 )
-from households.access import SESSION_KEY, member_of
+from households.access import household_choose, member_of
 from households.models import Membership, User
 from households.roles import Permission
 from households.selectors import memberships_with
@@ -85,7 +85,7 @@ def take_accept(request: HttpRequest) -> HttpResponseBase:
         transfer = _transfer(request, user)
         membership = _chosen(request, user, transfer)
         with scope(household=membership.household):
-            form = DeviceForm(request.POST, household=membership.household, can_ring=False)
+            form = DeviceForm(request.POST, household=membership.household)
             return _accept(request, transfer, membership, form)
     except DomainError as error:
         return render(request, "devices/take.html", {"error": error}, status=error.status)
@@ -146,11 +146,10 @@ def _accept(
     request: HttpRequest, transfer: Transfer, membership: Membership, form: DeviceForm
 ) -> HttpResponse:
     try:
-        values = form.values()
-        transfer_accept(transfer=transfer, membership=membership, name=values["name"], room=values["room"])
+        transfer_accept(transfer=transfer, membership=membership, **form.values())
     except Invalid as error:
         return _take_page(request, membership.user, transfer, chosen=membership, form=form, error=error)
-    request.session[SESSION_KEY] = str(membership.household.public_id)
+    household_choose(request, membership)
     return redirect("devices:coming", transfer.public_id)
 
 
@@ -169,8 +168,8 @@ def _take_page(
     chosen = chosen or next(iter(homes), None)
     if chosen is not None and form is None:
         with scope(household=chosen.household):
-            initial = {"name": transfer.device.name}
-            form = DeviceForm(household=chosen.household, can_ring=False, initial=initial)
+            initial = {"name": transfer.device.name, "is_auto_answer": True}
+            form = DeviceForm(household=chosen.household, initial=initial)
     context = {
         "transfer": transfer,
         "token": request.POST.get("token", ""),

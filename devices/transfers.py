@@ -16,18 +16,21 @@ from django_scopes import scope, scopes_disabled
 
 from common.clock import now
 from common.codes import secret_hash, secret_make
-from common.errors import Conflict, NotFound
+from common.errors import Conflict, NotAllowed, NotFound
 from common.limits import limit_hit
+from devices.certificates import signature_is_valid
 from devices.models import Device, Room, Transfer
-from devices.services import device_revoke
+from devices.rules import need_give
+from devices.services import GIVEN, device_revoke
 from households.access import need
 from households.audit import AuditKind, audit_note
 from households.models import Membership
 from households.roles import Permission
+from protocol.identity import transfer_text
 
 LIFE = timedelta(hours=24)
-GIVEN = "The device was given to another home."
 _SECRET_BYTES = 16  # 128 bit
+_TAKEN_BACK = "This link was taken back."
 _TAKEN = "Somebody else took this device over a moment ago. Each link works once."
 
 
@@ -36,7 +39,7 @@ def transfer_create(*, membership: Membership, device: Device) -> tuple[Transfer
 
     Raises NotAllowed, Conflict for a device that cannot make itself another key, TooMany.
     """
-    need(membership, Permission.DEVICES_MANAGE)
+    need_give(membership, device)
     if device.is_foreign:
         raise Conflict(
             "A device of another maker is not given away by a link. Remove it here, and add it there."
@@ -72,10 +75,13 @@ def transfer_find(*, token: str) -> Transfer:
         raise NotFound("This link is not known. Ask for a new one.")
     if words := _why_closed(transfer):
         raise Conflict(words)
+    _need_giver(transfer)
     return transfer
 
 
-def transfer_accept(*, transfer: Transfer, membership: Membership, name: str, room: Room | None) -> Transfer:
+def transfer_accept(
+    *, transfer: Transfer, membership: Membership, name: str, room: Room | None, is_auto_answer: bool
+) -> Transfer:
     """Into the member's household. Of two people at once one wins; the other gets Conflict.
 
     Raises NotAllowed, and Conflict for the household that gives.
@@ -87,6 +93,7 @@ def transfer_accept(*, transfer: Transfer, membership: Membership, name: str, ro
     with transaction.atomic():
         with scope(household=device.household):  # the device first, as whoever removes it does
             list(Device.objects.select_for_update().filter(pk=device.pk))
+        _need_giver(transfer)
         open_one = Transfer.objects.filter(
             pk=transfer.pk, accepted_at=None, cancelled_at=None, expires_at__gt=now()
         )
@@ -96,18 +103,18 @@ def transfer_accept(*, transfer: Transfer, membership: Membership, name: str, ro
             "to_household": membership.household,
             "to_room": room,
             "to_name": name.strip()[:80],
+            "to_is_auto_answer": is_auto_answer,
         }
         if not open_one.update(**accepted):
             raise Conflict(_why_closed(Transfer.objects.get(pk=transfer.pk)) or _TAKEN)
         with scope(household=device.household):
-            if not device_revoke(device=device, reason=GIVEN):
+            if not device_revoke(device=device, parting=GIVEN):
                 raise Conflict("This device was removed a moment ago.")
-        for household, words in (
-            (device.household, device.name),
-            (membership.household, accepted["to_name"]),
-        ):
-            audit_note(household, AuditKind.TAKEN, actor=membership.user, device=words)
-    transfer.refresh_from_db()
+        transfer.refresh_from_db()
+        names = {device.household: device.name, membership.household: transfer.to_name}
+        # Two devices may go between two homes at once, in opposite directions.
+        for household in sorted(names, key=lambda each: each.pk):
+            audit_note(household, AuditKind.TAKEN, actor=membership.user, device=names[household])
     return transfer
 
 
@@ -126,10 +133,11 @@ def transfer_code(*, device: Device) -> str | None:
     return _signer().sign(str(transfer.public_id)) if transfer else None
 
 
-def transfer_for_code(code: str | None) -> Transfer | None:
+def transfer_for_code(code: str | None, *, proof: str, fingerprint: str) -> Transfer | None:
     """Locks it. None for a code that is wrong, was used, or whose transfer was given up. Needs a transaction.
 
-    A device that asks again finds the transfer that it came by: the answer may have been lost.
+    `proof`: by the key that the device had, for the one that it has now (`fingerprint`); the code alone may have been
+    read on its way. A device that asks again finds the transfer that it came by: the answer may have been lost.
     """
     if not code:
         return None
@@ -139,8 +147,19 @@ def transfer_for_code(code: str | None) -> Transfer | None:
         return None
     rows = Transfer.objects.select_for_update(of=("self",)).exclude(accepted_at=None)
     with scopes_disabled():
-        rows = rows.select_related("to_household", "to_room", "to_device", "accepted_by")
-        return rows.filter(public_id=public_id, cancelled_at=None).first()
+        rows = rows.select_related("device", "to_household", "to_room", "to_device", "accepted_by")
+        transfer = rows.filter(public_id=public_id, cancelled_at=None).first()
+    if transfer is None or not _is_of(
+        transfer.device, proof, transfer_text(fingerprint=fingerprint, code=code)
+    ):
+        return None
+    return transfer
+
+
+def _is_of(device: Device, proof: str, text: bytes) -> bool:
+    """Signed by the device that was given away: perhaps it had changed its key, and not said so yet."""
+    keys = [key for key in (device.public_key_pem, device.next_public_key_pem) if key]
+    return any(signature_is_valid(public_key_pem=key, signature=proof, text=text) for key in keys)
 
 
 def transfers_coming(*, membership: Membership) -> QuerySet[Transfer]:
@@ -172,11 +191,22 @@ def _on_their_way() -> QuerySet[Transfer]:
     return Transfer.objects.filter(cancelled_at=None, to_device=None).exclude(accepted_at=None)
 
 
+def _need_giver(transfer: Transfer) -> None:
+    """Whoever made the link may have left since, or may do less. Raises Conflict."""
+    device = transfer.device
+    try:
+        with scope(household=device.household):
+            members = Membership.objects.filter(household=device.household, user__is_active=True)
+            need_give(members.get(user=transfer.made_by), device)
+    except (Membership.DoesNotExist, NotAllowed):
+        raise Conflict(_TAKEN_BACK) from None
+
+
 def _why_closed(transfer: Transfer) -> str:
     if transfer.accepted_at:
         return _TAKEN
     if transfer.cancelled_at:
-        return "This link was taken back."
+        return _TAKEN_BACK
     if transfer.expires_at <= now():
         return "This link is too old. Ask for a new one."
     return ""

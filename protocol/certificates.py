@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from protocol.base import Message
+from protocol.identity import Signature
 
 SerialNumber = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[0-9a-f]+$")]
 
@@ -13,11 +14,13 @@ SerialNumber = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[0-9
 class CertificateRequest(Message):
     """From the device: a certificate for the key of this CSR. `certificate` answers it.
 
-    It is the claimed key, or the next one after `key_wanted`. Asking again gives the same certificate.
+    It is the claimed key, or the next one after `key_wanted`: then with a `proof` by the key that the device has, over
+    protocol.identity.next_key_text(). Asking again gives the same certificate.
     """
 
     type: Literal["certificate_request"] = "certificate_request"
     csr_pem: str = Field(max_length=4096)
+    proof: Signature | None = None
 
 
 class CertificateInUse(Message):

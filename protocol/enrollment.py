@@ -5,6 +5,8 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from protocol.identity import Signature
+
 USER_CODE_ALPHABET = "BCDFGHJKLMNPQRSTVWXZ"  # RFC 8628 section 6.1: no vowels, so no words
 USER_CODE_LENGTH = 10
 
@@ -29,6 +31,7 @@ class AuthorizationRequest(BaseModel):
     capabilities: list[Words] = Field(default_factory=list, max_length=16)
     # Of `unclaimed`, after another home took it over.
     transfer_code: str = Field(default="", max_length=200)
+    transfer_proof: Signature = ""  # by the key that it had there, over protocol.identity.transfer_text()
 
 
 class Authorization(BaseModel):

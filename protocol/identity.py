@@ -27,6 +27,19 @@ def login_text(*, nonce: str, hub_id: str, device_id: str, epoch: int | None) ->
     return f"hearthline device login 2\n{hub_id}\n{device_id}\n{epoch}\n{nonce}".encode()
 
 
+def next_key_text(*, device_id: str, epoch: int, fingerprint: str) -> bytes:
+    """The bytes that a device signs with its key when it asks for a certificate for the next one.
+
+    Else somebody in between could put his own key after the device's. `fingerprint` and `epoch`: of the next key.
+    """
+    return f"hearthline next key 1\n{device_id}\n{epoch}\n{fingerprint}".encode()
+
+
+def transfer_text(*, fingerprint: str, code: str) -> bytes:
+    """The bytes that a device signs with the key that it had, when it comes to its next household with a new one."""
+    return f"hearthline transfer 1\n{fingerprint}\n{code}".encode()
+
+
 class HubWord(StrEnum):
     """What a hub says with a proof: no other hub lets a device in or makes it forget its household."""
 

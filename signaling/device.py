@@ -232,9 +232,9 @@ async def on_webrtc_offer(socket: DeviceConsumer, message: m.WebrtcOffer) -> Non
 
 
 async def on_answer_refused(socket: DeviceConsumer, message: m.AnswerRefused) -> None:
-    """Only for a call of its own."""
+    """Only for a call of its own that goes on: the record is not for filling."""
     leg = await socket.leg(message.call_id)
-    if socket.answer_refused(leg.call.public_id):
+    if leg.call.is_live and socket.answer_refused(leg.call.public_id):
         await socket.query(device_answer_refused, device=socket.device)
 
 
@@ -263,7 +263,9 @@ async def on_stats(socket: DeviceConsumer, message: m.Stats) -> None:
 
 
 async def on_certificate_request(socket: DeviceConsumer, message: CertificateRequest) -> None:
-    answer = await socket.query(certificate_request, device=socket.device, csr_pem=message.csr_pem)
+    answer = await socket.query(
+        certificate_request, device=socket.device, csr_pem=message.csr_pem, proof=message.proof
+    )
     await socket.reply(answer, message)
 
 

@@ -270,6 +270,7 @@ def _sweep(task: str, every_s: int) -> dict[str, Any]:
 CELERY_BEAT_SCHEDULE = {
     "end forgotten calls": _sweep("calls.tasks.calls_sweep_task", 5),
     "notice devices that went away": _sweep("devices.tasks.presence_sweep_task", 5),
+    "forget codes that nobody used": _sweep("devices.tasks.authorizations_sweep_task", 3600),
     "retry transcripts": _sweep("transcripts.tasks.transcripts_sweep_task", 10),
     "retry and expire announcements": _sweep("announcements.tasks.announcements_sweep_task", 10),
 }

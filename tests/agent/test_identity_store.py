@@ -228,6 +228,16 @@ def test_a_certificate_for_the_old_key_does_not_change_the_key(tmp_path: Path) -
     assert Identity(tmp_path).epoch == identity.epoch == 1
 
 
+@pytest.mark.parametrize("epoch", [1, 3, 99])
+def test_an_epoch_that_does_not_come_next_changes_nothing(tmp_path: Path, epoch: int) -> None:
+    """Nobody in between locks a device out for good by writing another one into the answer."""
+    identity = identity_make(tmp_path)
+    certificate_pem = next_certificate(identity)
+    with pytest.raises(EnrollmentRefusedError, match="counts"):
+        identity.change_key(certificate_pem=certificate_pem, ca_pem=pem_of(HUB.ca), epoch=epoch)
+    assert Identity(tmp_path).fingerprint_sha256 == identity.fingerprint_sha256
+
+
 def test_a_wiped_device_has_no_second_key_either(tmp_path: Path) -> None:
     identity = identity_make(tmp_path)
     identity.next_csr_pem("SN-1")

@@ -1,11 +1,14 @@
 """Whose word the agent takes for its hub's: what the CA signed that came with the claim, and nothing else."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from protocol.identity import HubWord
 from protocol.messages import Unclaimed
-from tests.agent.conftest import Eventually, StartAgent
+from tests.agent.conftest import QUICK, Eventually, StartAgent
 from tests.fakes.hub import FakeHub
 
 pytestmark = pytest.mark.integration
@@ -66,3 +69,15 @@ async def test_it_signs_in_the_epoch_of_its_key(hub: FakeHub, start_agent: Start
     async with start_agent():
         await hub.online()
     assert [hello.epoch for hello in hub.hellos] == [7]
+
+
+async def test_a_hub_in_trouble_is_asked_again_soon(
+    hub: FakeHub, start_agent: StartAgent, tmp_path: Path
+) -> None:
+    """Such as while its database starts. One that refuses is left alone for a minute."""
+    async with start_agent():
+        await hub.online()
+    hub.login_troubles = 2
+    async with start_agent(timings=replace(QUICK, refused_backoff_s=60.0)) as agent:
+        await hub.until(agent.online.is_set)
+    assert hub.login_troubles == 0

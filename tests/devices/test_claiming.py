@@ -20,6 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.safety.signing import Bent, authority, edwards, huge, names, swapped
+from common.clock import now
 from common.errors import Conflict, DomainError, Invalid, NotAllowed, NotFound, TooMany
 from devices.authorization import (
     PollProblem,
@@ -28,9 +29,11 @@ from devices.authorization import (
     authorization_find,
     authorization_poll,
     authorization_start,
+    authorizations_sweep,
     user_code_normalize,
 )
 from devices.certificates import authority_get, csr_check, fingerprint
+from devices.known import device_known
 from devices.models import Device, DeviceAuthorization
 from devices.services import device_unclaim
 from households.models import Membership
@@ -142,6 +145,38 @@ def test_five_wrong_codes_are_enough_for_a_quarter_of_an_hour(cast: Cast) -> Non
     for code in ("BCDFG-HJKLM", ask().user_code):
         with pytest.raises(TooMany):
             authorization_find(membership=cast.anna, user_code=code)
+
+
+def test_whoever_has_it_adds_it_again_though_another_home_says_the_same_serial_number(cast: Cast) -> None:
+    """Such as by a device that lies: it must not lock the box of somebody else out."""
+    own = claim(cast.anna, ask())
+    lie = Device.objects.create(
+        household=cast.carla.household, name="Lie", model=own.model, serial=own.serial, claimed_at=now()
+    )
+    again = ask()
+    found = authorization_find(membership=cast.anna, secret=secret_of(again))
+    assert device_known(household=cast.anna.household, authorization=found) == own
+    device_unclaim(device=own)
+    with pytest.raises(Conflict, match="another home"):
+        authorization_find(membership=cast.anna, secret=secret_of(again))
+    assert lie.revoked_at is None
+
+
+def test_requests_are_forgotten_a_day_after_their_codes_ran_out_and_the_devices_stay(cast: Cast) -> None:
+    used, unused, alive = ask(), ask(), ask()
+    device = claim(cast.anna, used)
+    waiting = DeviceAuthorization.objects.order_by("-pk")[1]
+    DeviceAuthorization.objects.filter(pk=waiting.pk).update(expires_at=now() - timedelta(hours=25))
+    DeviceAuthorization.objects.filter(device=device).update(expires_at=now() - timedelta(hours=25))
+    DeviceAuthorization.objects.exclude(serial="SN-9").update(expires_at=now() - timedelta(hours=23))
+    count = DeviceAuthorization.objects.count()
+    assert authorizations_sweep() == 2
+    assert DeviceAuthorization.objects.count() == count - 2
+    for codes in (used, unused):
+        with pytest.raises(PollProblem, match="expired_token"):
+            authorization_poll(device_code=codes.device_code)
+    assert Device.objects.get(pk=device.pk).revoked_at is None
+    assert authorization_find(membership=cast.anna, secret=secret_of(alive)).serial == "SN-9"
 
 
 def test_a_child_may_not_claim(cast: Cast) -> None:

@@ -18,7 +18,9 @@ from devices.selectors import certificate_current, key_changed_at
 from devices.services import device_unclaim
 from households.audit import AuditKind, audit_list
 from protocol.certificates import Certificate
+from protocol.identity import next_key_text
 from tests.plugin_cast import Cast, csr_make
+from tests.signaling.sockets import sign
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 
@@ -119,8 +121,18 @@ def test_a_removed_device_gets_nothing(cast: Cast) -> None:
 # --- another key -------------------------------------------------------------------------------
 
 
-def next_certificate(cast: Cast, key: ec.EllipticCurvePrivateKey) -> Certificate:
-    return certificate_request(device=cast.kitchen, csr_pem=csr_make(key))
+def next_certificate(
+    cast: Cast, key: ec.EllipticCurvePrivateKey, *, by: ec.EllipticCurvePrivateKey | None = None
+) -> Certificate:
+    """`by`: the key that the device has, which signs the next one."""
+    device = Device.objects.get(pk=cast.kitchen.pk)
+    text = next_key_text(
+        device_id=str(device.public_id),
+        epoch=device.claim_epoch + 1,
+        fingerprint=fingerprint(key.public_key()),
+    )
+    proof = sign(by or cast.keys[device.pk], text)
+    return certificate_request(device=cast.kitchen, csr_pem=csr_make(key), proof=proof)
 
 
 def key_make() -> ec.EllipticCurvePrivateKey:
@@ -135,6 +147,18 @@ def key_changed(cast: Cast) -> ec.EllipticCurvePrivateKey:
     device_key_change(device=cast.kitchen)
     cast.kitchen.refresh_from_db()
     return key
+
+
+def test_a_next_key_that_the_device_did_not_sign_is_refused(cast: Cast) -> None:
+    """Somebody between a device and its hub, where the house has no https, would put his own key after it."""
+    device_key_ask(membership=cast.anna, device=cast.kitchen)
+    key = key_make()
+    with pytest.raises(NotAllowed, match="sign"):
+        certificate_request(device=cast.kitchen, csr_pem=csr_make(key))
+    for stranger in (key, cast.keys[cast.cellar.pk]):
+        with pytest.raises(NotAllowed, match="sign"):
+            next_certificate(cast, key, by=stranger)
+    assert Device.objects.get(pk=cast.kitchen.pk).next_fingerprint_sha256 == ""
 
 
 def test_a_wanted_key_gets_a_certificate_and_the_next_epoch_and_the_old_one_still_counts(cast: Cast) -> None:
@@ -190,11 +214,11 @@ def test_once_it_is_used_the_new_key_is_the_key_and_nothing_of_the_old_one_count
 
 def test_the_old_key_never_comes_back(cast: Cast) -> None:
     old = cast.keys[cast.kitchen.pk]
-    key_changed(cast)
+    new = key_changed(cast)
     device_key_ask(membership=cast.anna, device=cast.kitchen)
     for used in (old, cast.keys[cast.cellar.pk]):
         with pytest.raises(NotAllowed, match="before"):
-            next_certificate(cast, used)
+            next_certificate(cast, used, by=new)
 
 
 def test_of_two_next_keys_the_last_one_counts(cast: Cast) -> None:

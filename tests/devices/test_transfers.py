@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from django.core.cache import cache
 from django.db import connection
 from django.test import Client
@@ -17,8 +18,9 @@ from calls.models import Call
 from common.clock import now
 from common.errors import Conflict, NotAllowed, NotFound
 from devices.authorization import PollProblem, authorization_poll, authorization_start
+from devices.certificates import fingerprint
 from devices.foreign import foreign_device_create
-from devices.models import Device, DeviceAuthorization, Transfer
+from devices.models import AccessRule, Device, DeviceAuthorization, Transfer
 from devices.services import device_unclaim
 from devices.transfers import (
     transfer_accept,
@@ -31,10 +33,12 @@ from devices.transfers import (
 )
 from households.audit import audit_list, audit_sentence
 from households.models import Household, Membership
-from households.roles import Role
+from households.roles import Permission, Role
 from protocol.enrollment import Authorization, AuthorizationRequest
+from protocol.identity import transfer_text
 from protocol.messages import CallState
 from tests.plugin_cast import Cast, csr_make
+from tests.signaling.sockets import sign
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 
@@ -52,14 +56,30 @@ def give(cast: Cast) -> str:
 
 def accept(cast: Cast, token: str, member: Membership | None = None) -> Transfer:
     return transfer_accept(
-        transfer=transfer_find(token=token), membership=member or cast.carla, name="Mill speaker", room=None
+        transfer=transfer_find(token=token),
+        membership=member or cast.carla,
+        name="Mill speaker",
+        room=None,
+        is_auto_answer=True,
     )
 
 
-def come(code: str | None, key: ec.EllipticCurvePrivateKey | None = None) -> Authorization:
-    """The device, with its new key."""
+def come(
+    cast: Cast,
+    code: str | None,
+    key: ec.EllipticCurvePrivateKey | None = None,
+    *,
+    old: ec.EllipticCurvePrivateKey | None = None,
+) -> Authorization:
+    """The device, with its new key, which the old one signed."""
+    key = key or ec.generate_private_key(ec.SECP256R1())
+    text = transfer_text(fingerprint=fingerprint(key.public_key()), code=code or "")
     request = AuthorizationRequest(
-        csr_pem=csr_make(key), model="Test speaker", serial="SN-7", transfer_code=code or ""
+        csr_pem=csr_make(key),
+        model="Test speaker",
+        serial="SN-7",
+        transfer_code=code or "",
+        transfer_proof=sign(old or cast.keys[cast.kitchen.pk], text),
     )
     return authorization_start(request=request, base_url="http://hub")
 
@@ -74,7 +94,7 @@ def kitchen(cast: Cast) -> Device:
 
 def test_a_device_comes_to_its_new_home_with_a_new_key_and_without_anybody_typing(cast: Cast) -> None:
     transfer = accept(cast, give(cast))
-    codes = come(transfer_code(device=cast.kitchen))
+    codes = come(cast, transfer_code(device=cast.kitchen))
     enrollment = authorization_poll(device_code=codes.device_code)
     assert (enrollment.household_name, enrollment.device_name) == ("Mill", "Mill speaker")
     new = Device.objects.get(public_id=enrollment.device_id)
@@ -82,7 +102,10 @@ def test_a_device_comes_to_its_new_home_with_a_new_key_and_without_anybody_typin
     assert transfer.to_device == new != cast.kitchen
     assert new.household == cast.carla.household
     assert new.fingerprint_sha256 != cast.kitchen.fingerprint_sha256
-    assert (new.claim_epoch, new.is_auto_answer) == (1, False)
+    assert (new.claim_epoch, new.is_auto_answer) == (1, True)
+    assert (new.model, new.serial) == (cast.kitchen.model, cast.kitchen.serial), (
+        "whatever it says of itself now"
+    )
 
 
 def test_the_old_row_is_revoked_in_the_same_moment_and_its_history_stays_where_it_was(cast: Cast) -> None:
@@ -91,7 +114,7 @@ def test_the_old_row_is_revoked_in_the_same_moment_and_its_history_stays_where_i
     )
     transfer = accept(cast, give(cast))
     assert kitchen(cast).revoked_at is not None
-    come(transfer_code(device=cast.kitchen))
+    come(cast, transfer_code(device=cast.kitchen))
     transfer.refresh_from_db()
     assert Call.objects.get(device=cast.kitchen).household == cast.anna.household
     assert not Call.objects.filter(device=transfer.to_device).exists()
@@ -100,7 +123,7 @@ def test_the_old_row_is_revoked_in_the_same_moment_and_its_history_stays_where_i
 
 
 def test_both_homes_note_it(cast: Cast) -> None:
-    come(transfer_code(device=accept(cast, give(cast)).device))
+    come(cast, transfer_code(device=accept(cast, give(cast)).device))
     assert sentences(cast.anna)[:2] == [
         "Carla took over Kitchen speaker.",
         "Anna gave Kitchen speaker away.",
@@ -123,9 +146,9 @@ def test_the_secret_has_128_bits_and_neither_it_nor_the_code_is_kept(cast: Cast)
 
 def test_a_code_works_once(cast: Cast) -> None:
     code = transfer_code(device=accept(cast, give(cast)).device)
-    come(code)
+    come(cast, code)
     assert transfer_code(device=cast.kitchen) is None
-    again = come(code)
+    again = come(cast, code)
     with pytest.raises(PollProblem) as problem:
         authorization_poll(device_code=again.device_code)
     assert problem.value.error == "authorization_pending"
@@ -134,8 +157,8 @@ def test_a_code_works_once(cast: Cast) -> None:
 
 def test_the_same_device_may_ask_again_since_the_answer_may_have_been_lost(cast: Cast) -> None:
     code, key = transfer_code(device=accept(cast, give(cast)).device), ec.generate_private_key(ec.SECP256R1())
-    come(code, key)
-    enrollment = authorization_poll(device_code=come(code, key).device_code)
+    come(cast, code, key)
+    enrollment = authorization_poll(device_code=come(cast, code, key).device_code)
     assert enrollment.device_name == "Mill speaker"
     assert Device.objects.filter(name="Mill speaker").count() == 1
 
@@ -144,10 +167,87 @@ def test_the_same_device_may_ask_again_since_the_answer_may_have_been_lost(cast:
 def test_a_forged_code_counts_for_nothing(cast: Cast, code: str) -> None:
     accept(cast, give(cast))
     with pytest.raises(PollProblem):
-        authorization_poll(device_code=come(code).device_code)
+        authorization_poll(device_code=come(cast, code).device_code)
     forged = f"{Transfer.objects.get().public_id}:{'A' * 43}"
     with pytest.raises(PollProblem):
-        authorization_poll(device_code=come(forged).device_code)
+        authorization_poll(device_code=come(cast, forged).device_code)
+
+
+def test_whoever_read_the_code_on_its_way_does_not_come_with_a_key_of_his_own(cast: Cast) -> None:
+    """Where the house has no https, the code is there for everybody to read."""
+    transfer = accept(cast, give(cast))
+    code, stranger = transfer_code(device=cast.kitchen), ec.generate_private_key(ec.SECP256R1())
+    for old in (stranger, cast.keys[cast.cellar.pk]):
+        with pytest.raises(PollProblem, match="authorization_pending"):
+            authorization_poll(device_code=come(cast, code, stranger, old=old).device_code)
+    transfer.refresh_from_db()
+    assert transfer.to_device is None
+    authorization_poll(device_code=come(cast, code).device_code)
+
+
+def test_a_device_that_had_just_changed_its_key_comes_with_that_one(cast: Cast) -> None:
+    changed = ec.generate_private_key(ec.SECP256R1())
+    pem = changed.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+    Device.objects.filter(pk=cast.kitchen.pk).update(
+        next_public_key_pem=pem, next_fingerprint_sha256=fingerprint(changed.public_key())
+    )
+    code = transfer_code(device=accept(cast, give(cast)).device)
+    enrollment = authorization_poll(device_code=come(cast, code, old=changed).device_code)
+    assert enrollment.device_name == "Mill speaker"
+
+
+def test_the_link_of_somebody_who_left_since_opens_nothing(cast: Cast) -> None:
+    Membership.objects.filter(pk=cast.ben.pk).update(role=Role.ADULT)
+    cast.ben.refresh_from_db()
+    token = transfer_create(membership=cast.ben, device=cast.kitchen)[1]
+    found = transfer_find(token=token)
+    Membership.objects.filter(pk=cast.ben.pk).update(role=Role.CHILD)
+    for is_gone in (False, True):
+        if is_gone:
+            Membership.objects.filter(pk=cast.ben.pk).delete()
+        with pytest.raises(Conflict, match="taken back"):
+            transfer_find(token=token)
+        with pytest.raises(Conflict, match="taken back"):
+            transfer_accept(transfer=found, membership=cast.carla, name="x", room=None, is_auto_answer=True)
+    assert kitchen(cast).revoked_at is None
+
+
+def test_only_an_owner_gives_away_what_has_rules(cast: Cast) -> None:
+    Membership.objects.filter(pk=cast.ben.pk).update(role=Role.ADULT)
+    cast.ben.refresh_from_db()
+    token = transfer_create(membership=cast.ben, device=cast.kitchen)[1]
+    home = cast.anna.household
+    for place in ({"room": cast.kitchen.room}, {"device": cast.kitchen}):
+        rule = AccessRule.objects.create(household=home, right=Permission.DROP_IN.value, **place)
+        with pytest.raises(NotAllowed, match="rules"):
+            transfer_create(membership=cast.ben, device=cast.kitchen)
+        with pytest.raises(Conflict, match="taken back"):
+            transfer_find(token=token)
+        rule.delete()
+    AccessRule.objects.create(household=home, right=Permission.DROP_IN.value, device=cast.kitchen)
+    accept(cast, give(cast))
+
+
+@pytest.mark.parametrize("is_auto_answer", [True, False])
+def test_whoever_takes_it_over_says_whether_it_may_answer_by_itself(
+    anna: Client, carla: Client, cast: Cast, is_auto_answer: bool
+) -> None:
+    token = link_of(anna, cast)
+    page = words(carla.post(reverse("devices:take"), {"token": token}))
+    assert "May answer calls by itself" in page
+    said = {"is_auto_answer": "on"} if is_auto_answer else {}
+    home = str(cast.carla.household.public_id)
+    fields = {"token": token, "household": home, "name": "Mill speaker", "room_name": "", **said}
+    carla.post(reverse("devices:take-accept"), fields)
+    come(cast, transfer_code(device=cast.kitchen))
+    assert Device.objects.get(name="Mill speaker").is_auto_answer is is_auto_answer
+
+
+def test_a_call_that_ends_with_it_says_that_it_was_given_away(cast: Cast) -> None:
+    call = Call.objects.create(household=cast.anna.household, device=cast.kitchen, state=CallState.CONNECTED)
+    accept(cast, give(cast))
+    call.refresh_from_db()
+    assert (call.state, call.reason) == (CallState.ENDED, "Kitchen speaker was given away.")
 
 
 def test_a_device_that_was_taken_over_and_is_off_can_be_given_up_and_then_does_not_come(cast: Cast) -> None:
@@ -158,14 +258,14 @@ def test_a_device_that_was_taken_over_and_is_off_can_be_given_up_and_then_does_n
     transfer_give_up(membership=cast.carla, transfer=transfer)
     assert transfer_code(device=cast.kitchen) is None
     with pytest.raises(PollProblem):
-        authorization_poll(device_code=come(code).device_code)
+        authorization_poll(device_code=come(cast, code).device_code)
     assert not transfers_coming(membership=cast.carla)
     assert sentences(cast.carla)[0] == "Carla removed Mill speaker."
 
 
 def test_one_that_has_come_cannot_be_given_up(cast: Cast) -> None:
     transfer = accept(cast, give(cast))
-    come(transfer_code(device=cast.kitchen))
+    come(cast, transfer_code(device=cast.kitchen))
     with pytest.raises(Conflict, match="has come already"):
         transfer_give_up(membership=cast.carla, transfer=transfer)
 
@@ -194,7 +294,7 @@ def test_what_closes_between_opening_and_accepting_closes_the_door(cast: Cast) -
     found = transfer_find(token=give(cast))
     transfer_cancel(membership=cast.anna, device=cast.kitchen)
     with pytest.raises(Conflict, match="taken back"):
-        transfer_accept(transfer=found, membership=cast.carla, name="x", room=None)
+        transfer_accept(transfer=found, membership=cast.carla, name="x", room=None, is_auto_answer=True)
     assert kitchen(cast).revoked_at is None
 
 
@@ -240,7 +340,9 @@ def test_of_ten_people_who_accept_at_once_one_wins_and_the_others_read_why(cast:
     def race(member: Membership) -> str:
         try:
             with scopes_disabled():
-                transfer_accept(transfer=found, membership=member, name="Mine", room=None)
+                transfer_accept(
+                    transfer=found, membership=member, name="Mine", room=None, is_auto_answer=True
+                )
         except Conflict as refusal:
             return refusal.message
         finally:
@@ -302,7 +404,7 @@ def test_from_page_to_page(anna: Client, carla: Client, cast: Cast) -> None:
     assert "Waits for the device" in words(carla.get(answer["Location"]))
     assert "Waiting for <strong>Mill speaker</strong>" in words(carla.get("/"))
     assert anna.get(detail).status_code == 404
-    come(transfer_code(device=cast.kitchen))
+    come(cast, transfer_code(device=cast.kitchen))
     transfer.refresh_from_db()
     assert transfer.to_device is not None
     assert transfer.to_device.room is not None

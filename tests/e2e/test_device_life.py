@@ -154,7 +154,11 @@ def test_a_device_that_was_off_comes_to_its_new_home_by_itself(cast: Cast, box: 
     box.stop()
     _, token = transfer_create(membership=cast.anna, device=device)
     transfer = transfer_accept(
-        transfer=transfer_find(token=token), membership=cast.carla, name="Mill speaker", room=None
+        transfer=transfer_find(token=token),
+        membership=cast.carla,
+        name="Mill speaker",
+        room=None,
+        is_auto_answer=True,
     )
     box.start()
     until(lambda: Transfer.objects.exclude(to_device=None).filter(pk=transfer.pk).exists(), box)

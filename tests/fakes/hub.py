@@ -25,7 +25,7 @@ from protocol.base import Message
 from protocol.certificates import Certificate, CertificateRequest
 from protocol.enrollment import Authorization, AuthorizationRequest, Enrollment, EnrollmentError, TokenRequest
 from protocol.errors import CloseCode, ErrorCode
-from protocol.identity import HubWord, answer_text, fingerprints, hub_text, login_text
+from protocol.identity import HubWord, answer_text, fingerprints, hub_text, login_text, next_key_text
 from protocol.messages import (
     Announce,
     CallInvited,
@@ -70,6 +70,7 @@ class FakeHub:
         self.challenge_count = self.refused_logins = 0
         self.fingerprint_in_link: str | None = None
         self.shown_hub_id: str | None = None
+        self.login_troubles = 0  # so often it says that it has a problem
         self.epoch = 1
         self.signs_with: ec.EllipticCurvePrivateKey | None = self.ca_key  # None: no proof at all
         self.answers_pings = True
@@ -335,6 +336,10 @@ class FakeHub:
         self.challenge_count += 1
         await self._tell_waiters()
         hello = parse_device(str(await socket.recv()))
+        if self.login_troubles:
+            self.login_troubles -= 1
+            await socket.send(Error(code=ErrorCode.INTERNAL, message="The hub has a problem.").to_json())
+            return
         if not isinstance(hello, DeviceHello) or not self._is_genuine(hello, nonce):
             self.refused_logins += 1
             await socket.send(Error(code=ErrorCode.NOT_SIGNED_IN, message="Who are you?").to_json())
@@ -434,11 +439,18 @@ class FakeHub:
         key = cast(ec.EllipticCurvePublicKey, csr.public_key())
         is_next = key != self.device_key
         if is_next:
+            self._check_next_key(key, request.proof or "")
             self.next_key = key
         pem = word or _pem(self.certificate_for(key))
         return Certificate(
             reply_to=request.id, certificate_pem=pem, ca_pem=_pem(self.ca), epoch=self.epoch + is_next
         )
+
+    def _check_next_key(self, key: ec.EllipticCurvePublicKey, proof: str) -> None:
+        """Raises InvalidSignature unless the device signed it with the key that it has."""
+        device_id, known = str(self.device_id), cast(ec.EllipticCurvePublicKey, self.device_key)
+        text = next_key_text(device_id=device_id, epoch=self.epoch + 1, fingerprint=spki_sha256(key))
+        known.verify(base64.b64decode(proof), text, ec.ECDSA(hashes.SHA256()))
 
     async def _tell_waiters(self) -> None:
         async with self._changed:

@@ -109,6 +109,19 @@ async def test_that_a_device_refused_an_answer_stands_in_the_record_once_for_eac
         await socket.close()
 
 
+async def test_of_a_call_that_is_over_nothing_is_written_down(cast: Cast) -> None:
+    async with FakeWorker():
+        socket, call = await called(cast)
+        await socket.say("call_end", call_id=str(call.public_id))
+        await socket.hear("call_end")
+        await socket.say("answer_refused", call_id=str(call.public_id))
+        await socket.say("ping")
+        await socket.hear("pong")
+        kinds = [entry.kind async for entry in audit_list(cast.anna.household)]
+        assert "answer_refused" not in kinds
+        await socket.close()
+
+
 async def test_a_device_says_nothing_of_a_call_of_somebody_else(cast: Cast) -> None:
     async with FakeWorker():
         socket, call = await called(cast)

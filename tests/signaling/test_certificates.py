@@ -9,12 +9,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from django_scopes import scope, scopes_disabled
 
 from common.clock import now
+from devices.certificates import fingerprint
 from devices.keys import device_key_ask
 from devices.models import Device, DeviceCertificate
 from devices.services import device_unclaim
 from protocol.errors import CloseCode
+from protocol.identity import next_key_text
 from tests.plugin_cast import Cast, csr_make
-from tests.signaling.sockets import Socket, device_hello, device_socket
+from tests.signaling.sockets import Socket, device_hello, device_socket, sign
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db(transaction=True)]
 
@@ -88,9 +90,11 @@ def ask_for_a_key(cast: Cast) -> None:
         device_key_ask(membership=cast.anna, device=cast.kitchen)
 
 
-async def make_next(socket: Socket) -> ec.EllipticCurvePrivateKey:
-    key = ec.generate_private_key(ec.SECP256R1())
-    await socket.say("certificate_request", csr_pem=csr_make(key), id="next")
+async def make_next(cast: Cast, socket: Socket) -> ec.EllipticCurvePrivateKey:
+    key, device = ec.generate_private_key(ec.SECP256R1()), cast.kitchen
+    text = next_key_text(device_id=str(device.public_id), epoch=2, fingerprint=fingerprint(key.public_key()))
+    proof = sign(cast.keys[device.pk], text)
+    await socket.say("certificate_request", csr_pem=csr_make(key), proof=proof, id="next")
     assert (await socket.hear("certificate"))["epoch"] == 2
     return key
 
@@ -125,7 +129,7 @@ async def test_the_old_key_counts_until_the_new_one_has_logged_in_and_never_agai
     old_key = cast.keys[cast.kitchen.pk]
     await sync_to_async(ask_for_a_key)(cast)
     old = await device_socket(cast.kitchen, old_key)
-    new_key = await make_next(old)
+    new_key = await make_next(cast, old)
     await old.close()
     assert await refused(cast, new_key, epoch=1)
     assert await refused(cast, old_key, epoch=2)
@@ -146,7 +150,7 @@ async def test_the_old_key_counts_until_the_new_one_has_logged_in_and_never_agai
 async def test_a_removed_device_is_not_brought_back_by_its_next_key(cast: Cast) -> None:
     await sync_to_async(ask_for_a_key)(cast)
     socket = await device_socket(cast.kitchen, cast.keys[cast.kitchen.pk])
-    new_key = await make_next(socket)
+    new_key = await make_next(cast, socket)
     await socket.close()
 
     def unclaim() -> None:
