@@ -70,9 +70,8 @@ def email_change(*, user: User, email: str) -> None:
     with transaction.atomic():
         user.email = email.strip().lower()
         user.save(update_fields=["email", "updated_at"])
-        EmailAddress.objects.filter(
-            user=user
-        ).delete()  # of earlier versions; allauth signs in with each of them
+        # Of earlier versions: allauth signs people in with each of them.
+        EmailAddress.objects.filter(user=user).delete()
         factor_changed(user, "another e-mail address", actor=user)
 
 

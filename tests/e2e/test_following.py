@@ -138,3 +138,15 @@ def test_a_tab_whose_browser_has_a_newer_session_comes_back_by_itself(page: Page
     page.wait_for_function("() => window.isSame === undefined")
     page.wait_for_url("**/calls/")
     expect(page.get_by_role("heading", name="Calls", exact=True)).to_be_visible()
+
+
+def test_a_button_of_a_page_from_before_a_switch_says_why_nothing_happened(
+    page: Page, fake_hub: FakeHub
+) -> None:
+    page.goto(reverse("households:settings"))
+    fake_hub.wait_for("hello")
+    page.context.clear_cookies(name="csrftoken")  # as after a switch in another tab: another one is right now
+    page.get_by_label("What is it for?").fill("Wall tablet")
+    page.get_by_role("button", name="Make a token").click()
+    expect(page.locator(".toast")).to_contain_text("switched to another home")
+    expect(page.get_by_role("button", name="Make a token")).to_be_visible()
