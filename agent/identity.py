@@ -271,12 +271,12 @@ def _ec_key(certificate: x509.Certificate) -> ec.EllipticCurvePublicKey:
 
 
 def stored_fingerprint(data_dir: Path) -> str | None:
-    """Of the key that this directory's enrollment is for."""
+    """Of the key that this directory's enrollment is for. Raises OSError for a disk that does not read."""
     try:
         stored = StoredEnrollment.model_validate_json((data_dir / ENROLLMENT_FILE).read_bytes())
         certificate = x509.load_pem_x509_certificate(stored.enrollment.certificate_pem.encode())
         return spki_sha256(_ec_key(certificate))
-    except (OSError, ValueError, EnrollmentRefusedError):
+    except (FileNotFoundError, ValueError, EnrollmentRefusedError):
         return None
 
 

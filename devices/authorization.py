@@ -28,6 +28,7 @@ from devices.models import (
     Room,
     Transfer,
 )
+from devices.rules import rules_keep
 from devices.transfers import transfer_for_code
 from devices.tries import try_failed, try_return, try_take
 from households.access import need
@@ -201,7 +202,8 @@ def authorization_confirm(
 ) -> Device:
     """Claim the device. Of two people at once one wins; the other gets CodeUsed. Raises Conflict, KeyChanged, Invalid.
 
-    `lets_go`: the device that this one was known as until it came with a new key; it is removed.
+    `lets_go`: the device that this one was known as until it came with a new key; it is removed, and its rules stay.
+    Raises NotAllowed for whoever may not bring it to another room.
     """
     need(membership, Permission.DEVICES_MANAGE)
     if not name.strip():
@@ -223,6 +225,7 @@ def authorization_confirm(
         )
         DeviceAuthorization.objects.filter(pk=authorization.pk).update(device=device)
         if old:
+            rules_keep(membership=membership, old=old, device=device)
             audit_note(membership.household, AuditKind.UNCLAIMED, actor=membership.user, device=old)
         audit_note(membership.household, AuditKind.CLAIMED, actor=membership.user, device=device)
     return device

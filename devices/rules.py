@@ -99,6 +99,12 @@ def need_move(membership: Membership, device: Device, room: Room | None) -> None
         )
 
 
+def rules_keep(*, membership: Membership, old: Device, device: Device) -> None:
+    """It was reset and added again: whoever can do that cannot change who may do what. Raises NotAllowed."""
+    need_move(membership, old, device.room)
+    AccessRule.objects.filter(device=old).update(device=device)
+
+
 def need_give(membership: Membership, device: Device) -> None:
     """In another home it is under no rule of this one. Raises NotAllowed for whoever may not set any."""
     need(membership, Permission.DEVICES_MANAGE)

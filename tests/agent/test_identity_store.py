@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.errors import EnrollmentRefusedError
-from agent.identity import KEY_FILE, NEXT_KEY_FILE, Identity, spki_sha256, stored_fingerprint
+from agent.identity import ENROLLMENT_FILE, KEY_FILE, NEXT_KEY_FILE, Identity, spki_sha256, stored_fingerprint
 from protocol.enrollment import Enrollment
 from tests.fakes.hub import FakeHub
 
@@ -216,6 +216,16 @@ def test_a_key_that_nobody_certified_is_forgotten_at_the_next_start(tmp_path: Pa
     identity.next_csr_pem("SN-1")
     assert Identity(tmp_path).fingerprint_sha256 == identity.fingerprint_sha256
     assert not (tmp_path / NEXT_KEY_FILE).exists()
+
+
+def test_a_disk_that_does_not_read_for_once_costs_no_key(tmp_path: Path) -> None:
+    """The next key may be the only one that the hub still knows."""
+    identity_make(tmp_path).next_csr_pem("SN-1")
+    (tmp_path / ENROLLMENT_FILE).unlink()
+    (tmp_path / ENROLLMENT_FILE).mkdir()
+    with pytest.raises(OSError, match="directory"):
+        Identity(tmp_path)
+    assert (tmp_path / NEXT_KEY_FILE).exists()
 
 
 def test_a_certificate_for_the_old_key_does_not_change_the_key(tmp_path: Path) -> None:

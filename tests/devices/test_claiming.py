@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from cryptography import x509
@@ -34,9 +35,10 @@ from devices.authorization import (
 )
 from devices.certificates import authority_get, csr_check, fingerprint
 from devices.known import device_known
-from devices.models import Device, DeviceAuthorization
+from devices.models import AccessRule, Device, DeviceAuthorization, Room
 from devices.services import device_unclaim
 from households.models import Membership
+from households.roles import Permission, Role
 from protocol.enrollment import Authorization, AuthorizationRequest
 from tests.plugin_cast import Cast, csr_make
 
@@ -160,6 +162,32 @@ def test_whoever_has_it_adds_it_again_though_another_home_says_the_same_serial_n
     with pytest.raises(Conflict, match="another home"):
         authorization_find(membership=cast.anna, secret=secret_of(again))
     assert lie.revoked_at is None
+
+
+def test_a_device_that_is_reset_and_added_again_keeps_its_rules_and_its_room(cast: Cast) -> None:
+    """Else an adult who can reach it would let themselves into a teenager's room."""
+    Membership.objects.filter(pk=cast.ben.pk).update(role=Role.ADULT)
+    cast.ben.refresh_from_db()
+    home, old = cast.anna.household, claim(cast.anna, ask())
+    attic = Room.objects.create(household=home, name="Attic")
+    Device.objects.filter(pk=old.pk).update(room=attic)
+    for place in ({"device": old}, {"room": attic}):
+        AccessRule.objects.create(household=home, right=Permission.DROP_IN.value, **place)
+    found = authorization_find(membership=cast.ben, secret=secret_of(ask()))
+    add = partial(
+        authorization_confirm,
+        membership=cast.ben,
+        authorization=found,
+        name="Attic",
+        is_auto_answer=True,
+        lets_go=old.public_id,
+    )
+    with pytest.raises(NotAllowed, match="Attic has rules"):
+        add(room=None)
+    old.refresh_from_db()
+    assert old.revoked_at is None
+    device = add(room=attic)
+    assert AccessRule.objects.get(room=None).device == device
 
 
 def test_requests_are_forgotten_a_day_after_their_codes_ran_out_and_the_devices_stay(cast: Cast) -> None:
