@@ -148,7 +148,7 @@ def call_leg_left(*, leg: CallParticipant, reason: str, worker_id: str) -> None:
     if leg.call.worker_id != worker_id:
         return
     CallParticipant.objects.filter(pk=leg.pk, left_at=None).update(left_at=now())
-    call_end(call=leg.call, reason=reason, by=leg)
+    call_end(call=leg.call, reason=reason, by=leg, explains=False)
 
 
 def call_decline(*, call: Call, outcome: CallOutcome) -> None:
@@ -159,8 +159,19 @@ def call_decline(*, call: Call, outcome: CallOutcome) -> None:
     _end(call, outcome=outcome, reason=f"{call.device.name} {words}.")
 
 
-def call_end(*, call: Call, reason: str = "", by: CallParticipant | None = None, ago_s: float = 0.0) -> None:
-    """Hang up, or give up, `ago_s` seconds ago by the word of that end. Ending twice is the same as ending once."""
+def call_end(
+    *,
+    call: Call,
+    reason: str = "",
+    by: CallParticipant | None = None,
+    ago_s: float = 0.0,
+    explains: bool = True,
+) -> None:
+    """Hang up, or give up, `ago_s` seconds ago by the word of that end. Ending twice is the same as ending once.
+
+    `explains`: the reason counts, too, where the call passed for hung up a moment ago. A worker that closes what is
+    over has nothing to explain.
+    """
     if by is not None and reason == LOST_FOR_GOOD:
         reason = call_lost_reason(by)
     if call.connected_at:
@@ -175,7 +186,7 @@ def call_end(*, call: Call, reason: str = "", by: CallParticipant | None = None,
     ended_at = call_hung_up_at(by, ago_s) if by is not None and ago_s else None
     reason = "" if hung_up_by else reason
     is_end = _end(call, outcome=outcome, reason=reason, hung_up_by=hung_up_by, ended_at=ended_at)
-    if reason and by is not None and not is_end:
+    if explains and reason and by is not None and not is_end:
         _explain(call, by, reason)
 
 

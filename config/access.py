@@ -12,6 +12,7 @@ from common.errors import METHOD_WORDS, DomainError, MethodNotAllowed, NotAllowe
 from common.middleware import error_page
 from config.access_table import ADDRESSES
 from devices.gate import Row, Who, member_passes
+from households.access import role_refusal
 from households.homes_views import elsewhere, nowhere
 
 log = structlog.get_logger(__name__)
@@ -68,8 +69,7 @@ def _refuse_person(request: HttpRequest, row: Row) -> HttpResponse | None:
         return None
     if membership is None:
         return _nowhere(request)
-    refusal = NotAllowed("Your role in this household does not allow that.")
-    return elsewhere(request) or _refusal(request, refusal)
+    return elsewhere(request) or _refusal(request, role_refusal(membership))
 
 
 def _to_sign_in(request: HttpRequest) -> HttpResponse:

@@ -10,6 +10,7 @@ from django.db.models import Case, Exists, Min, OuterRef, Q, QuerySet, Value, Wh
 from common.clock import now
 from common.errors import NotAllowed
 from devices.models import AccessRule, Device, DeviceKind, Loan
+from households.access import role_refusal
 from households.models import Membership
 from households.roles import DEVICE_RIGHTS, Permission, allows
 
@@ -102,7 +103,7 @@ def need_right(membership: Membership, device: Device, right: Permission) -> Non
 def need_right_somewhere(membership: Membership, right: Permission) -> None:
     """For pages on which a device is chosen. Raises NotAllowed where neither the role nor any loan gives it."""
     if not allows(membership.role, right) and not devices_with(membership, right).exists():
-        raise NotAllowed("Your role in this household does not allow that.")
+        raise role_refusal(membership)
 
 
 def right_refusal(device: Device, right: Permission) -> NotAllowed:

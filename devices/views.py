@@ -22,7 +22,6 @@ from devices.selectors import (
     device_joining,
     device_name_free,
     device_token_get,
-    key_shown,
     loans_own_fetch,
     room_cards,
 )
@@ -105,7 +104,6 @@ def detail(request: HttpRequest, public_id: UUID) -> HttpResponse:
         messages.success(request, "Saved.")
         return redirect("devices:detail", public_id)
     context = {"device": device, "form": form, "certificate": certificate_current(device)}
-    context["key"] = key_shown(device.fingerprint_sha256)
     context |= _connection(request, device) | life_of(device) | lent(membership, device)
     context |= who_may(membership, device)
     loans_own_fetch(device, membership)

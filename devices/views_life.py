@@ -11,7 +11,7 @@ from django.views.decorators.http import require_http_methods
 from devices.access import access_device
 from devices.keys import device_key_ask
 from devices.models import Device
-from devices.selectors import key_changed_at
+from devices.selectors import key_changed_at, key_shown
 from devices.services import device_unclaim
 from devices.transfers import transfer_open
 from households.access import member_of
@@ -46,7 +46,11 @@ def remove(request: HttpRequest, public_id: UUID) -> HttpResponse:
 
 def life_of(device: Device) -> dict[str, object]:
     """What the page of a device shows of it."""
-    return {"key_changed_at": key_changed_at(device), "transfer": transfer_open(device)}
+    return {
+        "key": key_shown(device.fingerprint_sha256),
+        "key_changed_at": key_changed_at(device),
+        "transfer": transfer_open(device),
+    }
 
 
 def _removed_words(device: Device, *, was_online: bool) -> str:

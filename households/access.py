@@ -9,7 +9,7 @@ from common.clock import now
 from common.codes import secret_hash
 from common.errors import NotAllowed, NotFound, NotSignedIn
 from households.models import ApiToken, Household, Invitation, Membership, User
-from households.roles import Permission, allows
+from households.roles import Permission, Role, allows
 from protocol.errors import ErrorCode
 
 SESSION_KEY = "household"  # in a session: the public id of the household that the person chose last
@@ -18,7 +18,18 @@ SESSION_KEY = "household"  # in a session: the public id of the household that t
 def need(membership: Membership, permission: Permission) -> None:
     """Raises NotAllowed when the member's role does not have the permission."""
     if not allows(membership.role, permission):
-        raise NotAllowed("Your role in this household does not allow that.")
+        raise role_refusal(membership)
+
+
+def role_refusal(membership: Membership) -> NotAllowed:
+    """What to say to a member whose role does not allow it, and who can change that."""
+    role, home = Role(membership.role), membership.household
+    if role is Role.GUEST:
+        return NotAllowed(
+            f"What is lent to you in {home} does not include that, or is not lent to you any more."
+        )
+    article = "an" if role is Role.ADULT else "a"
+    return NotAllowed(f"As {article} {role.value} of {home} you may not do that. An owner can allow it.")
 
 
 def members_hold(*members: Membership) -> None:

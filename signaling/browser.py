@@ -7,10 +7,10 @@ from django.db import DatabaseError
 from announcements.speech import voice_list
 from calls.carriers import calls_uncarried_end
 from calls.ice import ice_servers
-from common.errors import DomainError, NotAllowed, NotSignedIn
+from common.errors import DomainError, NotSignedIn
 from common.push import apush, group_guest, group_household, group_members, group_user, group_worker
 from devices.gate import OfDevice, Who, member_passes
-from households.access import SESSION_KEY, membership_for_user, membership_in, token_open
+from households.access import SESSION_KEY, membership_for_user, membership_in, role_refusal, token_open
 from households.credentials import Credential, credential_membership, credential_user, session_data
 from households.models import Membership, User
 from households.roles import Permission, allows
@@ -41,16 +41,16 @@ class BrowserConsumer(MemberSocket):
         elif self.membership is None:
             await self.refuse(ErrorCode.NOT_SIGNED_IN, "Say hello first.", message.id)
         else:
-            await self._gate(message)
+            await self._gate(self.membership, message)
             await handlers.HANDLERS[type(message)](self, message)
 
-    async def _gate(self, message: Message) -> None:
+    async def _gate(self, membership: Membership, message: Message) -> None:
         """Raises NotAllowed for what the table of access does not give to this member."""
         row = BROWSER.get(type(message))
         if row is Who.OWN:  # most messages: the handler finds the end that is the member's own
             return
-        if row is None or not await self.query(member_passes, self.membership, row):
-            raise NotAllowed("Your role in this household does not allow that.")
+        if row is None or not await self.query(member_passes, membership, row):
+            raise role_refusal(membership)
 
     async def left(self) -> None:
         await self._leg_close()

@@ -263,8 +263,8 @@ CELERY_BEAT_SYNC_EVERY = 10  # tasks sent; the times of the last runs are also w
 
 
 def _sweep(task: str, every_s: int) -> dict[str, Any]:
-    """What nobody took in time is dropped: an hour without a worker must not leave hundreds of sweeps to run."""
-    return {"task": task, "schedule": schedule(every_s), "options": {"expire_seconds": 2 * every_s}}
+    """What nobody took in a minute is dropped: an hour without a worker must not leave hundreds of sweeps to run."""
+    return {"task": task, "schedule": schedule(every_s), "options": {"expire_seconds": min(2 * every_s, 60)}}
 
 
 CELERY_BEAT_SCHEDULE = {

@@ -48,6 +48,14 @@ def page_of(call: Call, client: Client, reader: Membership) -> str:
     return client.get(reverse("calls:detail", args=[call.public_id])).content.decode()
 
 
+def test_a_worker_that_closes_what_is_over_does_not_say_why_it_ended(cast: Cast, client: Client) -> None:
+    call = talk(cast, cast.anna)
+    call_end(call=call, by=leg_of(call, "caller"))
+    for role in ("caller", "callee"):
+        call_leg_left(leg=leg_of(call, role), reason="the call ended", worker_id="w")
+    assert "Why the call ended" not in page_of(call, client, cast.anna)
+
+
 @pytest.mark.parametrize("is_heard_by_worker", [True, False], ids=["connection closed", "message"])
 @pytest.mark.parametrize(
     ("role", "words", "told"),

@@ -31,7 +31,7 @@ from common.clock import now
 from common.failures import MEDIA_WORKER, failure_note
 from common.redis import redis_get
 from devices.models import DevicePresence
-from households.audit import AuditKind, audit_note
+from households.audit import AuditKind, audit_list, audit_note
 from households.models import Membership
 from protocol.messages import CallOutcome, CallState, DeliveryState
 from protocol.quality import StatsSample
@@ -383,6 +383,11 @@ def test_owners_read_what_was_done_and_narrow_it_down(
     expect(page.locator(".entries li")).to_have_count(1)
 
 
+def times_played(call: Call) -> int:
+    with scope(household=call.household):
+        return audit_list(call.household).filter(kind=AuditKind.RECORDING_PLAYED).count()
+
+
 def test_a_call_shows_its_words_and_its_breaks_and_plays_from_them(
     page: Page, fake_hub: FakeHub, call: Call
 ) -> None:
@@ -399,8 +404,10 @@ def test_a_call_shows_its_words_and_its_breaks_and_plays_from_them(
         "Kitchen speaker",
         "Anna",
     ]
+    assert times_played(call) == 0, "whoever only opens the page has not played it"
     page.get_by_role("button", name="The soup is ready.").click()
     page.wait_for_function("() => document.querySelector('call-player audio').currentTime >= 6.4")
+    assert times_played(call) == 1
     expect(page.locator('.sentence[aria-current="true"]')).to_have_text("0:06 The soup is ready.")
     page.get_by_role("button", name="Pause").click()
     assert look(page, "call") == []
