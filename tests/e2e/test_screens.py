@@ -406,7 +406,10 @@ def test_a_call_shows_its_words_and_its_breaks_and_plays_from_them(
     ]
     assert times_played(call) == 0, "whoever only opens the page has not played it"
     page.get_by_role("button", name="The soup is ready.").click()
-    page.wait_for_function("() => document.querySelector('call-player audio').currentTime >= 6.4")
+    page.wait_for_function(
+        "audio => audio.readyState > 0 && audio.currentTime >= 6.4",
+        arg=page.locator("call-player audio").element_handle(),
+    )
     assert times_played(call) == 1
     expect(page.locator('.sentence[aria-current="true"]')).to_have_text("0:06 The soup is ready.")
     page.get_by_role("button", name="Pause").click()
