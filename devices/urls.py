@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from devices import claim_views, transfer_views, views, views_life, views_rights
+from devices import claim_views, life_views, rights_views, transfer_views, views
 
 app_name = "devices"
 urlpatterns = [
@@ -15,19 +15,19 @@ urlpatterns = [
     path("devices/<uuid:public_id>/", views.detail, name="detail"),
     path("devices/<uuid:public_id>/joining/", views.joining, name="joining"),
     path("devices/<uuid:public_id>/token/", views.token, name="token"),
-    path("devices/<uuid:public_id>/remove/", views_life.remove, name="remove"),
-    path("devices/<uuid:public_id>/key/", views_life.key, name="key"),
+    path("devices/<uuid:public_id>/remove/", life_views.remove, name="remove"),
+    path("devices/<uuid:public_id>/key/", life_views.key, name="key"),
     path("devices/<uuid:public_id>/give/", transfer_views.give, name="give"),
     path("devices/<uuid:public_id>/give/cancel/", transfer_views.give_cancel, name="give-cancel"),
     path("take/", transfer_views.take, name="take"),
     path("take/accept/", transfer_views.take_accept, name="take-accept"),
     path("coming/<uuid:public_id>/", transfer_views.coming, name="coming"),
     path("coming/<uuid:public_id>/give-up/", transfer_views.coming_give_up, name="coming-give-up"),
-    path("devices/<uuid:public_id>/rules/", views_rights.device_rules, name="device-rules"),
-    path("devices/<uuid:public_id>/lend/", views_rights.lend, name="lend"),
-    path("devices/<uuid:public_id>/loans/<uuid:loan_id>/end/", views_rights.loan_end_now, name="loan-end"),
-    path("rooms/<uuid:public_id>/", views_rights.room, name="room"),
-    path("rooms/<uuid:public_id>/rules/", views_rights.room_rules, name="room-rules"),
-    path("rooms/<uuid:public_id>/remove/", views_rights.room_remove_empty, name="room-remove"),
+    path("devices/<uuid:public_id>/rules/", rights_views.device_rules, name="device-rules"),
+    path("devices/<uuid:public_id>/lend/", rights_views.lend, name="lend"),
+    path("devices/<uuid:public_id>/loans/<uuid:loan_id>/end/", rights_views.loan_end_now, name="loan-end"),
+    path("rooms/<uuid:public_id>/", rights_views.room, name="room"),
+    path("rooms/<uuid:public_id>/rules/", rights_views.room_rules, name="room-rules"),
+    path("rooms/<uuid:public_id>/remove/", rights_views.room_remove_empty, name="room-remove"),
     path("devices/<uuid:public_id>/call/", views.call, name="call"),
 ]

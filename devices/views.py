@@ -13,9 +13,11 @@ from django.views.decorators.http import require_GET, require_http_methods
 from devices.access import access_device
 from devices.foreign import USUAL_NAME, device_token_renew, foreign_device_create
 from devices.forms import DeviceForm, DeviceSettingsForm
+from devices.life_views import life_of
 from devices.models import Device
 from devices.reach import whip_address
 from devices.rights import device_rings, has_right
+from devices.rights_views import lent, who_may
 from devices.rules import need_move
 from devices.selectors import (
     certificate_current,
@@ -27,8 +29,6 @@ from devices.selectors import (
 )
 from devices.services import device_update
 from devices.transfers import transfers_coming
-from devices.views_life import life_of
-from devices.views_rights import lent, who_may
 from households.access import member_of, need
 from households.roles import Permission, allows
 
