@@ -1,40 +1,35 @@
-"""Claiming: authorization (RFC 8628), then enrollment.
+"""Claiming, the device's side: authorization (RFC 8628), then enrollment.
 
 1. authorization_start     the device asks; it gets codes and shows them
 2. authorization_find      a member brings the secret of the QR code or types the user code
 3. authorization_confirm   the member says yes: the device row is made
 4. authorization_poll      the device fetches its certificate, once
+
+2 and 3 are in devices.confirmation.
 """
 
 import secrets
 from datetime import timedelta
-from uuid import UUID
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django_scopes import scope, scopes_disabled
 
 from common.clock import now
 from common.codes import secret_hash, secret_make
-from common.errors import Conflict, Invalid, NotFound
+from common.errors import Conflict
 from devices.certificates import authority_get, csr_check
 from devices.keys import certificate_issue
-from devices.known import ELSEWHERE, device_known, device_let_go
 from devices.models import (
     AuthorizationState,
     Device,
     DeviceAuthorization,
     DeviceCertificate,
-    DevicePresence,
-    Room,
     Transfer,
 )
-from devices.rules import rules_keep
+from devices.services import device_create
 from devices.transfers import transfer_for_code
-from devices.tries import try_failed, try_return, try_take
-from households.access import need
 from households.audit import AuditKind, audit_note
-from households.models import Household, Membership, User
-from households.roles import Permission
+from households.models import Household
 from protocol.enrollment import (
     USER_CODE_ALPHABET,
     USER_CODE_LENGTH,
@@ -46,16 +41,6 @@ from protocol.enrollment import (
 LIFE = timedelta(minutes=15)
 INTERVAL_S = 2
 KEPT = timedelta(days=1)  # after its codes ran out
-# For so long after it was added, people who wonder where a device went are told "a moment ago".
-_A_MOMENT = timedelta(minutes=5)
-
-
-class CodeUsed(Conflict):
-    """`device`: what the code was used for, where it belongs to the household of whoever asks."""
-
-    def __init__(self, message: str, device: Device | None = None) -> None:
-        super().__init__(message)
-        self.device = device
 
 
 class PollProblem(Exception):
@@ -117,7 +102,7 @@ def _arrive(row: DeviceAuthorization, transfer: Transfer, household: Household) 
     # It is the same box; what it says of itself now could be another one's serial number.
     row.model, row.serial = transfer.device.model, transfer.device.serial
     if device is None:
-        device = _device_create(
+        device = device_create(
             household,
             transfer.accepted_by,
             row,
@@ -132,116 +117,6 @@ def _arrive(row: DeviceAuthorization, transfer: Transfer, household: Household) 
     DeviceAuthorization.objects.filter(pk=row.pk).update(
         state=AuthorizationState.CONFIRMED, device=device, confirmed_by=transfer.accepted_by
     )
-
-
-def authorization_find(
-    *, membership: Membership, secret: str = "", user_code: str = "", fingerprint: str = ""
-) -> DeviceAuthorization:
-    """The waiting device behind a secret or a typed code.
-
-    Raises NotFound, Conflict (used, or another home's device), Invalid, TooMany. Only wrong codes count as tries, so
-    that a page may look the same device up again; once the tries are spent, a right code is refused too.
-    """
-    need(membership, Permission.DEVICES_MANAGE)
-    row = _row_find(membership, secret, user_code)
-    if fingerprint and fingerprint.lower() != row.fingerprint_sha256:
-        raise Invalid("The key in this code is not the key of the device. Do not claim it; reset the device.")
-    if row.state != AuthorizationState.PENDING:
-        raise _code_used(membership, row)
-    if row.expires_at <= now():
-        raise NotFound("This code has expired. Let the device show a new one.")
-    device_known(household=membership.household, authorization=row)
-    return row
-
-
-def _row_find(membership: Membership, secret: str, user_code: str) -> DeviceAuthorization:
-    """Only hashes are compared, so an answer tells by its time nothing of the code."""
-    is_typed = not secret
-    by = (
-        {"user_code_hash": secret_hash(user_code_normalize(user_code))}
-        if is_typed
-        else {"secret_hash": secret_hash(secret)}
-    )
-    try_take(membership, is_typed=is_typed)
-    row = DeviceAuthorization.objects.select_related("confirmed_by").filter(**by).last()
-    if row is None:
-        try_failed(membership, is_typed=is_typed)
-        raise NotFound("No device waits with this code. Check it, or let the device show a new one.")
-    try_return(membership, is_typed=is_typed)
-    return row
-
-
-def _code_used(membership: Membership, row: DeviceAuthorization) -> CodeUsed:
-    """Says who was faster, within the same household; of another one nothing is told."""
-    own = Device.objects.filter(pk=row.device_id or 0, household=membership.household).first()
-    if row.device_id and own is None:
-        return CodeUsed(ELSEWHERE)
-    if own is None or own.revoked_at:
-        return CodeUsed("This code was used already. Each code works once: let the device show a new one.")
-    who = "You" if row.confirmed_by_id == membership.user_id else str(row.confirmed_by or "Somebody")
-    when = "a moment ago" if now() - own.claimed_at < _A_MOMENT else "already"
-    return CodeUsed(f"{who} added this device {when}, as {own.name}.", own)
-
-
-def user_code_normalize(text: str) -> str:
-    """Forgiving of case, spaces and dashes. Raises Invalid when it cannot be a code."""
-    code = "".join(c for c in text.upper() if c.isalnum())
-    if len(code) != USER_CODE_LENGTH or any(c not in USER_CODE_ALPHABET for c in code):
-        raise Invalid(f"A code has {USER_CODE_LENGTH} letters, like BCDFG-HJKLM, and no vowels or digits.")
-    return code
-
-
-def authorization_confirm(
-    *,
-    membership: Membership,
-    authorization: DeviceAuthorization,
-    name: str,
-    room: Room | None,
-    is_auto_answer: bool,
-    lets_go: UUID | None = None,
-) -> Device:
-    """Claim the device. Of two people at once one wins; the other gets CodeUsed. Raises Conflict, KeyChanged, Invalid.
-
-    `lets_go`: the device that this one was known as until it came with a new key; it is removed, and its rules stay.
-    Raises NotAllowed for whoever may not bring it to another room.
-    """
-    need(membership, Permission.DEVICES_MANAGE)
-    if not name.strip():
-        raise Invalid("Give the device a name.")
-    with transaction.atomic():
-        pending = DeviceAuthorization.objects.filter(
-            pk=authorization.pk, state=AuthorizationState.PENDING, expires_at__gt=now()
-        )
-        if not pending.update(state=AuthorizationState.CONFIRMED, confirmed_by=membership.user):
-            raise _too_late(membership, authorization)
-        old = device_let_go(household=membership.household, authorization=authorization, lets_go=lets_go)
-        device = _device_create(
-            membership.household,
-            membership.user,
-            authorization,
-            name=name.strip()[:80],
-            room=room,
-            is_auto_answer=is_auto_answer,
-        )
-        DeviceAuthorization.objects.filter(pk=authorization.pk).update(device=device)
-        if old:
-            rules_keep(membership=membership, old=old, device=device)
-            audit_note(membership.household, AuditKind.UNCLAIMED, actor=membership.user, device=old)
-        audit_note(membership.household, AuditKind.CLAIMED, actor=membership.user, device=device)
-    return device
-
-
-def _too_late(membership: Membership, authorization: DeviceAuthorization) -> Conflict | NotFound:
-    row = DeviceAuthorization.objects.select_related("confirmed_by").get(pk=authorization.pk)
-    if row.state == AuthorizationState.PENDING:
-        return NotFound("This code has expired. Let the device show a new one.")
-    return _code_used(membership, row)
-
-
-def authorization_deny(*, membership: Membership, authorization: DeviceAuthorization) -> None:
-    need(membership, Permission.DEVICES_MANAGE)
-    pending = DeviceAuthorization.objects.filter(pk=authorization.pk, state=AuthorizationState.PENDING)
-    pending.update(state=AuthorizationState.DENIED)
 
 
 def authorization_poll(*, device_code: str) -> Enrollment:
@@ -283,38 +158,6 @@ def _enroll(row: DeviceAuthorization) -> Enrollment:
         device_name=device.name,
         epoch=device.claim_epoch,
     )
-
-
-def _device_create(
-    household: Household,
-    user: User | None,
-    row: DeviceAuthorization,
-    *,
-    name: str,
-    room: Room | None,
-    is_auto_answer: bool,
-) -> Device:
-    try:
-        with transaction.atomic():
-            device = Device.objects.create(
-                household=household,
-                room=room,
-                name=name,
-                model=row.model,
-                serial=row.serial,
-                capabilities=row.capabilities,
-                fingerprint_sha256=row.fingerprint_sha256,
-                public_key_pem=csr_check(row.csr_pem).public_key_pem,
-                is_auto_answer=is_auto_answer,
-                claimed_by=user,
-                claimed_at=now(),
-            )
-    except IntegrityError:
-        raise Conflict(
-            "This device belongs to a home already. Remove it there, or reset the device."
-        ) from None
-    DevicePresence.objects.create(device=device)
-    return device
 
 
 def authorizations_sweep() -> int:

@@ -2,15 +2,16 @@
 
 from csp.constants import WASM_UNSAFE_EVAL
 from csp.decorators import csp_update
+from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 from django_scopes import scope
 
 from common.errors import DomainError, Invalid, NotFound
-from devices.authorization import authorization_confirm, authorization_find
+from devices.confirmation import authorization_confirm, authorization_deny, authorization_find
 from devices.forms import ClaimForm, CodeForm
 from devices.known import KeyChanged, device_known
 from devices.models import Device, DeviceAuthorization
@@ -22,6 +23,10 @@ from households.selectors import memberships_with
 
 # The scanner's decoder is WebAssembly, on the pages that scan and on no other.
 may_scan = csp_update({"script-src": [WASM_UNSAFE_EVAL]})
+_REFUSED = (
+    "The device was not added, and its code is used up. Yours shows a new code in a moment: compare the words again. "
+    "If they differ once more, reset the device."
+)
 
 
 @login_required
@@ -69,6 +74,21 @@ def confirm(request: HttpRequest) -> HttpResponseBase:
             return _confirm(request, membership, form)
     except DomainError as error:
         return _add_page(request, form, error)
+
+
+@login_required
+@require_POST
+def refuse(request: HttpRequest) -> HttpResponse:
+    """The words on the page are not those of the device."""
+    form = CodeForm(request.POST)
+    try:
+        membership = _chosen(request)
+        with scope(household=membership.household):
+            authorization_deny(membership=membership, authorization=_find(membership, form))
+    except DomainError as error:
+        return _add_page(request, form, error)
+    messages.warning(request, _REFUSED)
+    return redirect("devices:add")
 
 
 def _confirm(request: HttpRequest, membership: Membership, form: ClaimForm) -> HttpResponse:

@@ -2,14 +2,23 @@
 
 from dataclasses import dataclass
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from common.clock import now
-from common.errors import Invalid
+from common.errors import Conflict, Invalid
 from common.push import group_device, push_on_commit
+from devices.certificates import csr_check
 from devices.events import device_removed
 from devices.foreign import device_tokens_revoke
-from devices.models import Device, DeviceCertificate, DevicePresence, EchoRemoval, Room, Transfer
+from devices.models import (
+    Device,
+    DeviceAuthorization,
+    DeviceCertificate,
+    DevicePresence,
+    EchoRemoval,
+    Room,
+    Transfer,
+)
 from devices.presence import presence_end
 from households.audit import AuditKind, audit_note
 from households.events import rights_changed
@@ -36,6 +45,39 @@ def room_get_or_create(*, household: Household, name: str) -> Room:
         raise Invalid("A room needs a name of at most 80 letters.")
     existing = Room.objects.filter(household=household, name__iexact=name).first()
     return existing or Room.objects.get_or_create(household=household, name=name)[0]
+
+
+def device_create(
+    household: Household,
+    user: User | None,
+    authorization: DeviceAuthorization,
+    *,
+    name: str,
+    room: Room | None,
+    is_auto_answer: bool,
+) -> Device:
+    """As it described itself when it asked. Raises Conflict for a key that is claimed already."""
+    try:
+        with transaction.atomic():
+            device = Device.objects.create(
+                household=household,
+                room=room,
+                name=name,
+                model=authorization.model,
+                serial=authorization.serial,
+                capabilities=authorization.capabilities,
+                fingerprint_sha256=authorization.fingerprint_sha256,
+                public_key_pem=csr_check(authorization.csr_pem).public_key_pem,
+                is_auto_answer=is_auto_answer,
+                claimed_by=user,
+                claimed_at=now(),
+            )
+    except IntegrityError:
+        raise Conflict(
+            "This device belongs to a home already. Remove it there, or reset the device."
+        ) from None
+    DevicePresence.objects.create(device=device)
+    return device
 
 
 def device_update(

@@ -12,6 +12,7 @@ urlpatterns = [
     path("devices/add/foreign/", views.add_foreign, name="add-foreign"),
     path("devices/lookup/", claim_views.lookup, name="lookup"),
     path("devices/confirm/", claim_views.confirm, name="confirm"),
+    path("devices/refuse/", claim_views.refuse, name="refuse"),
     path("devices/<uuid:public_id>/", views.detail, name="detail"),
     path("devices/<uuid:public_id>/joining/", views.joining, name="joining"),
     path("devices/<uuid:public_id>/token/", views.token, name="token"),

@@ -45,6 +45,7 @@ class AuditKind(models.TextChoices):
     HANDED_OVER = "handed_over", "{actor} handed the household over to {person}."
     HOUSEHOLD_CHANGED = "household_changed", "{actor} changed the settings of the household."
     CLAIMED = "claimed", "{actor} added {device}."
+    CLAIM_REFUSED = "claim_refused", "{actor} did not add a device that showed other words: {device}."
     CLAIM_GUESSED = "claim_guessed", "{actor} typed wrong codes of devices until no more were taken."
     RENAMED = "renamed", "{actor} changed {old} to {device}."
     MOVED = "moved", "{actor} moved {device} to {room}."
@@ -81,7 +82,8 @@ _SHOWN_NOWHERE = frozenset(
         AuditKind.SECOND_FACTOR_CHANGED,
         AuditKind.PASSWORD_CHANGED,
     }
-    | {AuditKind.CLAIM_GUESSED, AuditKind.RENEWED, AuditKind.RECORDING_PLAYED, AuditKind.RECORDING_DOWNLOADED}
+    | {AuditKind.CLAIM_REFUSED, AuditKind.CLAIM_GUESSED, AuditKind.RENEWED}
+    | {AuditKind.RECORDING_PLAYED, AuditKind.RECORDING_DOWNLOADED}
     | {AuditKind.FINGERPRINT_REFUSED, AuditKind.ANSWER_REFUSED, AuditKind.MESSAGE_REFUSED, AuditKind.EXPORTED}
     | {AuditKind.TOKEN_MADE, AuditKind.TOKEN_REVOKED, AuditKind.CONSENTED}
 )

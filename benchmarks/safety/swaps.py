@@ -121,22 +121,23 @@ def _run(folder: Path, count: int) -> list[Figure]:
 
 def _rig_make(folder: Path) -> Rig:
     from agent.identity import Identity
-    from devices import authorization as claim
+    from devices.authorization import authorization_poll, authorization_start
+    from devices.confirmation import authorization_confirm, authorization_find
     from devices.services import room_get_or_create
     from protocol.enrollment import AuthorizationRequest
     from tests.plugin_cast import _cast_make
 
     cast, identity = _cast_make(), Identity(folder / "device")
     request = AuthorizationRequest(csr_pem=identity.csr_pem("S9"), model="Speaker", serial="S9")
-    codes = claim.authorization_start(request=request, base_url="http://localhost")
-    device = claim.authorization_confirm(
+    codes = authorization_start(request=request, base_url="http://localhost")
+    device = authorization_confirm(
         membership=cast.anna,
-        authorization=claim.authorization_find(membership=cast.anna, user_code=codes.user_code),
+        authorization=authorization_find(membership=cast.anna, user_code=codes.user_code),
         name="Speaker",
         room=room_get_or_create(household=cast.anna.household, name="Hall"),
         is_auto_answer=True,
     )
-    enrollment = claim.authorization_poll(device_code=codes.device_code)
+    enrollment = authorization_poll(device_code=codes.device_code)
     identity.enroll(hub_url="http://localhost", enrollment=enrollment)
     return Rig(cast.anna, device, identity)
 

@@ -15,7 +15,7 @@ from django_scopes import scope, scopes_disabled
 
 from calls.models import Call
 from common.clock import now
-from devices.authorization import authorization_start
+from devices.authorization import PollProblem, authorization_poll, authorization_start
 from devices.models import AuthorizationState, Device, DeviceAuthorization
 from devices.tries import LINK_TRIES, TYPED_TRIES, try_return, try_take
 from households.audit import AuditKind, audit_list
@@ -98,6 +98,20 @@ def test_the_page_says_how_long_ago_the_device_asked(anna: Client) -> None:
     codes = ask()
     DeviceAuthorization.objects.update(created_at=now() - timedelta(minutes=2, seconds=5))
     assert "2\xa0minutes ago" in look_up(anna, codes).content.decode()
+
+
+def test_whoever_reads_other_words_on_the_device_says_so_and_its_code_opens_nothing_more(
+    anna: Client, cast: Cast
+) -> None:
+    codes = ask()
+    assert reverse("devices:refuse") in words(look_up(anna, codes))
+    page = anna.post(reverse("devices:refuse"), {"secret": secret_of(codes)}, follow=True)
+    assert "The device was not added" in words(page)
+    assert "used already" in words(add(anna, codes))
+    with pytest.raises(PollProblem) as told:
+        authorization_poll(device_code=codes.device_code)
+    assert told.value.error == "access_denied"
+    assert AuditKind.CLAIM_REFUSED in kinds(cast.anna.household)
 
 
 def test_who_has_one_home_is_not_asked_which(anna: Client) -> None:

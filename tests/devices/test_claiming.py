@@ -23,17 +23,14 @@ from hypothesis import strategies as st
 from benchmarks.safety.signing import Bent, authority, edwards, huge, names, swapped
 from common.clock import now
 from common.errors import Conflict, DomainError, Invalid, NotAllowed, NotFound, TooMany
-from devices.authorization import (
-    PollProblem,
+from devices.authorization import PollProblem, authorization_poll, authorization_start, authorizations_sweep
+from devices.certificates import authority_get, csr_check, fingerprint
+from devices.confirmation import (
     authorization_confirm,
     authorization_deny,
     authorization_find,
-    authorization_poll,
-    authorization_start,
-    authorizations_sweep,
     user_code_normalize,
 )
-from devices.certificates import authority_get, csr_check, fingerprint
 from devices.known import device_known
 from devices.models import AccessRule, Device, DeviceAuthorization, Room
 from devices.services import device_unclaim

@@ -12,7 +12,7 @@ from django_scopes import scopes_disabled
 
 from agent.identity import ENROLLMENT_FILE, Identity
 from common.clock import now
-from devices.authorization import authorization_confirm, authorization_find
+from devices.confirmation import authorization_confirm, authorization_find
 from devices.keys import device_key_ask
 from devices.models import Device, DeviceCertificate, Transfer
 from devices.services import device_unclaim
