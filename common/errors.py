@@ -16,6 +16,8 @@ DomainError
 from typing import Any, ClassVar
 from uuid import UUID
 
+from django.db import DataError
+from redis.exceptions import RedisError
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
@@ -89,8 +91,23 @@ class Unavailable(DomainError):
     code = ErrorCode.INTERNAL
 
 
+PROBLEM_WORDS = "The hub has a problem. Try again in a moment."
+
+
+def refusal_of(exc: Exception) -> DomainError | None:
+    """What a person is told of it; None: nobody thought of this one."""
+    if isinstance(
+        exc, DataError
+    ):  # a value that a column cannot take, such as a NUL sign: it was given by somebody
+        return Invalid("This holds a sign or a number that the hub cannot keep.")
+    if isinstance(exc, RedisError):  # what must be counted, or known for a moment, cannot be
+        return Unavailable(PROBLEM_WORDS)
+    return exc if isinstance(exc, DomainError) else None
+
+
 def api_exception_handler(exc: Exception, context: dict[str, Any]) -> Response | None:
     """Django REST framework's hook."""
+    exc = refusal_of(exc) or exc
     if isinstance(exc, exceptions.ParseError):
         exc = Invalid("This is not JSON that the hub can read.")
     if isinstance(exc, exceptions.MethodNotAllowed):

@@ -5,9 +5,8 @@ from collections.abc import Callable
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.csrf import csrf_failure
-from redis.exceptions import RedisError
 
-from common.errors import DomainError, NotAllowed, Unavailable
+from common.errors import DomainError, NotAllowed, refusal_of
 
 STALE_WORDS = (
     "Since this page was opened, you signed in again or switched to another home. Load it once more."
@@ -24,9 +23,8 @@ class DomainErrorMiddleware:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        if isinstance(exception, RedisError):  # what must be counted, or known for a moment, cannot be
-            exception = Unavailable("The hub has a problem. Try again in a moment.")
-        return error_page(request, exception) if isinstance(exception, DomainError) else None
+        error = refusal_of(exception)
+        return error_page(request, error) if error else None
 
 
 def error_page(request: HttpRequest, error: DomainError) -> HttpResponse:

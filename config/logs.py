@@ -3,15 +3,22 @@
 import logging
 import logging.config
 import os
+import re
 from typing import Any
 
 import structlog
 
+# Whoever opens one of these sets a password, or owns an e-mail address.
+_KEY_IN_PATH = re.compile(r"(/(?:password/reset/key|confirm-email)/)[^/\s'\"?]+")
 
-def hide_query(logger: Any, method: str, event: dict[str, Any]) -> dict[str, Any]:
-    """A structlog processor: the query of an address may hold a set-up token or the signature of a link."""
+
+def hide_keys(logger: Any, method: str, event: dict[str, Any]) -> dict[str, Any]:
+    """A structlog processor: the query of an address may hold a set-up token, its path the key of a password link."""
     if isinstance(event.get("request"), str):
         event["request"] = event["request"].partition("?")[0]
+    for name, value in event.items():
+        if isinstance(value, str):
+            event[name] = _KEY_IN_PATH.sub(r"\1...", value)
     return event
 
 
@@ -35,7 +42,7 @@ _SHARED: list[Any] = [
     structlog.stdlib.add_log_level,
     structlog.stdlib.add_logger_name,
     structlog.processors.TimeStamper(fmt="%H:%M:%S"),
-    hide_query,
+    hide_keys,
 ]
 # One list for ever: loggers that were used before a second `django.setup()` keep what they were made with.
 _PROCESSORS: list[Any] = [

@@ -36,6 +36,7 @@ from config.celery import app
 from config.failures import past_failures
 from config.second_wall import second_wall_problem
 from households.access import member_of, need
+from households.models import Household
 from households.roles import Permission
 
 QUEUES = {"stt": "to write down", "tts": "to speak", "default": "other"}
@@ -132,11 +133,13 @@ def offers(language: str) -> list[CatalogueModel]:
 
 
 def parts() -> list[Part]:
+    """Where several homes share a hub, nobody sees here how busy the others are."""
+    is_shared = Household.objects.count() > 1
     return [
         Part("Web", "globe", True, "It answers: you are reading this."),
-        _media(),
+        _media(is_shared=is_shared),
         _tasks(),
-        *_queues(),
+        *_queues(is_shared=is_shared),
         *_database(),
         _disk(),
     ]
@@ -162,7 +165,7 @@ def _is_starting() -> bool:
     return time.monotonic() - _BEGAN_S < STARTS_WITHIN_S
 
 
-def _media() -> Part:
+def _media(*, is_shared: bool) -> Part:
     try:
         workers = worker_list()
     except RedisError:
@@ -173,20 +176,20 @@ def _media() -> Part:
         return Part("Calls", "audio-lines", False, NO_CALLS)
     legs = sum(worker.leg_count for worker in workers)
     now_words = "1 device or browser is" if legs == 1 else f"{legs or 'No'} devices and browsers are"
-    words = f"Ready. {now_words} connected for sound right now."
-    return Part("Calls", "audio-lines", True, words, lines=tuple(_hosts(workers)))
+    words = "Ready." if is_shared else f"Ready. {now_words} connected for sound right now."
+    return Part("Calls", "audio-lines", True, words, lines=tuple(_hosts(workers, is_shared=is_shared)))
 
 
-def _hosts(workers: list[Worker]) -> Iterator[str]:
+def _hosts(workers: list[Worker], *, is_shared: bool) -> Iterator[str]:
     """A sentence for each computer with media workers. A call that moves is with two of them for a moment."""
     for host in sorted({worker.host for worker in workers}):
         there = [worker for worker in workers if worker.host == host]
         calls = len({call_id for worker in there for call_id in worker.call_ids})
         stopping = sum(worker.is_draining for worker in there)
         who = "1 media worker" if len(there) == 1 else f"{len(there)} media workers"
-        what = "1 call" if calls == 1 else f"{calls or 'no'} calls"
+        what = "" if is_shared else ", 1 call" if calls == 1 else f", {calls or 'no'} calls"
         last = f"; {stopping} {'is' if stopping == 1 else 'are'} about to stop" if stopping else ""
-        yield f"{host or 'A computer'}: {who}, {what}{last}."
+        yield f"{host or 'A computer'}: {who}{what}{last}."
 
 
 def _tasks() -> Part:
@@ -202,13 +205,15 @@ def _tasks() -> Part:
     return Part(HELPERS, "server", True, f"Ready: {len(answers)} at work.")
 
 
-def _queues() -> list[Part]:
+def _queues(*, is_shared: bool) -> list[Part]:
     try:
         lengths = {queue: int(redis_get().llen(queue)) for queue in QUEUES}
     except RedisError:
         return [
             Part("Waiting work", "database", False, f"What keeps the work in line does not answer. {RESTART}")
         ]
+    if is_shared:
+        return [Part("Waiting work", "database", True, "What keeps it in line answers.")]
     waiting = ", ".join(f"{lengths[queue]} {words}" for queue, words in QUEUES.items() if lengths[queue])
     return [Part("Waiting work", "database", True, f"{waiting}." if waiting else "Nothing waits.")]
 

@@ -69,7 +69,7 @@ def authorization_start(*, request: AuthorizationRequest, base_url: str) -> Auth
             device_code_hash=secret_hash(device_code),
             user_code_hash=secret_hash(user_code),
             secret_hash=secret_hash(secret),
-            csr_pem=request.csr_pem,
+            csr_pem=csr.csr_pem,
             fingerprint_sha256=csr.fingerprint_sha256,
             model=request.model,
             serial=request.serial,

@@ -26,11 +26,12 @@ BACKDATE = timedelta(days=1)
 
 @dataclass(frozen=True)
 class SigningRequest:
-    """A CSR that was checked."""
+    """A CSR that was checked. `csr_pem`: itself and nothing around it."""
 
     public_key: ec.EllipticCurvePublicKey
     fingerprint_sha256: str
     public_key_pem: str
+    csr_pem: str
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,8 @@ def csr_check(csr_pem: str) -> SigningRequest:
     if not _is_self_signed(csr):
         raise Invalid("The signing request was not signed with its own key.")
     pem = public_key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-    return SigningRequest(public_key, fingerprint(public_key), pem.decode())
+    csr_pem = csr.public_bytes(serialization.Encoding.PEM)
+    return SigningRequest(public_key, fingerprint(public_key), pem.decode(), csr_pem.decode())
 
 
 def _public_key(csr: x509.CertificateSigningRequest) -> object:

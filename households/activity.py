@@ -25,7 +25,16 @@ class Group(StrEnum):
 _K = AuditKind
 _KINDS: dict[Group, frozenset[str]] = {
     Group.DEVICES: frozenset(
-        {_K.CLAIMED, _K.CLAIM_GUESSED, _K.RENAMED, _K.MOVED, _K.RENEWED, _K.KEY_ASKED, _K.KEY_CHANGED}
+        {
+            _K.CLAIMED,
+            _K.CLAIM_REFUSED,
+            _K.CLAIM_GUESSED,
+            _K.RENAMED,
+            _K.MOVED,
+            _K.RENEWED,
+            _K.KEY_ASKED,
+            _K.KEY_CHANGED,
+        }
         | {
             _K.DEVICE_TOKEN_MADE,
             _K.UNCLAIMED,
@@ -50,7 +59,14 @@ ICONS = {
     Group.SIGN_INS: "lock",
 }
 _WARNINGS = frozenset(
-    {_K.SIGN_IN_REFUSED, _K.CLAIM_GUESSED, _K.FINGERPRINT_REFUSED, _K.ANSWER_REFUSED, _K.MESSAGE_REFUSED}
+    {
+        _K.SIGN_IN_REFUSED,
+        _K.CLAIM_REFUSED,
+        _K.CLAIM_GUESSED,
+        _K.FINGERPRINT_REFUSED,
+        _K.ANSWER_REFUSED,
+        _K.MESSAGE_REFUSED,
+    }
 )
 
 

@@ -1,7 +1,7 @@
 """The household's record of what was done: append-only, each entry hashed together with the one before it.
 
 The hash is an HMAC under a key of the hub, so that whoever can write to the database alone cannot make entries that
-fit. `AuditHead` holds the last one: entries that are missing at the end show, too.
+fit. `AuditHead` holds the last one, under an HMAC of its own: entries that are missing at the end show, too.
 """
 
 import hashlib
@@ -96,8 +96,9 @@ def audit_note(household: Household, kind: AuditKind, **details: object) -> Audi
     the transaction ends, so call it last.
     """
     with transaction.atomic(), scope(household=household):
-        AuditHead.objects.get_or_create(household=household)
+        AuditHead.objects.get_or_create(household=household)  # without a seal: it should have been there
         head = AuditHead.objects.select_for_update().get(household=household)
+        head.household = household
         entry = AuditEntry(
             household=household,
             number=head.number + 1,
@@ -108,10 +109,26 @@ def audit_note(household: Household, kind: AuditKind, **details: object) -> Audi
         )
         entry.hash = audit_hash(entry)
         entry.save(force_insert=True)
-        AuditHead.objects.filter(pk=head.pk).update(number=entry.number, hash=entry.hash)
+        _head_move(head, entry)
         if kind not in _SHOWN_NOWHERE:
             push_on_commit(group_members(household.public_id), HouseholdChanged())
     return entry
+
+
+def audit_begin(household: Household) -> None:
+    """The record of a new household: nothing is in it yet."""
+    with scope(household=household):
+        head = AuditHead(household=household)
+        head.seal = audit_seal(head)
+        head.save(force_insert=True)
+
+
+def _head_move(head: AuditHead, entry: AuditEntry) -> None:
+    """A head that somebody made or changed never gets a right seal again."""
+    is_right = hmac.compare_digest(head.seal, audit_seal(head))
+    head.number, head.hash = entry.number, entry.hash
+    head.seal = audit_seal(head) if is_right else ""
+    head.save(update_fields=["number", "hash", "seal"])
 
 
 def audit_sentence(entry: AuditEntry) -> str:
@@ -137,6 +154,7 @@ class AuditProblem(models.TextChoices):
 
     CHANGED = "changed", "was changed after it was written"
     MISSING = "missing", "is missing"
+    CUT = "cut", "and later ones may be missing"
     REWORDED = "reworded", "tells something else than what was written"  # in an exported file
 
 
@@ -156,11 +174,13 @@ def audit_check(household: Household) -> AuditCheck:
         entries = audit_list(household).order_by("number").iterator()
         found, last_hash = audit_chain(entries)
         head = AuditHead.objects.filter(household=household).first()
-    if found.broken_at is not None or (head is None and not found.count):
+    if found.broken_at is not None:
         return found
-    if head is not None and head.number == found.count and head.hash == last_hash:
+    if head is None or not hmac.compare_digest(head.seal, audit_seal(head)):
+        return AuditCheck(found.count, found.count + 1, AuditProblem.CUT)
+    if (head.number, head.hash) == (found.count, last_hash):
         return found
-    problem = AuditProblem.MISSING if head is not None and head.number > found.count else AuditProblem.CHANGED
+    problem = AuditProblem.MISSING if head.number > found.count else AuditProblem.CHANGED
     return AuditCheck(found.count, found.count + 1, problem)
 
 
@@ -187,6 +207,17 @@ def audit_hash(entry: AuditEntry) -> str:
         "details": entry.details,
         "previous_hash": entry.previous_hash,
     }
+    return _hmac(told)
+
+
+def audit_seal(head: AuditHead) -> str:
+    """HMAC-SHA-256 over which entry is the last, hex."""
+    return _hmac(
+        {"last_of": str(head.household.public_id), "number": head.number, "hash": head.hash},
+    )
+
+
+def _hmac(told: dict[str, object]) -> str:
     text = json.dumps(told, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hmac.new(_audit_key(settings.DATA_KEY), text.encode(), hashlib.sha256).hexdigest()
 

@@ -6,17 +6,17 @@ Whether it still does is for the rows to say, at any time.
 import hmac
 from dataclasses import dataclass
 from datetime import timedelta
-from importlib import import_module
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
 from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY
+from django.contrib.sessions.models import Session
 
 from common.clock import now
 from common.errors import NotSignedIn
 from households.audit import AuditKind, audit_list
 from households.models import ApiToken, Household, Membership, User
+from households.sessions import session_name
 from protocol.errors import ErrorCode
 
 _SESSION, _TOKEN = "session", "token"
@@ -25,14 +25,14 @@ _JUST_NOW = timedelta(minutes=2)
 
 @dataclass(frozen=True)
 class Credential:
-    """`key`: of the session in its table, or the public id of the token."""
+    """`key`: what the session is called in its table, or the public id of the token. Neither opens anything."""
 
     kind: str
     key: str
 
     @classmethod
     def of_session(cls, session_key: str) -> "Credential":
-        return cls(_SESSION, session_key)
+        return cls(_SESSION, session_name(session_key))
 
     @classmethod
     def of_token(cls, token: ApiToken) -> "Credential":
@@ -47,10 +47,12 @@ class Credential:
         return f"{self.kind}:{self.key}"
 
 
-def session_data(session_key: str) -> dict[str, Any]:
-    """What the row of the session holds now; empty where it has ended or expired."""
-    store = import_module(settings.SESSION_ENGINE).SessionStore(session_key)
-    data: dict[str, Any] = store.load()
+def session_data(credential: Credential) -> dict[str, Any]:
+    """What the row of the session holds now; empty where it has ended or expired, and for a token."""
+    if credential.kind != _SESSION:
+        return {}
+    row = Session.objects.filter(session_key=credential.key, expire_date__gt=now()).first()
+    data: dict[str, Any] = row.get_decoded() if row else {}
     return data
 
 
@@ -59,7 +61,7 @@ def credential_user(credential: Credential) -> User | None:
     if credential.kind == _TOKEN:
         row = _token(credential.key)
         return row.membership.user if row else None
-    data = session_data(credential.key) if credential.kind == _SESSION else {}
+    data = session_data(credential)
     user = User.objects.filter(pk=data.get(SESSION_KEY) or 0, is_active=True).first()
     return user if user and _fits(user, data.get(HASH_SESSION_KEY, "")) else None
 

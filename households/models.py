@@ -185,6 +185,7 @@ class AuditHead(models.Model):
     household = models.OneToOneField(Household, on_delete=models.CASCADE, related_name="audit_head")
     number = models.PositiveBigIntegerField(default=0)
     hash = models.CharField(max_length=64, blank=True)
+    seal = models.CharField(max_length=64, blank=True)  # over both; "": nobody who had the key wrote them
 
     def __str__(self) -> str:
         return f"{self.number} audit entries"

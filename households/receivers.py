@@ -8,8 +8,9 @@ from django.contrib.sessions.models import Session
 from django.db.models.signals import post_delete, post_save
 from django.dispatch import receiver
 
+from households.audit import audit_begin
 from households.events import credential_ended, id_sought
-from households.models import Membership, User
+from households.models import Household, Membership, User
 from households.roles import Permission, allows
 from households.selectors import member_list
 
@@ -19,6 +20,12 @@ def on_id_sought(membership: Membership, public_id: UUID, **_: Any) -> bool:
     """A person, on the page that owners have of them."""
     is_owner = allows(membership.role, Permission.PEOPLE_MANAGE)
     return is_owner and member_list(membership).filter(public_id=public_id).exists()
+
+
+@receiver(post_save, sender=Household)
+def on_household_made(instance: Household, created: bool, **_: Any) -> None:
+    if created:
+        audit_begin(instance)
 
 
 @receiver(post_delete, sender=Session)

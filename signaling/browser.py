@@ -154,7 +154,7 @@ def _membership(credential: Credential, user: User, household_id: UUID | None) -
     """A page is of one household for as long as it is open, whatever another tab has chosen since."""
     if household_id is not None:
         return membership_in(user, household_id)
-    return membership_for_user(user, session_data(credential.key).get(SESSION_KEY))
+    return membership_for_user(user, session_data(credential).get(SESSION_KEY))
 
 
 def _groups(membership: Membership) -> tuple[str, ...]:

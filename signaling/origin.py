@@ -1,5 +1,6 @@
 """Which pages may open a socket with the cookie of their visitor."""
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import urlsplit
@@ -37,7 +38,7 @@ def is_same_origin(origin: str, host: str) -> bool:
     """Whether a page of this origin belongs to the hub as it was reached under `host`, or under HUB_URL."""
     try:
         parts = urlsplit(origin)
-        port = parts.port
+        _ = parts.port
     except ValueError:
         return False
     if origin != f"{parts.scheme}://{parts.netloc}" or "@" in parts.netloc or origin != origin.lower():
@@ -48,5 +49,9 @@ def is_same_origin(origin: str, host: str) -> bool:
         return False
     scheme = "https" if settings.IS_HTTPS else "http"
     default_port = 443 if scheme == "https" else 80
-    wanted = host if ":" in host else f"{host}:{default_port}"
-    return parts.scheme == scheme and f"{parts.hostname}:{port or default_port}" == wanted
+    return parts.scheme == scheme and _with_port(parts.netloc, default_port) == _with_port(host, default_port)
+
+
+def _with_port(host: str, default_port: int) -> str:
+    """`host` as the header Host says it, where an IPv6 address stands in brackets."""
+    return host if re.search(r":\d+$", host) else f"{host}:{default_port}"

@@ -18,7 +18,7 @@ from django_scopes import scope
 from redis.exceptions import RedisError
 
 from calls.refusals import refusals
-from common.errors import DomainError
+from common.errors import PROBLEM_WORDS, Unavailable, refusal_of
 from common.stamps import event_is_ours
 from households.models import Household
 from protocol.base import Message, MessageError
@@ -219,12 +219,13 @@ class HubSocket(AsyncWebsocketConsumer, ABC):  # type: ignore[misc]  # channels 
                 await self.reply(Pong(), message)
             elif not isinstance(message, Pong):
                 await self.handle(message)
-        except DomainError as error:
-            await self.refuse(error.wire_code, error.message, message.id)
-        except Exception:
+        except Exception as error:
             # Whatever it was, it was this one message: the socket, and the call that it carries, go on.
-            log.exception("a message could not be handled", type=type(message).__name__)
-            await self.refuse(ErrorCode.INTERNAL, "The hub has a problem. Try again in a moment.", message.id)
+            refusal = refusal_of(error)
+            if refusal is None:
+                log.exception("a message could not be handled", type=type(message).__name__)
+                refusal = Unavailable(PROBLEM_WORDS)
+            await self.refuse(refusal.wire_code, refusal.message, message.id)
 
     async def heard(self) -> None:
         """A heartbeat came."""

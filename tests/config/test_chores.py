@@ -6,7 +6,7 @@ import pytest
 from django.conf import settings
 
 from config.celery import app
-from config.logs import hide_query
+from config.logs import hide_keys
 
 pytestmark = pytest.mark.unit
 
@@ -30,5 +30,15 @@ def test_speech_has_queues_of_its_own() -> None:
 
 
 def test_the_log_of_a_failed_request_holds_no_token() -> None:
-    event = hide_query(None, "error", {"event": "request_failed", "request": "GET /setup/?token=canary"})
+    event = hide_keys(None, "error", {"event": "request_failed", "request": "GET /setup/?token=canary"})
     assert event["request"] == "GET /setup/"
+
+
+@pytest.mark.parametrize(
+    "path", ["/accounts/password/reset/key/3-canary/", "/accounts/confirm-email/canary/"]
+)
+def test_the_log_of_a_failed_request_holds_no_key_of_a_link(path: str) -> None:
+    lines = {"event": f"Internal Server Error: {path}", "request": f"GET {path}", "status": 500}
+    event = hide_keys(None, "error", dict(lines))
+    assert "canary" not in str(event)
+    assert event["event"].startswith("Internal Server Error: /accounts/")

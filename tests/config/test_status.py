@@ -6,11 +6,13 @@ from datetime import timedelta
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django_scopes import scopes_disabled
 
 from calls.placement import Worker, worker_goodbye, worker_heartbeat
 from common.clock import now
 from common.failures import MEDIA_WORKER, failure_note
 from common.redis import redis_get
+from households.models import Household
 from tests.plugin_cast import Cast
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
@@ -50,6 +52,14 @@ def test_it_says_what_does_not_run(client: Client, cast: Cast, monkeypatch: pyte
     assert page.count("Demo quality") == 2
 
 
+@pytest.fixture
+def only_home(cast: Cast) -> None:
+    """Nobody but Anna's home is on this hub."""
+    with scopes_disabled():
+        Household.objects.exclude(pk=cast.anna.household_id).delete()
+
+
+@pytest.mark.usefixtures("only_home")
 def test_it_counts_the_media_workers(client: Client, cast: Cast) -> None:
     worker_heartbeat(worker_id="here-1", leg_count=4)
     client.force_login(cast.anna.user)
@@ -59,6 +69,19 @@ def test_it_counts_the_media_workers(client: Client, cast: Cast) -> None:
     assert "<html" not in part
 
 
+def test_nobody_sees_there_how_busy_another_home_of_the_hub_is(
+    client: Client, cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workers = [Worker(worker_id="1", host="attic", call_ids=("a",), leg_count=2)]
+    monkeypatch.setattr("config.status.worker_list", lambda: workers)
+    client.force_login(cast.anna.user)
+    quiet = client.get(reverse("status")).content.decode()
+    assert "attic: 1 media worker." in quiet
+    assert "connected for sound right now" not in quiet
+    assert "Nothing waits" not in quiet
+
+
+@pytest.mark.usefixtures("only_home")
 def test_it_says_on_which_computers_the_media_workers_are_and_with_how_many_calls(
     client: Client, cast: Cast, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -307,6 +307,15 @@ def test_what_a_signing_request_wishes_to_be_is_not_heard(cast: Cast, wish: Call
     assert [name.value for name in names_given] == [f"urn:uuid:{device.public_id}"]
 
 
+@pytest.mark.parametrize("noise", ["\0", "\n# a comment\n\0"])
+def test_of_a_signing_request_only_the_request_is_kept(cast: Cast, client: Client, noise: str) -> None:
+    body = {"csr_pem": csr_make() + noise, "model": "m", "serial": "s"}
+    answer = client.post("/api/v1/devices/authorizations", body, content_type="application/json")
+    assert answer.status_code in (200, 400)
+    kept = "".join(DeviceAuthorization.objects.filter(serial="s").values_list("csr_pem", flat=True))
+    assert "comment" not in kept
+
+
 @pytest.mark.parametrize("field", ["model", "serial", "capabilities"])
 def test_what_the_database_cannot_hold_is_refused_before_it_gets_there(
     cast: Cast, client: Client, field: str

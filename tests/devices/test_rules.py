@@ -114,6 +114,15 @@ def test_nobody_but_an_owner_moves_a_device_out_of_a_room_with_rules(cast: Cast)
         assert Device.objects.get().room is None
 
 
+def test_a_name_of_a_room_that_no_table_can_hold_is_refused_in_words(client: Client, cast: Cast) -> None:
+    client.force_login(cast.anna.user)
+    room = cast.kitchen.room
+    assert room is not None
+    answer = client.post(reverse("devices:room", args=[room.public_id]), {"name": "a\0b"})
+    assert answer.status_code == 400
+    assert "cannot keep" in answer.content.decode()
+
+
 def test_a_room_gets_another_name_and_goes_when_it_is_empty(cast: Cast) -> None:
     anna, room = browser_of(cast.anna), cast.kitchen.room
     assert room

@@ -6,8 +6,16 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 from django_scopes import scopes_disabled
 
-from households.audit import AuditKind, audit_check, audit_list, audit_note, audit_sentence
-from households.models import AuditEntry
+from households.audit import (
+    AuditCheck,
+    AuditKind,
+    AuditProblem,
+    audit_check,
+    audit_list,
+    audit_note,
+    audit_sentence,
+)
+from households.models import AuditEntry, AuditHead, Household
 from tests.plugin_cast import Cast
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
@@ -77,6 +85,48 @@ def test_what_was_changed_in_the_database_shows(cast: Cast, sql: str) -> None:
         last = audit_list(cast.anna.household).values_list("number", flat=True)[0]
     change(sql, last - 1)
     assert audit_check(cast.anna.household).broken_at == last - 1
+
+
+@pytest.mark.parametrize("is_head_gone", [False, True])
+def test_a_record_that_was_cut_together_with_its_head_shows_for_ever(cast: Cast, is_head_gone: bool) -> None:
+    write(cast)
+    household = cast.anna.household
+    count = audit_check(household).count
+    change("DELETE FROM households_auditentry WHERE number >= %s", count - 1)
+    with scopes_disabled():
+        last = audit_list(household).first()
+        heads = AuditHead.objects.filter(household=household)
+        if is_head_gone:
+            heads.delete()
+        else:
+            assert last is not None
+            heads.update(number=last.number, hash=last.hash)
+    assert audit_check(household).problem == AuditProblem.CUT
+    if not is_head_gone:
+        write(cast)
+        assert audit_check(household).problem == AuditProblem.CUT
+
+
+def test_a_record_that_was_emptied_shows_for_ever(cast: Cast) -> None:
+    write(cast)
+    household = cast.anna.household
+    change("DELETE FROM households_auditentry WHERE number >= %s", 0)
+    AuditHead.objects.filter(household=household).delete()
+    assert audit_check(household).problem == AuditProblem.CUT
+    write(cast)
+    assert audit_check(household).problem == AuditProblem.CUT
+
+
+def test_the_record_of_a_new_household_is_whole_and_empty(db: None) -> None:
+    assert audit_check(Household.objects.create(name="New")) == AuditCheck(0, None)
+
+
+def test_the_database_refuses_to_empty_the_table(cast: Cast) -> None:
+    write(cast)
+    with scopes_disabled(), connection.cursor() as cursor:
+        with pytest.raises(DatabaseError, match="never changed"), transaction.atomic():
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE; TRUNCATE households_auditentry")
+        assert audit_list(cast.anna.household).exists()
 
 
 def test_entries_that_are_missing_at_the_end_show(cast: Cast) -> None:

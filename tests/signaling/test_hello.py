@@ -5,12 +5,14 @@ import asyncio
 import pytest
 from asgiref.sync import sync_to_async
 from cryptography.hazmat.primitives.asymmetric import ec
+from django.conf import LazySettings
 from django_scopes import scope
 
 from devices.models import DevicePresence
 from devices.services import device_unclaim
 from households.services import api_token_create, api_token_revoke
 from protocol.errors import CloseCode
+from signaling.origin import is_same_origin
 from tests.plugin_cast import Cast
 from tests.signaling.sockets import Socket, browser, browser_open, device_hello, device_socket
 
@@ -91,6 +93,24 @@ async def test_a_cookie_without_an_origin_counts_for_nothing(cast: Cast) -> None
 async def test_a_page_of_another_origin_cannot_open_the_socket(cast: Cast, origin: str) -> None:
     socket = Socket("/ws/hub/", [(b"origin", origin.encode()), (b"host", b"testserver")])
     assert not await socket.open()
+
+
+@pytest.mark.parametrize(
+    ("origin", "host", "is_ours"),
+    [
+        ("http://[::1]:8000", "[::1]:8000", True),
+        ("http://[::1]", "[::1]", True),
+        ("http://[::1]:80", "[::1]", True),
+        ("http://[::1]:8000", "[::1]", False),
+        ("http://[::2]", "[::1]", False),
+        ("http://testserver", "testserver:80", True),
+    ],
+)
+def test_an_origin_is_compared_with_its_port_also_where_the_host_is_an_address(
+    origin: str, host: str, is_ours: bool, settings: LazySettings
+) -> None:
+    settings.IS_HUB_URL_SET = False
+    assert is_same_origin(origin, host) is is_ours
 
 
 async def test_a_device_that_proves_its_key_shows_as_online_and_then_as_offline(cast: Cast) -> None:
