@@ -95,7 +95,7 @@ _DEVICES: Final[dict[str, dict[str, Row]]] = {
     "devices/add/foreign/": {"GET": _P.DEVICES_MANAGE, "POST": _P.DEVICES_MANAGE},
     "devices/lookup/": {"GET": _P.DEVICES_MANAGE, "POST": _P.DEVICES_MANAGE},
     "devices/confirm/": {"GET": _P.DEVICES_MANAGE, "POST": _P.DEVICES_MANAGE},
-    "devices/refuse/": {"POST": _P.DEVICES_MANAGE},
+    "devices/refuse/": {"GET": _P.DEVICES_MANAGE, "POST": _P.DEVICES_MANAGE},
     "devices/<uuid:public_id>/": {"GET": SEE, "POST": _P.DEVICES_MANAGE},
     "devices/<uuid:public_id>/joining/": {"GET": _P.DEVICES_MANAGE},
     "devices/<uuid:public_id>/token/": {"GET": _P.DEVICES_MANAGE, "POST": _P.DEVICES_MANAGE},

@@ -134,7 +134,7 @@ def offers(language: str) -> list[CatalogueModel]:
 
 def parts() -> list[Part]:
     """Where several homes share a hub, nobody sees here how busy the others are."""
-    is_shared = Household.objects.count() > 1
+    is_shared = _is_shared()
     return [
         Part("Web", "globe", True, "It answers: you are reading this."),
         _media(is_shared=is_shared),
@@ -159,6 +159,10 @@ def downloads() -> list[Download]:
     """Those that are not finished."""
     found = progress_read(now().timestamp())
     return [Download(progress) for progress in found if progress.state != "ready"]
+
+
+def _is_shared() -> bool:
+    return Household.objects.count() > 1
 
 
 def _is_starting() -> bool:

@@ -67,8 +67,8 @@ def csr_check(csr_pem: str) -> SigningRequest:
     if not _is_self_signed(csr):
         raise Invalid("The signing request was not signed with its own key.")
     pem = public_key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-    csr_pem = csr.public_bytes(serialization.Encoding.PEM)
-    return SigningRequest(public_key, fingerprint(public_key), pem.decode(), csr_pem.decode())
+    alone = csr.public_bytes(serialization.Encoding.PEM)
+    return SigningRequest(public_key, fingerprint(public_key), pem.decode(), alone.decode())
 
 
 def _public_key(csr: x509.CertificateSigningRequest) -> object:

@@ -7,7 +7,7 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_GET, require_http_methods
 from django_scopes import scope
 
 from common.errors import DomainError, Invalid, NotFound
@@ -77,9 +77,12 @@ def confirm(request: HttpRequest) -> HttpResponseBase:
 
 
 @login_required
-@require_POST
-def refuse(request: HttpRequest) -> HttpResponse:
+@require_http_methods(["GET", "POST"])
+@may_scan
+def refuse(request: HttpRequest) -> HttpResponseBase:
     """The words on the page are not those of the device."""
+    if request.method == "GET":
+        return add(request)
     form = CodeForm(request.POST)
     try:
         membership = _chosen(request)

@@ -6,13 +6,11 @@ from datetime import timedelta
 import pytest
 from django.test import Client
 from django.urls import reverse
-from django_scopes import scopes_disabled
 
 from calls.placement import Worker, worker_goodbye, worker_heartbeat
 from common.clock import now
 from common.failures import MEDIA_WORKER, failure_note
 from common.redis import redis_get
-from households.models import Household
 from tests.plugin_cast import Cast
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
@@ -53,10 +51,9 @@ def test_it_says_what_does_not_run(client: Client, cast: Cast, monkeypatch: pyte
 
 
 @pytest.fixture
-def only_home(cast: Cast) -> None:
+def only_home(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody but Anna's home is on this hub."""
-    with scopes_disabled():
-        Household.objects.exclude(pk=cast.anna.household_id).delete()
+    monkeypatch.setattr("config.status._is_shared", lambda: False)
 
 
 @pytest.mark.usefixtures("only_home")
