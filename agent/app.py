@@ -151,7 +151,7 @@ class Agent:
             transfer_forget(self.config.data_dir)
         self.identity.wipe()
         self.journal.clear()
-        log.info("This device has forgotten its household and can be claimed again.")
+        log.info("This device has forgotten its home and can be claimed again.")
 
     async def _hang_up(self) -> None:
         try:

@@ -180,7 +180,7 @@ class Link:
                 self._go_online(socket, first)
                 pinger = asyncio.create_task(self._keep_alive(socket), name="pinger")
                 first = await self._read(socket, login)
-            log.info("This device was removed from its household.", reason=first.reason)
+            log.info("This device was removed from its home.", reason=first.reason)
             self.last_word = first
             return _Ending.UNCLAIMED
         except ConnectionClosed as closed:

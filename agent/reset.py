@@ -26,7 +26,7 @@ def reset(data_dir: Path, *, is_confirmed: bool) -> int:
     for name in _FILES:
         remove(data_dir / name)
     lock.release()
-    print("This device has forgotten its household. Remove it in the household's device list, too.")
+    print("This device has forgotten its home. Remove it on its page in the hub, too.")
     return 0
 
 
@@ -34,5 +34,5 @@ def _asks(data_dir: Path) -> bool:
     if not sys.stdin.isatty():
         print("To reset without being asked, add --yes.")
         return False
-    answer = input(f"Forget key and household in {data_dir}? Type yes: ")
+    answer = input(f"Forget key and home in {data_dir}? Type yes: ")
     return answer.strip().lower() == "yes"

@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 
 EVERY_S: Final = 10.0
 MOST: Final = 50  # in that time: whoever can write one such message can write many
-_SOMEWHERE: Final = "a page of this household"
+_SOMEWHERE: Final = "a page of this home"
 
 
 class Refusals:

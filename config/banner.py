@@ -11,7 +11,7 @@ def banner(*, url: str, lan_url: str | None, setup_url: str | None, notes: Itera
     if setup_url is None:
         lines += [f"   >>>  {url}", ""]
     else:
-        lines += ["   Make the owner account and the household here:", "", f"   >>>  {setup_url}", ""]
+        lines += ["   Make the owner account and the home here:", "", f"   >>>  {setup_url}", ""]
         lines += ["   The link works once, and a new one appears at each start until there is an owner.", ""]
     if lan_url:
         lines += [f"   Devices in this network reach the hub at {lan_url}", ""]

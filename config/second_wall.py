@@ -6,7 +6,7 @@ from django.db import DatabaseError, connection
 
 WALL_IS_DOWN: Final = (
     "The database role in DATABASE_URL is a superuser, or passes row-level security, so the database does not keep "
-    "households apart by itself. Everything works, with one wall instead of two. "
+    "homes apart by itself. Everything works, with one wall instead of two. "
     "Give the hub a role that is neither."
 )
 

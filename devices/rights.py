@@ -21,10 +21,10 @@ LENT_BY = {
     Permission.ANNOUNCE: "can_announce",
 }
 _REFUSALS = {
-    Permission.CALL: "You may not call {device}. An owner of this household can allow it.",
-    Permission.DROP_IN: "You may not listen into {device}. An owner of this household can allow it.",
-    Permission.RECORDINGS_HEAR: "You may not hear recordings of {device}. An owner of this household can allow it.",
-    Permission.ANNOUNCE: "You may not announce on {device}. An owner of this household can allow it.",
+    Permission.CALL: "You may not call {device}. An owner of this home can allow it.",
+    Permission.DROP_IN: "You may not listen into {device}. An owner of this home can allow it.",
+    Permission.RECORDINGS_HEAR: "You may not hear recordings of {device}. An owner of this home can allow it.",
+    Permission.ANNOUNCE: "You may not announce on {device}. An owner of this home can allow it.",
 }
 
 

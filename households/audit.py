@@ -42,8 +42,8 @@ class AuditKind(models.TextChoices):
     ROLE_CHANGED = "role_changed", "{actor} made {person} {role}."
     REMOVED = "removed", "{actor} removed {person}."
     LEFT = "left", "{actor} left."
-    HANDED_OVER = "handed_over", "{actor} handed the household over to {person}."
-    HOUSEHOLD_CHANGED = "household_changed", "{actor} changed the settings of the household."
+    HANDED_OVER = "handed_over", "{actor} handed the home over to {person}."
+    HOUSEHOLD_CHANGED = "household_changed", "{actor} changed the settings of the home."
     CLAIMED = "claimed", "{actor} added {device}."
     CLAIM_REFUSED = "claim_refused", "{actor} did not add a device that showed other words: {device}."
     CLAIM_GUESSED = "claim_guessed", "{actor} typed wrong codes of devices until no more were taken."
@@ -87,6 +87,12 @@ _SHOWN_NOWHERE = frozenset(
     | {AuditKind.FINGERPRINT_REFUSED, AuditKind.ANSWER_REFUSED, AuditKind.MESSAGE_REFUSED, AuditKind.EXPORTED}
     | {AuditKind.TOKEN_MADE, AuditKind.TOKEN_REVOKED, AuditKind.CONSENTED}
 )
+
+
+_WORDED_BEFORE: dict[str, tuple[str, ...]] = {
+    AuditKind.HANDED_OVER: ("{actor} handed the household over to {person}.",),
+    AuditKind.HOUSEHOLD_CHANGED: ("{actor} changed the settings of the household.",),
+}
 
 
 def audit_note(household: Household, kind: AuditKind, **details: object) -> AuditEntry:
@@ -135,8 +141,16 @@ def audit_sentence(entry: AuditEntry) -> str:
     """In words, for people. A kind of a later version is its bare word."""
     if entry.kind not in AuditKind.values:
         return str(entry.kind)
-    names = {"actor": "The hub", **entry.details}
-    return str(AuditKind(entry.kind).label).format_map(_Names(names))
+    return _sentence(str(AuditKind(entry.kind).label), entry)
+
+
+def audit_sentences(entry: AuditEntry) -> list[str]:
+    """The sentence, and those that stand in a file which was exported while its kind was worded otherwise."""
+    return [audit_sentence(entry), *(_sentence(words, entry) for words in _WORDED_BEFORE.get(entry.kind, ()))]
+
+
+def _sentence(words: str, entry: AuditEntry) -> str:
+    return words.format_map(_Names({"actor": "The hub", **entry.details}))
 
 
 class _Names(dict[str, str]):

@@ -9,7 +9,15 @@ from uuid import UUID
 from asgiref.sync import sync_to_async
 from django_scopes import scope
 
-from households.audit import AuditCheck, AuditKind, AuditProblem, audit_chain, audit_list, audit_sentence
+from households.audit import (
+    AuditCheck,
+    AuditKind,
+    AuditProblem,
+    audit_chain,
+    audit_list,
+    audit_sentence,
+    audit_sentences,
+)
 from households.models import AuditEntry, Household
 
 CONTENT_TYPE = "application/jsonl"
@@ -83,7 +91,7 @@ class _Reader:
             entry, sentence = _entry(line, number)
             yield entry
             self.last_kind = entry.kind
-            if sentence != audit_sentence(entry):
+            if sentence not in audit_sentences(entry):
                 self.reworded_at = number
                 return
 

@@ -48,7 +48,7 @@ def test_everywhere_means_wherever_one_may(cast: Cast, attic: Device) -> None:
 def test_a_program_that_names_a_device_reads_which_one_it_may_not_use(cast: Cast, attic: Device) -> None:
     response = browser_of(cast.anna).post(reverse(SEND), {"text": "Dinner.", "devices": attic.public_id})
     assert response.status_code == 403
-    assert "You may not announce on Attic speaker. An owner of this household can allow it." in (
+    assert "You may not announce on Attic speaker. An owner of this home can allow it." in (
         response.content.decode()
     )
     with scope(household=cast.anna.household):

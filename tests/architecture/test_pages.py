@@ -13,6 +13,7 @@ SCRIPTS = sorted((ROOT / "static" / "js").rglob("*.js"))
 _HANDLER = re.compile(r"<[^>]*\son[a-z]+\s*=", re.IGNORECASE)
 _STYLE = re.compile(r"<[^>{]*\sstyle\s*=|<style", re.IGNORECASE)
 _SCRIPT = re.compile(r"<script(?![^>]*\b(?:src|nonce)=)", re.IGNORECASE)
+_MARKUP = re.compile(r"{%.*?%}|{{.*?}}|{#.*?#}|<[^>]*>", re.DOTALL)
 _OTHER_HOST = re.compile(r"""(?:src|href)=["'](?:https?:)?//""")
 
 
@@ -30,6 +31,12 @@ def test_a_template_keeps_the_content_security_policy(path: Path) -> None:
         ),
     ):
         assert not pattern.search(text), f"{path.name} has {what}"
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_on_pages_a_household_is_called_a_home(path: Path) -> None:
+    words = _MARKUP.sub(" ", path.read_text(encoding="utf-8"))
+    assert "household" not in words.lower(), "people read home, see docs/glossary.md"
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: str(path.relative_to(ROOT)))

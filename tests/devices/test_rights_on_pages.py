@@ -73,7 +73,7 @@ def test_a_page_that_may_not_be_opened_says_who_can_change_that(cast: Cast) -> N
     with scope(household=cast.anna.household):
         rule_make(P.CALL, cast.anna, device=cast.kitchen)
     response = browser_of(cast.ben).get(call_url(cast.kitchen))
-    words = f"You may not call {cast.kitchen.name}. An owner of this household can allow it."
+    words = f"You may not call {cast.kitchen.name}. An owner of this home can allow it."
     assert response.status_code == 403
     assert words in response.content.decode()
 

@@ -261,6 +261,20 @@ async def test_a_file_that_was_tampered_with_is_found_out(cast: Cast, tmp_path: 
     assert f"entry {number} " in await sync_to_async(verify_fails)(path)
 
 
+@pytest.mark.django_db(transaction=True)
+async def test_a_file_of_the_time_when_a_home_was_called_household_is_as_good_as_ever(
+    cast: Cast, tmp_path: Path
+) -> None:
+    await sync_to_async(audit_note)(
+        cast.anna.household, AuditKind.HANDED_OVER, actor=cast.anna.user, person=cast.ben.user
+    )
+    text = "".join(await exported(cast))
+    assert "handed the home over" in text
+    path = tmp_path / "activity.jsonl"
+    path.write_text(text.replace("handed the home over", "handed the household over"), encoding="utf-8")
+    assert "all as they were written." in await sync_to_async(verify)(path)
+
+
 @pytest.mark.parametrize("line", ["", "null", "[]", '{"number": 1}', "[" * 100_000, '{"household": 7}'])
 def test_a_file_of_something_else_is_refused_in_words(tmp_path: Path, line: str) -> None:
     path = tmp_path / "other.jsonl"

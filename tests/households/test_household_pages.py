@@ -182,7 +182,7 @@ def test_tokens_and_settings_are_in_the_record_of_the_home(client: Client, cast:
     with scope(household=cast.anna.household):
         newest = [audit_sentence(entry) for entry in audit_list(cast.anna.household)[:3]]
     assert newest == [
-        "Anna changed the settings of the household.",
+        "Anna changed the settings of the home.",
         "Anna revoked the API token Door script.",
         "Anna made the API token Door script.",
     ]

@@ -235,7 +235,7 @@ def test_handing_over_makes_both_what_the_page_says(
     client.post(reverse("people:hand-over", args=[dora.public_id]))
     roles = dict(Membership.objects.filter(household=cast.anna.household).values_list("user__name", "role"))
     assert roles == {"Anna": "adult", "Ben": "child", "Dora": "owner"}
-    assert told(cast)[-1] == "Anna handed the household over to Dora."
+    assert told(cast)[-1] == "Anna handed the home over to Dora."
     assert sorted(heard) == [("Anna", "Lake House"), ("Dora", "Lake House")]
     assert client.get(reverse("people:member", args=[dora.public_id])).status_code == 403
 

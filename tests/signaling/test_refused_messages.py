@@ -61,7 +61,7 @@ async def call_make(cast: Cast, worker_id: str) -> Call:
 
 
 OF_KITCHEN = ["A message for Kitchen speaker was changed on its way inside the hub, and refused."]
-OF_A_PAGE = ["A message for a page of this household was changed on its way inside the hub, and refused."]
+OF_A_PAGE = ["A message for a page of this home was changed on its way inside the hub, and refused."]
 
 
 async def test_a_device_does_not_hear_what_the_hub_did_not_write(cast: Cast) -> None:

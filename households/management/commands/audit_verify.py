@@ -12,7 +12,7 @@ from households.models import Household
 
 
 class Command(BaseCommand):
-    help = "Checks the record of every household, or a FILE that was exported from this hub."
+    help = "Checks the record of every home, or a FILE that was exported from this hub."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("file", nargs="?", type=Path, metavar="FILE")
