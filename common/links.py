@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlsplit
 
+import segno
 from django.conf import settings
 from django.http import HttpRequest
 
@@ -20,6 +21,12 @@ class OutsideUrl:
 
     url: str
     note: Literal["", "lan", "closed", "alone"] = ""
+
+    @property
+    def qr(self) -> str:
+        """As a picture to scan, for the src of an image."""
+        picture: str = segno.make(self.url, error="m").svg_data_uri(scale=6, light="#fff")
+        return picture
 
 
 def outside_url(request: HttpRequest, path: str) -> OutsideUrl:

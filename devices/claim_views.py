@@ -149,7 +149,7 @@ def _confirm_page(
         "key": key_shown(authorization.fingerprint_sha256),
         "known": known,
         "home": membership.household,
-        "homes": [m.household for m in memberships_with(membership.user, Permission.DEVICES_MANAGE)],
+        "home_choices": [m.household for m in memberships_with(membership.user, Permission.DEVICES_MANAGE)],
         "error": None if isinstance(error, KeyChanged) else error,  # the page says that itself
     }
     return render(request, "devices/confirm.html", context, status=error.status if error else 200)

@@ -2,7 +2,6 @@
 
 from uuid import UUID
 
-import segno
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
@@ -116,8 +115,7 @@ def lend(request: HttpRequest, public_id: UUID) -> HttpResponseBase:
             messages.success(request, f"{device.name} is lent.")
             return redirect(f"{reverse('devices:detail', args=[public_id])}#lent")
         link = outside_url(request, f"{reverse('households:join')}#t={token}")
-        qr = segno.make(link.url, error="m").svg_data_uri(scale=6, light="#fff")
-        context |= {"loan": loan, "link": link, "qr": qr}
+        context |= {"loan": loan, "link": link}
     response = render(request, "devices/lend.html", context, status=400 if form.errors else 200)
     response["Cache-Control"] = "no-store"
     return response

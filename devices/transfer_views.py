@@ -2,7 +2,6 @@
 
 from uuid import UUID
 
-import segno
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
@@ -43,8 +42,7 @@ def give(request: HttpRequest, public_id: UUID) -> HttpResponse:
         return redirect("devices:detail", public_id)
     transfer, token = transfer_create(membership=membership, device=device)
     link = outside_url(request, f"{reverse('devices:take')}#t={token}")
-    qr = segno.make(link.url, error="m").svg_data_uri(scale=6, light="#fff")
-    context = {"device": device, "transfer": transfer, "link": link, "qr": qr}
+    context = {"device": device, "transfer": transfer, "link": link}
     response = render(request, "devices/give.html", context)
     response["Cache-Control"] = "no-store"
     return response
@@ -174,7 +172,7 @@ def _take_page(
         "transfer": transfer,
         "token": request.POST.get("token", ""),
         "is_own": user.memberships.filter(household_id=transfer.device.household_id).exists(),
-        "homes": [home.household for home in homes],
+        "home_choices": [home.household for home in homes],
         "home": chosen.household if chosen else None,
         "form": form,
         "error": error,

@@ -2,7 +2,6 @@
 
 from uuid import UUID
 
-import segno
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
@@ -40,8 +39,7 @@ def invite(request: HttpRequest) -> HttpResponse:
     if form.is_valid():
         role, name = Role(form.cleaned_data["role"]), form.cleaned_data["name"]
         context["invitation"], token = invitation_create(membership=membership, role=role, name=name)
-        link = outside_url(request, f"{reverse('households:join')}#t={token}")
-        context |= {"link": link, "qr": segno.make(link.url, error="m").svg_data_uri(scale=6, light="#fff")}
+        context["link"] = outside_url(request, f"{reverse('households:join')}#t={token}")
     is_refused = form.is_bound and not form.is_valid()
     response = render(request, "households/invite.html", context, status=400 if is_refused else 200)
     response["Cache-Control"] = "no-store"

@@ -115,7 +115,7 @@ def test_whoever_reads_other_words_on_the_device_says_so_and_its_code_opens_noth
 
 
 def test_who_has_one_home_is_not_asked_which(anna: Client) -> None:
-    assert 'name="household"' not in words(look_up(anna, ask()))
+    assert 'type="radio" name="household"' not in words(look_up(anna, ask()))
 
 
 def test_who_manages_two_homes_chooses_one_and_the_current_one_is_proposed(anna: Client, cast: Cast) -> None:
@@ -126,6 +126,7 @@ def test_who_manages_two_homes_chooses_one_and_the_current_one_is_proposed(anna:
     assert f'value="{cast.anna.household.public_id}" checked' in page
     assert "Add to Lake House" in page
     assert "Cellar" not in page
+    assert "Switch to Mill" in page  # beside the choice, as on every page
     chosen = words(look_up(anna, codes, household=str(mill.public_id)))
     assert f'value="{mill.public_id}" checked' in chosen
     assert "Add to Mill" in chosen

@@ -20,7 +20,7 @@ def invite(page: Page, *, role: str, name: str) -> str:
     page.get_by_label("Who is it for?").fill(name)
     assert look(page, "invite") == []
     page.get_by_role("button", name="Make the link").click()
-    link = page.locator("#invitation-link").inner_text()
+    link = page.locator("#secret-link").inner_text()
     assert look(page, "invitation") == []
     return link[link.index("/join/") :]
 

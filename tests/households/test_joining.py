@@ -53,7 +53,7 @@ def test_an_owner_makes_a_link_that_is_shown_once_and_kept_as_a_hash(client: Cli
     client.force_login(cast.anna.user)
     answer = client.post(reverse("people:invite"), {"role": "child", "name": "Dora"})
     found = re.search(
-        r'id="invitation-link"[^>]*>(http://testserver/join/#t=([\w-]{22}))<', answer.content.decode()
+        r'id="secret-link"[^>]*>(http://testserver/join/#t=([\w-]{22}))<', answer.content.decode()
     )
     assert found
     assert answer["Cache-Control"] == "no-store"
