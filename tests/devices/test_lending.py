@@ -106,6 +106,27 @@ def test_somebody_new_comes_by_a_link_and_finds_what_is_lent(anna: Client, cast:
     assert "Has not come yet" not in detail(anna, cast)
 
 
+@pytest.mark.parametrize(
+    ("fields", "is_auto_answer", "words"),
+    [
+        ({}, True, "lend it again with <em>Listen</em>"),
+        ({"listen": "on"}, False, "A speaker without one has to answer by itself: allow that on its page."),
+        ({"listen": "on"}, True, "nobody has to press anything there"),
+        ({"talk": None, "announce": "on"}, True, "types there what it says"),
+    ],
+)
+def test_beside_the_link_stands_what_happens_at_a_speaker_without_a_keyboard(
+    anna: Client, cast: Cast, fields: dict[str, object], is_auto_answer: bool, words: str
+) -> None:
+    with scope(household=cast.anna.household):
+        type(cast.kitchen).objects.filter(pk=cast.kitchen.pk).update(is_auto_answer=is_auto_answer)
+    page = lend(anna, cast, None, **{"name": "Gil"} | fields).content.decode()  # type: ignore[attr-defined]
+    assert "The link does nothing at the device itself." in page
+    assert words in page
+    others = {"lend it again with", "has to answer by itself", "nobody has to press", "types there"}
+    assert [other for other in others if other in page] == [other for other in others if other in words]
+
+
 def test_to_end_what_nobody_took_yet_takes_its_link_back(anna: Client, cast: Cast) -> None:
     lend(anna, cast, name="Gil")
     loan = the_loan(cast)

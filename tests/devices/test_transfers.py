@@ -379,9 +379,13 @@ def words(response: object) -> str:
     return " ".join(content.decode().split())
 
 
+NOTHING_TO_PRESS = "At the device itself there is nothing to press or to type."
+
+
 def link_of(client: Client, cast: Cast) -> str:
     page = client.post(reverse("devices:give", args=[cast.kitchen.public_id]))
     assert page["Cache-Control"] == "no-store"
+    assert NOTHING_TO_PRESS in words(page)
     match = re.search(r"/take/#t=([\w-]{22})<", page.content.decode())
     assert match
     return match[1]
@@ -393,6 +397,7 @@ def test_from_page_to_page(anna: Client, carla: Client, cast: Cast) -> None:
     assert "A link is out, made by Anna." in words(anna.get(detail))
     page = words(carla.post(reverse("devices:take"), {"token": token}))
     assert "Anna gives you this device." in page
+    assert NOTHING_TO_PRESS in page
     assert "Lake House" not in page
     home = str(cast.carla.household.public_id)
     answer = carla.post(
