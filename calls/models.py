@@ -52,6 +52,11 @@ class Call(HouseholdModel):
         return self.state != CallState.ENDED
 
     @property
+    def is_cut_off(self) -> bool:
+        """It ended while it rang, and by nobody's choice: the hub was restarted, or a loan ran out."""
+        return self.outcome == CallOutcome.FAILED and self.accepted_at is None
+
+    @property
     def duration_s(self) -> float:
         """From audio both ways to the end; 0 when it never came to that."""
         if not self.connected_at or not self.ended_at:

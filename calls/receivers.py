@@ -12,11 +12,11 @@ from calls.measurements import quality_forget
 from calls.models import Call, Recording
 from calls.rights import call_recheck
 from calls.selectors import calls_visible
-from calls.services import call_end_of_device
+from calls.services import call_device_rename, call_end_of_device
 from calls.tasks import listening_copy_create_task, recordings_recover_task
 from calls.whip import whip_device_lock_out, whip_worker_died
 from common.tasks import delay_on_commit
-from devices.events import device_locked_out, device_removed
+from devices.events import device_locked_out, device_removed, device_renamed
 from devices.models import Device
 from households.events import credential_ended, id_sought, rights_changed
 from households.models import Household, Membership, User
@@ -50,6 +50,11 @@ def on_call_ended(call: Call, **_: Any) -> None:
 @receiver(device_removed)
 def on_device_removed(device: Device, done: str, **_: Any) -> None:
     call_end_of_device(device=device, done=done)
+
+
+@receiver(device_renamed)
+def on_device_renamed(device: Device, **_: Any) -> None:
+    call_device_rename(device=device)
 
 
 @receiver(rights_changed)

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django_scopes import scopes_disabled
 
 from calls.models import Call, CallParticipant, ListeningCopy, Recording, RecordingState
@@ -21,12 +22,25 @@ INVITE_KNOWN = timedelta(minutes=2)
 
 
 def calls_visible(membership: Membership) -> QuerySet[Call]:
-    """Those that the member may know of, each with `may_hear`: the own ones, and all or those that may be heard."""
+    """Those that the member may know of: the own ones, and all or those that may be heard.
+
+    Each with `may_hear`, and with `caller_name` and `device_name` as they were at its end: what was said and written
+    of it then has them, too.
+    """
     heard = devices_ever_with(membership, Permission.RECORDINGS_HEAR)
     calls = Call.objects.filter(household=membership.household)
     if not allows(membership.role, Permission.CALLS_SEE):
         calls = calls.filter(Q(started_by=membership.user) | Q(device__in=heard))
-    return calls.annotate(may_hear=Exists(heard.filter(pk=OuterRef("device_id"))))
+    return calls.annotate(
+        may_hear=Exists(heard.filter(pk=OuterRef("device_id"))),
+        caller_name=_name_then(CallRole.CALLER, "started_by__name"),
+        device_name=_name_then(CallRole.CALLEE, "device__name"),
+    )
+
+
+def _name_then(role: CallRole, now_in: str) -> Coalesce:
+    legs = CallParticipant.objects.filter(call=OuterRef("pk"), role=role)
+    return Coalesce(Subquery(legs.values("display_name")[:1]), F(now_in))
 
 
 def call_list(membership: Membership) -> QuerySet[Call]:

@@ -228,6 +228,12 @@ def call_end_of_device(*, device: Device, done: str) -> None:
         call_fail(call=call, outcome=CallOutcome.FAILED, reason=f"{device.name} {done}.")
 
 
+def call_device_rename(*, device: Device) -> None:
+    """A call that goes on is one with the device's new name, from its first word on."""
+    live = CallParticipant.objects.filter(device=device, call__state__in=LIVE_STATES)
+    live.update(display_name=device.name)
+
+
 def call_state_message(call: Call, reply_to: str | None = None) -> CallStateMessage:
     return CallStateMessage(
         call_id=call.public_id,

@@ -3,5 +3,6 @@
 from django.dispatch import Signal
 
 device_arrived = Signal()  # device; online for the first time since it was claimed
+device_renamed = Signal()  # device; under its new name
 device_removed = Signal()  # device, done: what became of it, such as "was removed"
 device_locked_out = Signal()  # device; what let it in so far does so no longer

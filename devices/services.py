@@ -8,7 +8,7 @@ from common.clock import now
 from common.errors import Conflict, Invalid
 from common.push import group_device, push_on_commit
 from devices.certificates import csr_check
-from devices.events import device_removed
+from devices.events import device_removed, device_renamed
 from devices.foreign import device_tokens_revoke
 from devices.models import (
     Device,
@@ -98,6 +98,8 @@ def device_update(
         device.echo_removal = echo_removal
         device.save(update_fields=["name", "room", "is_auto_answer", "echo_removal", "updated_at"])
         push_on_commit(group_device(device.public_id), device_settings(device))
+        if before.name != device.name:
+            device_renamed.send(sender=Device, device=device)
         if before.room_id != device.room_id:  # and under the rules of another room
             rights_changed.send(sender=Device, household=device.household, user=None)
         _device_note(before, device, {"actor": actor} if actor else {})

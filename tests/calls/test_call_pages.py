@@ -9,11 +9,13 @@ from django.test import Client
 from django.urls import reverse
 from django_scopes import scope
 
-from calls.models import Call, CallBreak, ListeningCopy
+from calls.models import Call, CallBreak, CallParticipant, ListeningCopy, ParticipantRole
 from calls.selectors import call_sound
 from calls.sounds import sound_path
 from common.clock import now
-from households.models import Membership
+from devices.models import EchoRemoval
+from devices.services import device_update
+from households.models import Membership, User
 from protocol.messages import CallOutcome, CallState
 from tests.plugin_cast import Cast
 
@@ -64,9 +66,93 @@ def test_the_history_shows_how_each_call_ended(client: Client, cast: Cast) -> No
     _call(cast.carla, cast)
     client.force_login(cast.anna.user)
     page = client.get(reverse("calls:list")).content.decode()
-    for words in ("Answered", "No answer", "Declined", "Cancelled", "Busy", "Offline", "Failed", "1:32"):
+    for words in ("Answered", "No answer", "Declined", "Cancelled", "Busy", "Offline", "Cut off", "1:32"):
         assert words in page
     assert cast.cellar.name not in page
+
+
+@pytest.mark.parametrize(("was_accepted", "words"), [(False, "Cut off"), (True, "Failed")])
+def test_a_call_that_was_cut_off_while_it_rang_is_no_failure(
+    client: Client, cast: Cast, was_accepted: bool, words: str
+) -> None:
+    call = _call(cast.anna, cast, CallOutcome.FAILED)
+    reason = "The hub was stopped or restarted."
+    with scope(household=call.household):
+        accepted_at = call.ended_at if was_accepted else None
+        Call.objects.filter(pk=call.pk).update(accepted_at=accepted_at, reason=reason)
+    client.force_login(cast.anna.user)
+    for page in (_list(client), _detail(client, call)):
+        assert words in page
+        assert reason in page
+        assert ('class="badge danger"' in page) is was_accepted
+    assert ('class="medallion danger"' in _list(client)) is was_accepted
+
+
+def _list(client: Client) -> str:
+    return client.get(reverse("calls:list")).content.decode()
+
+
+def _detail(client: Client, call: Call) -> str:
+    return client.get(reverse("calls:detail", args=[call.public_id])).content.decode()
+
+
+def _rename(cast: Cast, name: str) -> None:
+    with scope(household=cast.anna.household):
+        device_update(
+            device=cast.kitchen,
+            name=name,
+            room=cast.kitchen.room,
+            is_auto_answer=True,
+            echo_removal=EchoRemoval.DEVICE,
+        )
+
+
+def test_a_call_keeps_the_names_that_its_ends_had(client: Client, cast: Cast) -> None:
+    call = _call(cast.anna, cast)
+    _ends(call)
+    with scope(household=call.household):
+        Call.objects.filter(pk=call.pk).update(hung_up_by="callee")
+        User.objects.filter(pk=cast.anna.user.pk).update(name="Annabel")
+    _rename(cast, "Radio")
+    client.force_login(cast.ben.user)
+    Membership.objects.filter(pk=cast.ben.pk).update(role="adult")
+    assert "Radio" not in _list(client)
+    for page in (_list(client), _detail(client, call)):
+        assert "Kitchen speaker" in page
+        assert "Anna" in page
+        assert "Annabel" not in page
+    page = _detail(client, call)
+    assert "Kitchen speaker hung up" in page
+    assert "It is called Radio now." in page
+    assert page.count("Radio") == 1
+    assert "is called" not in _detail(client, _call(cast.anna, cast))
+
+
+def test_a_device_that_is_renamed_during_a_call_has_one_name_in_all_of_it(client: Client, cast: Cast) -> None:
+    call = _call(cast.anna, cast)
+    _ends(call)
+    with scope(household=call.household):
+        Call.objects.filter(pk=call.pk).update(state=CallState.CONNECTED, ended_at=None)
+    _rename(cast, "Radio")
+    with scope(household=call.household):
+        Call.objects.filter(pk=call.pk).update(state=CallState.ENDED, ended_at=now())
+    client.force_login(cast.anna.user)
+    for page in (_list(client), _detail(client, call)):
+        assert "Radio" in page
+        assert "Kitchen speaker" not in page
+
+
+def _ends(call: Call) -> None:
+    ends = (
+        (ParticipantRole.CALLER, {"user": call.started_by}),
+        (ParticipantRole.CALLEE, {"device": call.device}),
+    )
+    with scope(household=call.household):
+        for role, who in ends:
+            name = str(next(iter(who.values())))
+            CallParticipant.objects.create(
+                household=call.household, call=call, role=role, display_name=name, **who
+            )
 
 
 def test_a_call_that_goes_on_leads_whoever_is_in_it_to_its_own_page(client: Client, cast: Cast) -> None:
