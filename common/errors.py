@@ -5,6 +5,7 @@ DomainError
 |- NotSignedIn        401
 |- NotAllowed         403  yours, but not for your role
 |- NotFound           404  absent, or somebody else's: the same answer
+|  |- Gone                 was there for this person, who reads what became of it
 |- MethodNotAllowed   405
 |- Conflict           409  not now
 |  |- DeviceOffline
@@ -30,6 +31,8 @@ class DomainError(Exception):
 
     status: ClassVar[int] = 400
     code: ClassVar[ErrorCode] = ErrorCode.BAD_MESSAGE
+    title: ClassVar[str] = "That did not work"
+    is_refusal: ClassVar[bool] = True
 
     def __init__(self, message: str, *, code: ErrorCode | None = None) -> None:
         super().__init__(message)
@@ -54,6 +57,11 @@ class NotAllowed(DomainError):
 class NotFound(DomainError):
     status = 404
     code = ErrorCode.NOT_FOUND
+
+
+class Gone(NotFound):
+    title = "Not here any more"
+    is_refusal = False
 
 
 METHOD_WORDS = "This address does not do that."

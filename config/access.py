@@ -8,12 +8,22 @@ from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from common.errors import METHOD_WORDS, DomainError, MethodNotAllowed, NotAllowed, NotFound, NotSignedIn
+from common.errors import (
+    METHOD_WORDS,
+    DomainError,
+    Gone,
+    MethodNotAllowed,
+    NotAllowed,
+    NotFound,
+    NotSignedIn,
+)
 from common.middleware import error_page
 from config.access_table import ADDRESSES
 from devices.gate import Row, Who, member_passes
+from devices.past import device_past
 from households.access import role_refusal
 from households.homes_views import elsewhere, nowhere
+from households.models import Membership
 
 log = structlog.get_logger(__name__)
 _API = "api/"
@@ -69,7 +79,14 @@ def _refuse_person(request: HttpRequest, row: Row) -> HttpResponse | None:
         return None
     if membership is None:
         return _nowhere(request)
-    return elsewhere(request) or _refusal(request, role_refusal(membership))
+    return elsewhere(request) or _refusal(request, _gone(request, membership) or role_refusal(membership))
+
+
+def _gone(request: HttpRequest, membership: Membership) -> Gone | None:
+    """A guest to whom nothing is lent any more came for a device that was."""
+    public_id = request.resolver_match.kwargs.get("public_id") if request.resolver_match else None
+    past = device_past(membership=membership, public_id=public_id) if public_id else ""
+    return Gone(past) if past else None
 
 
 def _to_sign_in(request: HttpRequest) -> HttpResponse:

@@ -1,9 +1,13 @@
-"""From an id from outside to a device or room that this member may use. Somebody else's looks like absent."""
+"""From an id from outside to a device or room that this member may use. Somebody else's looks like absent.
+
+What was theirs says what became of it.
+"""
 
 from uuid import UUID
 
-from common.errors import NotFound
+from common.errors import Gone, NotFound
 from devices.models import Device, Room
+from devices.past import device_past
 from devices.rights import devices_visible, has_right, right_refusal, rights_annotate
 from households.access import need as need_permission
 from households.models import Membership
@@ -19,7 +23,8 @@ def access_device(*, membership: Membership, public_id: UUID | str, need: Permis
         .first()
     )
     if device is None:
-        raise NotFound("There is no such device.")
+        past = device_past(membership=membership, public_id=public_id)
+        raise Gone(past) if past else NotFound("There is no such device.")
     if need in DEVICE_RIGHTS:
         if not has_right(device, need):
             raise right_refusal(device, need)

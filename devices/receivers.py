@@ -6,6 +6,7 @@ from uuid import UUID
 from django.dispatch import receiver
 
 from devices.loans import loan_take
+from devices.past import device_past
 from devices.rights import devices_visible
 from households.events import id_sought, member_joined
 from households.models import Invitation, Membership
@@ -18,4 +19,6 @@ def on_member_joined(membership: Membership, invitation: Invitation, **_: Any) -
 
 @receiver(id_sought)
 def on_id_sought(membership: Membership, public_id: UUID, **_: Any) -> bool:
-    return devices_visible(membership).filter(public_id=public_id).exists()
+    """Also one that is gone: there they read what became of it."""
+    is_here = devices_visible(membership).filter(public_id=public_id).exists()
+    return is_here or bool(device_past(membership=membership, public_id=public_id))

@@ -6,6 +6,7 @@ from django.urls import reverse
 from django_scopes import scope
 from playwright.sync_api import Page, expect
 
+from common.clock import now
 from devices.models import Device
 from tests.e2e.calling import CALL, call
 from tests.e2e.screens import look
@@ -76,9 +77,11 @@ def test_the_page_of_a_device_that_is_gone_says_so(page: Page, fake_hub: FakeHub
     page.goto(reverse("devices:detail", args=[cast.kitchen.public_id]))
     fake_hub.wait_for("hello")
     with scope(household=cast.anna.household):
-        Device.objects.filter(pk=cast.kitchen.pk).update(revoked_at="2026-01-01T00:00:00Z")
+        Device.objects.filter(pk=cast.kitchen.pk).update(revoked_at=now())
     fake_hub.say("household_changed")
-    expect(page.get_by_text("There is no such device.")).to_be_visible()
+    expect(page.get_by_role("heading", name="Not here any more")).to_be_visible()
+    expect(page.get_by_text("Kitchen speaker was removed today.")).to_be_visible()
+    assert look(page, "gone") == []
 
 
 def test_a_call_goes_on_under_another_name(screen: Page, fake_hub: FakeHub, cast: Cast) -> None:
