@@ -45,6 +45,46 @@ def test_home_offers_only_what_a_rule_leaves(cast: Cast) -> None:
     assert (call_url(attic) in page, announce_url(attic) in page) == (True, True)
 
 
+MAY_NOT = "An owner of this home can allow it."
+CHANGE = "Change who may</a>"
+
+
+@pytest.mark.parametrize(
+    ("rights", "words"),
+    [
+        ((P.CALL,), "You may not call it."),
+        ((P.ANNOUNCE,), "You may not announce on it."),
+        ((P.CALL, P.ANNOUNCE), "You may not call it or announce on it."),
+    ],
+)
+def test_where_a_rule_took_a_button_away_stands_who_can_give_it_back(
+    cast: Cast, rights: tuple[P, ...], words: str
+) -> None:
+    pages = ("/", reverse("devices:detail", args=[cast.kitchen.public_id]))
+    ben, anna = browser_of(cast.ben), browser_of(cast.anna)
+    for page in pages:
+        assert "You may not" not in ben.get(page).content.decode()
+    carla = Membership.objects.create(user=cast.carla.user, household=cast.anna.household, role=Role.ADULT)
+    with scope(household=cast.anna.household):
+        for right in rights:
+            rule_make(right, carla, device=cast.kitchen)
+    for page in pages:
+        told = " ".join(ben.get(page).content.decode().split())
+        assert f"{words} {MAY_NOT}" in told
+        told = " ".join(anna.get(page).content.decode().split())
+        assert words in told
+        assert (CHANGE in told, MAY_NOT in told) == (True, False)
+
+
+def test_what_a_loan_leaves_out_is_no_rule_to_be_changed(cast: Cast) -> None:
+    guest = guest_make(cast)
+    with scope(household=cast.anna.household):
+        loan_make(cast.kitchen, guest, can_announce=True)
+    page = browser_of(guest).get("/").content.decode()
+    assert cast.kitchen.name in page
+    assert "You may not" not in page
+
+
 def test_announce_everywhere_is_there_only_where_there_is_anywhere(cast: Cast) -> None:
     anna = browser_of(cast.anna)
     assert "Announce everywhere" in anna.get("/").content.decode()
