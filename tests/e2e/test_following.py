@@ -8,6 +8,8 @@ from playwright.sync_api import Page, expect
 
 from common.clock import now
 from devices.models import Device
+from households.models import Membership
+from households.roles import Role
 from tests.e2e.calling import CALL, call
 from tests.e2e.screens import look
 from tests.fakes.browser_hub import FakeHub
@@ -44,6 +46,35 @@ def test_another_name_shows_on_the_home_page_without_a_reload(
     expect(page.locator(".device-card")).to_contain_text("Radio")
     assert is_same(page)
     expect(page.get_by_text(BAR)).to_be_hidden()
+
+
+def test_who_is_promoted_finds_what_they_may_do_now_without_a_reload(
+    page: Page, fake_hub: FakeHub, cast: Cast
+) -> None:
+    Membership.objects.filter(pk=cast.anna.pk).update(role=Role.GUEST)
+    page.goto("/")
+    fake_hub.wait_for("hello")
+    people, add = (page.get_by_role("link", name=name, exact=True) for name in ("People", "Add device"))
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Good")
+    expect(people).to_have_count(0)
+    stays(page)
+    for role, is_adult in ((Role.CHILD, False), (Role.ADULT, True)):
+        Membership.objects.filter(pk=cast.anna.pk).update(role=role)
+        fake_hub.say("household_changed")
+        expect(people).to_be_visible()
+        expect(add).to_have_count(int(is_adult))
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Good")
+    expect(page.get_by_text("1 device, 0 online")).to_be_visible()
+    expect(page.get_by_text(BAR)).to_be_hidden()
+    assert is_same(page)
+
+
+def test_of_what_does_not_follow_a_bar_tells(page: Page, fake_hub: FakeHub, cast: Cast) -> None:
+    page.goto(reverse("devices:detail", args=[cast.kitchen.public_id]))
+    fake_hub.wait_for("hello")
+    rename(cast, "Radio")
+    fake_hub.say("household_changed")
+    expect(page.get_by_text(BAR)).to_be_visible()
 
 
 def test_a_form_in_use_is_left_alone_and_a_bar_says_so(page: Page, fake_hub: FakeHub, cast: Cast) -> None:

@@ -1,7 +1,7 @@
 // The page follows its household: what somebody renamed, moved, added or removed elsewhere shows here too.
 //
-// Parts that say of themselves that they may (data-follows) are replaced, and in a call the names ([data-names]). Of
-// everything else a small bar tells: it may be in use, or hold what is shown once and never again.
+// Parts that say of themselves that they may (data-follows) are replaced where they changed, and in a call the names
+// ([data-names]). Of everything else a small bar tells: it may be in use, or hold what is shown once and never again.
 
 import { hub } from "./socket.js";
 
@@ -9,13 +9,15 @@ const SOON_MS = 300; // several changes come together
 const OWN_MS = 3_000; // what this page asked for itself, its answer shows
 // These change without anybody's doing, and follow in their own ways.
 const UNSTEADY = "time, script, [data-presence], [data-online-count], [data-greeting], .toasts, [data-part]";
+const FOLLOWS = "[data-follows]";
 
 let served = "";
+let servedElse = ""; // outside of the parts that follow
 let ownUntil = 0;
 
 /** Call it before anything else touches the page. */
 export function followHousehold() {
-  served = words(document);
+  remember(document);
   let timer = 0;
   document.body.addEventListener("htmx:beforeRequest", ({ detail }) => {
     if (detail.requestConfig.verb !== "get") ownUntil = Date.now() + OWN_MS;
@@ -46,20 +48,29 @@ async function look() {
   }
   if (!answer.ok || answer.redirected) return;
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-  if (words(fresh) === served) return;
+  if (words(pageOf(fresh)) === served) return;
   if (isInCall) rename(fresh);
   else if (isInUse() || !swap(fresh)) showBar();
 }
 
+function pageOf(root) {
+  return [...root.querySelectorAll(".nav, main")];
+}
+
+function remember(root) {
+  served = words(pageOf(root));
+  servedElse = words(pageOf(root), FOLLOWS);
+}
+
 // What the server wrote, in the order in which it is read.
-function words(root) {
-  const parts = [...root.querySelectorAll(".nav, main")].map((part) => {
+function words(parts, besides = ".nothing-else") {
+  const read = parts.map((part) => {
     const copy = part.cloneNode(true);
-    for (const one of copy.querySelectorAll(UNSTEADY)) one.remove();
+    for (const one of copy.querySelectorAll(`${UNSTEADY}, ${besides}`)) one.remove();
     const fields = [...copy.querySelectorAll("input:not([type=hidden]), option[selected]")];
     return [copy.textContent, ...fields.map((one) => `${one.getAttribute("value")} ${one.hasAttribute("checked")}`)];
   });
-  return parts.flat().join(" ").replace(/\s+/g, " ");
+  return read.flat().join(" ").replace(/\s+/g, " ");
 }
 
 // Somebody is typing, choosing, reading a dialog, scanning or listening: that is not taken away.
@@ -81,25 +92,28 @@ function rename(fresh) {
     const other = fresh.querySelector(`[data-names="${element.dataset.names}"]`);
     if (other) element.textContent = other.textContent;
   }
-  served = words(fresh);
+  remember(fresh);
 }
 
-// False: the page has no such parts, or something else changed too.
+// False: something else changed too, or the page has no longer what followed.
 function swap(fresh) {
-  const parts = [...document.querySelectorAll("[data-follows]")];
-  const others = parts.map((part) => fresh.getElementById(part.id));
-  if (!parts.length || others.includes(null)) return false;
-  const now = words(fresh);
+  const before = servedElse;
+  remember(fresh);
+  let isAll = servedElse === before;
   const { scrollX, scrollY } = window;
-  parts.forEach((part, i) => {
-    const other = document.adoptNode(others[i]);
-    part.replaceWith(other);
-    window.htmx?.process(other);
-    other.dispatchEvent(new CustomEvent("htmx:afterSwap", { bubbles: true }));
-  });
+  for (const part of document.querySelectorAll(FOLLOWS)) {
+    const other = fresh.getElementById(part.id);
+    if (other && words([part]) !== words([other])) replace(part, document.adoptNode(other));
+    isAll &&= other !== null;
+  }
   scrollTo({ left: scrollX, top: scrollY, behavior: "instant" });
-  served = now;
-  return true;
+  return isAll;
+}
+
+function replace(part, other) {
+  part.replaceWith(other);
+  window.htmx?.process(other);
+  other.dispatchEvent(new CustomEvent("htmx:afterSwap", { bubbles: true }));
 }
 
 function showBar() {

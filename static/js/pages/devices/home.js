@@ -2,11 +2,18 @@
 
 import { countOnline } from "../../lib/live.js";
 
-const heading = document.querySelector("[data-greeting]");
-const hour = new Date().getHours();
-const words = hour < 5 ? "Good night" : hour < 12 ? "Good morning" : hour < 18 ? "Good afternoon" : "Good evening";
-heading.textContent = `${words}, ${heading.dataset.greeting}`;
+function greet() {
+  const heading = document.querySelector("[data-greeting]");
+  const hour = new Date().getHours();
+  const words = hour < 5 ? "Good night" : hour < 12 ? "Good morning" : hour < 18 ? "Good afternoon" : "Good evening";
+  heading.textContent = `${words}, ${heading.dataset.greeting}`;
+}
 
 // Counts what the server wrote; each later change comes by the socket, or with a new list after a break.
-countOnline();
-document.body.addEventListener("htmx:afterSwap", countOnline);
+function show() {
+  greet();
+  countOnline();
+}
+
+show();
+document.body.addEventListener("htmx:afterSwap", show);
