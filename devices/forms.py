@@ -43,7 +43,7 @@ class CodeForm(forms.Form):
 
 
 class DeviceForm(forms.Form):
-    """Name, room and manners of a device. The rooms of the household come first, then usual ones."""
+    """What a device is called, where it stands, and whether it answers by itself. Own rooms first, then usual ones."""
 
     name = forms.CharField(
         max_length=80,
@@ -87,7 +87,7 @@ class DeviceForm(forms.Form):
         return data
 
     def values(self) -> dict[str, Any]:
-        """Name, room (made where it is new) and manners. Raises Invalid for what the form does not accept."""
+        """All of it, with a room that is made where it is new. Raises Invalid for what the form does not accept."""
         if not self.is_valid():
             raise Invalid(str(next(iter(self.errors.values()))[0]))
         data = self.cleaned_data

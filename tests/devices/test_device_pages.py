@@ -80,7 +80,7 @@ def test_a_device_of_the_house_shows_the_words_of_its_key_and_a_foreign_one_has_
         Device.objects.filter(pk=cast.kitchen.pk).update(
             kind=DeviceKind.FOREIGN, fingerprint_sha256="", public_key_pem=""
         )
-    assert "Its words" not in anna.get(url).content.decode()
+    assert "Its four words" not in anna.get(url).content.decode()
 
 
 @pytest.mark.parametrize(
@@ -225,6 +225,28 @@ def test_a_child_sees_and_calls_but_does_not_manage(client: Client, cast: Cast) 
     assert client.post(reverse("devices:remove", args=[cast.kitchen.public_id])).status_code == 403
     page = client.get(reverse("devices:detail", args=[cast.kitchen.public_id])).content.decode()
     assert "Remove this device" not in page
+
+
+def test_each_button_says_what_it_saves(anna: Client, cast: Cast) -> None:
+    assert cast.kitchen.room
+    for url, words in (
+        (reverse("devices:detail", args=[cast.kitchen.public_id]), "Save name, room and settings"),
+        (reverse("devices:room", args=[cast.kitchen.room.public_id]), "Save the name"),
+    ):
+        page = anna.get(url).content.decode()
+        assert [page.count(f"<span>{one}</span>") for one in (words, "Save who may do what", "Save")] == [
+            1,
+            1,
+            0,
+        ]
+
+
+def test_the_page_of_a_device_says_in_plain_words_how_it_is_known(anna: Client, cast: Cast) -> None:
+    page = " ".join(
+        anna.get(reverse("devices:detail", args=[cast.kitchen.public_id])).content.decode().split()
+    )
+    assert "Proven by a certificate until" in page
+    assert "The device renews it by itself." in page
 
 
 @pytest.mark.parametrize("chosen", ["hub", "off"])
