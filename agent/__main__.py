@@ -1,4 +1,4 @@
-"""`python -m agent`: see agent.config for the arguments."""
+"""`python -m agent`: see agent.arguments."""
 
 import asyncio
 import contextlib
@@ -9,6 +9,7 @@ import structlog
 
 from agent import config, logs
 from agent.app import Agent
+from agent.arguments import arguments_read
 from agent.errors import AgentError
 from agent.identity import remembered_hub_url
 from agent.reset import reset
@@ -40,7 +41,7 @@ def _on_enter(agent: Agent, keys: set[asyncio.Task[None]]) -> None:
 
 
 def main() -> int:
-    arguments = config.make_parser().parse_args()
+    arguments = arguments_read()
     logs.configure(is_verbose=arguments.verbose)
     try:
         if arguments.command == "reset":

@@ -81,24 +81,6 @@ def default_serial() -> str:
     return "HL-" + hashlib.sha256(f"hearthline {seed}".encode()).hexdigest()[:12].upper()
 
 
-def make_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m agent", description="Hearthline on a device.")
-    parser.add_argument("command", nargs="?", choices=["run", "reset"], default="run")
-    parser.add_argument("--hub", help="address of the hub; a claimed device remembers it")
-    parser.add_argument("--qr-hub", help="the hub's address for phones, where this device uses another one")
-    parser.add_argument("--data-dir", type=Path, required=True, help="key, certificate and journal live here")
-    parser.add_argument("--model", default="Hearthline speaker")
-    parser.add_argument("--serial", default=None, help="default: the board's own")
-    parser.add_argument("--microphone", default="default", help="default, a name, null, or file:PATH[?loop]")
-    parser.add_argument("--speaker", default="default", help="default, a name, null, or file:PATH")
-    parser.add_argument(
-        "--once-claimed-json", action="store_true", help="print claim link and claim as JSON lines on stdout"
-    )
-    parser.add_argument("--verbose", action="store_true")
-    parser.add_argument("--yes", action="store_true", help="reset without asking")
-    return parser
-
-
 def config_from(arguments: argparse.Namespace, *, remembered_hub_url: str | None) -> AgentConfig:
     """Raises AgentError where no hub is known."""
     hub = arguments.hub or remembered_hub_url

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.config import config_from, default_serial, make_parser, normalize_hub_url
+from agent.arguments import arguments_read
+from agent.config import config_from, default_serial, normalize_hub_url
 from agent.errors import AgentError
 from agent.identity import ENROLLMENT_FILE, KEY_FILE, remembered_hub_url
 from protocol.messages import AnnounceProgress, CallEnd
@@ -102,6 +103,50 @@ async def test_reset_forgets_everything_and_nothing_else(
     assert [path.name for path in (tmp_path / "data").iterdir()] == ["holiday.jpg"]
 
 
+def test_the_help_says_what_to_do_in_order_with_an_example(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        arguments_read(["--help"])
+    words = capsys.readouterr().out
+    order = [
+        "1. Start it",
+        "--hub http://192.168.1.10:8000 --data-dir",
+        "2. It shows",
+        "3. The page",
+        "4. From then",
+    ]
+    places = [words.index(one) for one in order]
+    assert places == sorted(places)
+    assert max(map(len, words.splitlines())) <= 120
+    with pytest.raises(SystemExit, match="0"):
+        arguments_read(["reset", "--help"])
+    words = capsys.readouterr().out
+    assert "python -m agent reset --data-dir ~/hearthline-device" in words
+    assert "--microphone" not in words
+
+
+@pytest.mark.parametrize(
+    "words", ["--data-dir d reset --yes", "reset --data-dir d --yes", "--yes --data-dir d reset"]
+)
+def test_options_count_before_the_command_and_after_it(words: str) -> None:
+    read = arguments_read(words.split())
+    assert (read.command, read.data_dir, read.yes) == ("reset", Path("d"), True)
+    read = arguments_read(["--data-dir", "d", "--speaker", "null"])
+    assert (read.command, read.speaker, read.microphone, read.model) == (
+        "run",
+        "null",
+        "default",
+        "Hearthline speaker",
+    )
+    assert arguments_read(["run", "--data-dir", "d", "--speaker", "null"]) == read
+
+
+@pytest.mark.parametrize("command", ["run", "reset"])
+def test_a_missing_folder_is_told_in_words(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        arguments_read([command])
+    assert "--data-dir is missing: a folder for its key" in capsys.readouterr().err
+
+
 async def test_a_missing_hub_address_and_a_missing_microphone_are_told_in_words(
     hub: FakeHub, start_program: StartProgram
 ) -> None:
@@ -133,7 +178,7 @@ def test_a_wrong_address_is_told_in_words(given: str) -> None:
 
 
 def test_the_socket_is_as_safe_as_the_address(tmp_path: Path) -> None:
-    arguments = make_parser().parse_args(["--hub", "https://hub.example", "--data-dir", str(tmp_path)])
+    arguments = arguments_read(["--hub", "https://hub.example", "--data-dir", str(tmp_path)])
     assert config_from(arguments, remembered_hub_url=None).socket_url == "wss://hub.example/ws/device/"
 
 
