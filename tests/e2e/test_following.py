@@ -121,6 +121,7 @@ def test_a_call_goes_on_under_another_name(screen: Page, fake_hub: FakeHub, cast
     rename(cast, "Radio")
     fake_hub.say("household_changed")
     expect(screen.get_by_role("heading", name="Radio")).to_be_visible()
+    expect(screen.locator('[data-end="callee"] .end')).to_have_text("Radio")  # of its quality
     expect(screen.locator('[data-part="status"]')).to_have_text("Calling…")
     assert is_same(screen)
 
