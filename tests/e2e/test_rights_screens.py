@@ -85,4 +85,4 @@ def test_the_pages_of_a_guest(
     with scope(household=cast.anna.household):
         Loan.objects.update(ended_at=now())
     stranger.goto(reverse("devices:call", args=[cast.kitchen.public_id]))
-    expect(stranger.get_by_text("is not lent to you any more")).to_be_visible()
+    expect(stranger.get_by_text("Your loan of Kitchen speaker ended today at")).to_be_visible()
