@@ -77,12 +77,6 @@ def device_allows(membership: Membership, device: Device, right: Permission) -> 
     return devices_with(membership, right).filter(pk=device.pk).exists()
 
 
-def device_rights(membership: Membership, device: Device) -> frozenset[Permission]:
-    """All that this member may do with it."""
-    row = rights_annotate(devices_visible(membership), membership).filter(pk=device.pk).first()
-    return frozenset(right for right in DEVICE_RIGHTS if row is not None and has_right(row, right))
-
-
 def rights_own(membership: Membership, device: Device) -> frozenset[Permission]:
     """The same without what is only lent to them: that much they may lend."""
     devices, basis = devices_visible(membership).filter(pk=device.pk), _Basis(membership)

@@ -13,13 +13,13 @@ from django_scopes import scope
 from calls.models import Call
 from common.clock import now
 from devices.models import DeviceKind, Loan
-from devices.rights import device_rights
 from devices.rule_forms import loan_ends
 from households.audit import audit_list, audit_sentence
 from households.invitations import invitation_accept_new
 from households.models import Invitation, Membership
 from households.roles import Permission, Role
 from protocol.messages import CallState
+from tests.devices.having import rights_of
 from tests.plugin_cast import Cast, guest_make, loan_make, rule_make
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
@@ -102,7 +102,7 @@ def test_somebody_new_comes_by_a_link_and_finds_what_is_lent(anna: Client, cast:
     )
     assert member.role == Role.GUEST
     with scope(household=cast.anna.household):
-        assert device_rights(member, cast.kitchen) == {P.CALL, P.ANNOUNCE}
+        assert rights_of(member, cast.kitchen) == {P.CALL, P.ANNOUNCE}
     assert "Has not come yet" not in detail(anna, cast)
 
 

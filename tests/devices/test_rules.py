@@ -6,11 +6,11 @@ from django.urls import reverse
 from django_scopes import scope
 
 from devices.models import AccessRule, Device, Room
-from devices.rights import device_rights
 from devices.services import room_get_or_create
 from households.audit import AuditKind, audit_list, audit_sentence
 from households.models import Membership
 from households.roles import DEVICE_RIGHTS, Permission, Role
+from tests.devices.having import rights_of
 from tests.plugin_cast import Cast, rule_make
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
@@ -46,8 +46,8 @@ def test_an_owner_says_who_may_call_and_is_told_that_they_left_themselves_out(ca
     assert anna.post(of_device(cast), choices(call=[cast.ben])).status_code == 302
     assert LEFT_OUT in page_of(anna, cast)
     with scope(household=cast.anna.household):
-        assert P.CALL not in device_rights(cast.anna, cast.kitchen)
-        assert P.CALL in device_rights(cast.ben, cast.kitchen)
+        assert P.CALL not in rights_of(cast.anna, cast.kitchen)
+        assert P.CALL in rights_of(cast.ben, cast.kitchen)
         assert (
             audit_sentence(audit_list(cast.anna.household)[0]) == "Anna changed who may call Kitchen speaker."
         )
@@ -55,7 +55,7 @@ def test_an_owner_says_who_may_call_and_is_told_that_they_left_themselves_out(ca
     assert LEFT_OUT not in page_of(anna, cast)
     with scope(household=cast.anna.household):
         assert not AccessRule.objects.exists()
-        assert P.CALL in device_rights(cast.anna, cast.kitchen)
+        assert P.CALL in rights_of(cast.anna, cast.kitchen)
 
 
 def test_nothing_is_recorded_where_nothing_changed(cast: Cast) -> None:
@@ -92,7 +92,7 @@ def test_the_rules_of_a_room_count_for_what_stands_in_it(cast: Cast) -> None:
     assert LEFT_OUT in anna.get(url).content.decode()
     assert "As in Kitchen (only Ben)" in page_of(anna, cast)
     with scope(household=cast.anna.household):
-        assert P.ANNOUNCE not in device_rights(cast.anna, cast.kitchen)
+        assert P.ANNOUNCE not in rights_of(cast.anna, cast.kitchen)
         entry = audit_list(cast.anna.household)[0]
         assert audit_sentence(entry) == "Anna changed who may announce on what stands in Kitchen."
 
