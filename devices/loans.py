@@ -4,16 +4,17 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
+from django_scopes import scope
 
 from common.clock import now
 from common.errors import Conflict, Invalid
 from devices.models import Device, Loan
 from devices.rights import LENT_BY, right_refusal, rights_own
-from households.access import need
+from households.access import members_hold, need
 from households.audit import AuditKind, audit_note
 from households.events import rights_changed
-from households.invitations import invitation_create, invitation_revoke
-from households.models import Invitation, Membership, User
+from households.invitations import invitation_create, invitation_revoke, invitations_hold
+from households.models import Household, Invitation, Membership, User
 from households.roles import Permission, Role
 
 LONGEST = timedelta(days=366)
@@ -31,11 +32,14 @@ def loan_create(
 ) -> tuple[Loan, str]:
     """`to` None: to whom an invitation brings; its secret is returned, which is shown once and never again.
 
-    Nobody lends what they may not do themselves: a rule of an owner would be worth nothing. Raises NotAllowed, Invalid.
+    Nobody lends what they may not do themselves: a rule of an owner would be worth nothing. Raises NotAllowed, Invalid,
+    and NotFound for somebody who was removed meanwhile.
     """
-    need(membership, Permission.LEND)
-    _check(membership, device, rights, starts_at, ends_at)
     with transaction.atomic():
+        # Or a loan could come just after loans_end_of() looked.
+        members_hold(membership, *([to] if to else []))
+        need(membership, Permission.LEND)
+        _check(membership, device, rights, starts_at, ends_at)
         invitation, token = (None, "") if to else _invite(membership, name, ends_at)
         loan = Loan.objects.create(
             household=membership.household,
@@ -57,6 +61,9 @@ def loan_create(
 def loan_end(*, loan: Loan, by: User) -> None:
     """Before its time, also in a call. Raises Conflict when it is over already."""
     with transaction.atomic():
+        if loan.member is None and loan.invitation_id:
+            # Whoever comes by the link at this moment holds its row first, too.
+            Invitation.objects.select_for_update().filter(pk=loan.invitation_id).first()
         running = Loan.objects.filter(pk=loan.pk, ended_at=None, ends_at__gt=now())
         if not running.update(ended_at=now()):
             raise Conflict("This is not lent any more.")
@@ -68,6 +75,29 @@ def loan_end(*, loan: Loan, by: User) -> None:
         audit_note(loan.household, AuditKind.LOAN_ENDED, **details)
 
 
+def loans_end_of(*, household: Household, lender: User, by: User) -> None:
+    """Whoever may lend nothing any more has nothing lent, also in a call. Call it inside a transaction.
+
+    Links to what waits for somebody are for whoever calls this to take back (invitations_void).
+    """
+    with scope(household=household):
+        invitations_hold(household=household, of=lender)  # nobody comes by one of them meanwhile
+        lent = _alive(Loan.objects.filter(household=household, lent_by=lender))
+        loans = list(lent.select_for_update(of=("self",)).order_by("pk"))
+        Loan.objects.filter(pk__in=[loan.pk for loan in loans]).update(ended_at=now())
+        for user in {loan.member.user for loan in loans if loan.member}:
+            rights_changed.send(sender=Loan, household=household, user=user)
+        for loan in loans:
+            details = {"actor": by, "device": loan.device, "person": loan.person}
+            audit_note(household, AuditKind.LOAN_ENDED, **details)
+
+
+def loans_lent(membership: Membership) -> list[str]:
+    """What the member has lent to others, in words."""
+    loans = Loan.objects.filter(household=membership.household, lent_by=membership.user)
+    return [f"{loan.device} to {loan.person}" for loan in _alive(loans).order_by("ends_at")]
+
+
 def loan_take(*, membership: Membership, invitation: Invitation) -> None:
     """Whoever came by the invitation has what was lent with it."""
     Loan.objects.filter(invitation=invitation, member=None).update(member=membership)
@@ -75,14 +105,16 @@ def loan_take(*, membership: Membership, invitation: Invitation) -> None:
 
 def loan_list(device: Device) -> QuerySet[Loan]:
     """What is lent, or will be: the next to end first."""
+    return _alive(Loan.objects.filter(device=device)).order_by("ends_at")
+
+
+def _alive(loans: QuerySet[Loan]) -> QuerySet[Loan]:
+    """Those that give somebody something, now or later."""
     waiting = Q(member=None, invitation__revoked_at=None, invitation__expires_at__gt=now())
-    return (
-        Loan.objects.filter(
-            waiting | Q(member__isnull=False), device=device, ended_at=None, ends_at__gt=now()
-        )
-        .select_related("member__user", "invitation", "device")
-        .order_by("ends_at")
+    alive = loans.filter(
+        waiting | Q(member__isnull=False), device__revoked_at=None, ended_at=None, ends_at__gt=now()
     )
+    return alive.select_related("member__user", "invitation", "device")
 
 
 def _check(

@@ -5,16 +5,26 @@ from uuid import UUID
 
 from django.dispatch import receiver
 
-from devices.loans import loan_take
+from devices.loans import loan_take, loans_end_of, loans_lent
 from devices.past import device_past
 from devices.rights import devices_visible
-from households.events import id_sought, member_joined
-from households.models import Invitation, Membership
+from households.events import id_sought, lending_ended, lent_sought, member_joined
+from households.models import Household, Invitation, Membership, User
 
 
 @receiver(member_joined)
 def on_member_joined(membership: Membership, invitation: Invitation, **_: Any) -> None:
     loan_take(membership=membership, invitation=invitation)
+
+
+@receiver(lending_ended)
+def on_lending_ended(household: Household, user: User, by: User, **_: Any) -> None:
+    loans_end_of(household=household, lender=user, by=by)
+
+
+@receiver(lent_sought)
+def on_lent_sought(membership: Membership, **_: Any) -> list[str]:
+    return loans_lent(membership)
 
 
 @receiver(id_sought)

@@ -15,3 +15,11 @@ id_sought = Signal()
 
 # membership, invitation. Somebody came by a link; sent inside the transaction.
 member_joined = Signal()
+
+# household, user, by. They may lend nothing there any more: they are about to go, or have another role. Sent inside the
+# transaction, before anything is written of it but the new role.
+lending_ended = Signal()
+
+# membership. What have they lent, which ends with them? Receivers answer with a list of words, such as "Kitchen speaker
+# to Gil", in the scope of the member's household.
+lent_sought = Signal()

@@ -18,7 +18,7 @@ from households.forms import NewHomeForm
 from households.models import Membership, User
 from households.people import member_leave
 from households.roles import Role
-from households.selectors import departure_last, member_list, membership_list
+from households.selectors import departure_last, lent_by, member_list, membership_list
 from households.services import household_create
 
 
@@ -72,6 +72,7 @@ def leave(request: HttpRequest) -> HttpResponse:
     others = [member for member in member_list(membership) if member.pk != membership.pk]
     context = {
         "others": others,
+        "lent": lent_by(membership),
         "adults": [member for member in others if member.role == Role.ADULT],
         "must_hand_over": membership.role == Role.OWNER
         and all(member.role != Role.OWNER for member in others),

@@ -61,11 +61,19 @@ def invitation_revoke(*, invitation: Invitation, by: User) -> None:
 
 def invitations_void(*, household: Household, of: User, by: User) -> None:
     """What somebody invited who may not invite any more opens nothing. Call it inside a transaction."""
-    for invitation in Invitation.objects.filter(
-        household=household, made_by=of, used_at=None, revoked_at=None
-    ):
-        if Invitation.objects.filter(pk=invitation.pk, used_at=None).update(revoked_at=now()):
-            _revocation_note(invitation, by)
+    invitations = invitations_hold(household=household, of=of)
+    Invitation.objects.filter(pk__in=[invitation.pk for invitation in invitations]).update(revoked_at=now())
+    for invitation in invitations:
+        _revocation_note(invitation, by)
+
+
+def invitations_hold(*, household: Household, of: User) -> list[Invitation]:
+    """What somebody invited and nobody came by yet; until the transaction ends nobody does.
+
+    Call it before the record is written: whoever comes by a link holds its row first, and the record after it.
+    """
+    still_open = Invitation.objects.filter(household=household, made_by=of, used_at=None, revoked_at=None)
+    return list(still_open.select_for_update().order_by("pk"))
 
 
 def invitation_find(*, token: str) -> Invitation:

@@ -6,10 +6,10 @@ from common.clock import now
 from common.errors import Conflict, Invalid
 from households.access import members_hold, need
 from households.audit import AuditKind, audit_note
-from households.events import rights_changed
+from households.events import lending_ended, rights_changed
 from households.invitations import invitations_void
 from households.models import Departure, Membership, User
-from households.roles import ROLE_NOUNS, Permission, Role
+from households.roles import ROLE_NOUNS, Permission, Role, allows
 
 
 def consent_give(*, membership: Membership) -> None:
@@ -79,14 +79,17 @@ def _others(member: Membership, role: Role) -> bool:
 
 def _role_set(member: Membership, role: Role, *, by: Membership) -> None:
     Membership.objects.filter(pk=member.pk).update(role=role, updated_at=now())
+    if not allows(role, Permission.LEND):
+        lending_ended.send(sender=Membership, household=member.household, user=member.user, by=by.user)
     if role != Role.OWNER:
         invitations_void(household=member.household, of=member.user, by=by.user)
     rights_changed.send(sender=Membership, household=member.household, user=member.user)
 
 
 def _part(member: Membership, *, by: User) -> None:
-    """API tokens, loans and places in rules go with the membership."""
+    """API tokens, loans and places in rules go with the membership, and so does what they lent to others."""
     household = member.household
+    lending_ended.send(sender=Membership, household=household, user=member.user, by=by)
     Departure.objects.create(
         user=member.user, household_name=household.name, is_removal=by.pk != member.user.pk
     )

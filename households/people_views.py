@@ -16,7 +16,7 @@ from households.invitations import invitation_create, invitation_revoke
 from households.models import Membership
 from households.people import household_hand_over, member_remove, role_change
 from households.roles import ROLE_NOUNS, Permission, Role
-from households.selectors import invitation_list, member_list
+from households.selectors import invitation_list, lent_by, member_list
 
 
 @login_required
@@ -64,9 +64,8 @@ def invitation_take_back(request: HttpRequest, public_id: UUID) -> HttpResponse:
 def member(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """What an owner may do about one person. Each of the forms has an address of its own."""
     found = _member(request, public_id)
-    return render(
-        request, "households/member.html", {"member": found, "form": RoleForm(initial={"role": found.role})}
-    )
+    context = {"member": found, "form": RoleForm(initial={"role": found.role}), "lent": lent_by(found)}
+    return render(request, "households/member.html", context)
 
 
 @login_required

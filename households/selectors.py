@@ -1,8 +1,11 @@
 """Reads."""
 
+from typing import Any
+
 from django.db.models import QuerySet
 
 from common.clock import now
+from households.events import lent_sought
 from households.models import ApiToken, Departure, Household, Invitation, Membership, User
 from households.roles import Permission, allows
 
@@ -39,6 +42,12 @@ def invitation_list(household: Household) -> QuerySet[Invitation]:
         .select_related("made_by")
         .order_by("-created_at")
     )
+
+
+def lent_by(membership: Membership) -> list[str]:
+    """What the member has lent to others, in words. It ends with them, or with their role."""
+    answers: list[tuple[Any, Any]] = lent_sought.send(sender=Membership, membership=membership)
+    return [words for _, found in answers for words in found]
 
 
 def departure_last(user: User) -> Departure | None:
