@@ -11,7 +11,7 @@ from django.db.models import Q
 
 from common.errors import Invalid, NotAllowed
 from devices.models import AccessRule, Device, Room
-from households.access import need
+from households.access import members_hold, need
 from households.audit import AuditKind, audit_note
 from households.events import rights_changed
 from households.models import Membership
@@ -68,12 +68,16 @@ def rules_save(
     place: Device | Room,
     named: Mapping[Permission, Collection[Membership] | None],
 ) -> bool:
-    """All four together; None: as usual. Returns whether anything is another thing now. Raises NotAllowed, Invalid."""
-    need(membership, Permission.HOUSEHOLD_MANAGE)
+    """All four together; None: as usual. Returns whether anything is another thing now.
+
+    Raises NotAllowed, Invalid, and NotFound for somebody who was removed meanwhile.
+    """
     for right, members in named.items():
         if members is not None and not members:
             raise Invalid(_NOBODY.format(right=RIGHT_WORDS[right]))
     with transaction.atomic():
+        members_hold(membership, *{member for members in named.values() for member in members or ()})
+        need(membership, Permission.HOUSEHOLD_MANAGE)
         before = _named_in(place)
         changed = [right for right in DEVICE_RIGHTS if _keys(named.get(right)) != before.get(right)]
         for right in changed:

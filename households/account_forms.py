@@ -22,6 +22,7 @@ from django.core.exceptions import ValidationError
 from common.errors import TooMany
 from common.limits import Try
 from households.models import User
+from households.sign_in import ADDRESS_TAKEN
 from households.tries import account_take, code_use
 
 _ADDRESS: Final = "E-mail address"
@@ -117,7 +118,7 @@ class EmailForm(forms.Form):
         values = dict(super().clean() or {})
         email = str(values.get("email", "")).lower()
         if not self.errors and User.objects.filter(email=email).exclude(pk=self.user.pk).exists():
-            self.add_error("email", "This address cannot be used here.")
+            self.add_error("email", ADDRESS_TAKEN)
         return values
 
 

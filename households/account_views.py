@@ -8,6 +8,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
+from common.errors import Conflict
 from households import sign_in
 from households.account_forms import EmailForm, NameForm
 from households.models import User
@@ -53,10 +54,14 @@ def email(request: HttpRequest) -> HttpResponse:
     user = _person(request)
     form = EmailForm(request.POST or None, user=user)
     if form.is_valid():
-        sign_in.email_change(user=user, email=form.cleaned_data["email"])
-        try_was_right(request)
-        messages.success(request, "From now on you sign in with this address.")
-        return redirect("households:account")
+        try:
+            sign_in.email_change(user=user, email=form.cleaned_data["email"])
+        except Conflict as error:
+            form.add_error("email", error.message)
+        else:
+            try_was_right(request)
+            messages.success(request, "From now on you sign in with this address.")
+            return redirect("households:account")
     return render(request, "account/email.html", {"form": form}, status=400 if form.is_bound else 200)
 
 

@@ -2,9 +2,12 @@
 
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
 
 from common.errors import Invalid
 from households.models import User
+
+_TAKEN = "There is an account with this e-mail address. Sign in with it instead."
 
 
 class AccountRefused(Invalid):
@@ -28,7 +31,11 @@ def account_create(*, name: str, email: str, password: str) -> User:
     """Raises AccountRefused for a weak password, or an address that somebody has."""
     problems = password_problems(name=name, email=email, password=password)
     if User.objects.filter(email=email.strip().lower()).exists():
-        problems["email"] = "There is an account with this e-mail address. Sign in with it instead."
+        problems["email"] = _TAKEN
     if problems:
         raise AccountRefused(problems)
-    return User.objects.create_user(email.strip(), password, name=name.strip())
+    try:
+        with transaction.atomic():
+            return User.objects.create_user(email.strip(), password, name=name.strip())
+    except IntegrityError:  # somebody took the address a moment ago
+        raise AccountRefused({"email": _TAKEN}) from None

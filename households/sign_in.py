@@ -6,10 +6,11 @@ from allauth.account.models import EmailAddress
 from allauth.account.utils import user_pk_to_url_str
 from allauth.mfa.models import Authenticator
 from django.contrib.auth.tokens import default_token_generator
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.urls import reverse
 from redis.exceptions import RedisError
 
+from common.errors import Conflict
 from households.audit import AuditKind, audit_note
 from households.models import Household, User
 from households.sign_ins import sign_ins_end
@@ -18,6 +19,7 @@ from households.tries import first_in_a_while
 PASSKEY: Final = Authenticator.Type.WEBAUTHN
 APP: Final = Authenticator.Type.TOTP
 RECOVERY_CODES: Final = Authenticator.Type.RECOVERY_CODES
+ADDRESS_TAKEN: Final = "This address cannot be used here."
 _WORDS: Final = {
     PASSKEY: "a passkey",
     APP: "an authenticator app",
@@ -66,13 +68,20 @@ def password_changed(user: User) -> None:
 
 
 def email_change(*, user: User, email: str) -> None:
-    """The new address signs in from now on; a link for a new password that was sent to the old one is dead."""
-    with transaction.atomic():
-        user.email = email.strip().lower()
-        user.save(update_fields=["email", "updated_at"])
-        # Of earlier versions: allauth signs people in with each of them.
-        EmailAddress.objects.filter(user=user).delete()
-        factor_changed(user, "another e-mail address", actor=user)
+    """The new address signs in from now on; a link for a new password that was sent to the old one is dead.
+
+    Raises Conflict for one that somebody else took a moment ago.
+    """
+    before, user.email = user.email, email.strip().lower()
+    try:
+        with transaction.atomic():
+            user.save(update_fields=["email", "updated_at"])
+            # Of earlier versions: allauth signs people in with each of them.
+            EmailAddress.objects.filter(user=user).delete()
+            factor_changed(user, "another e-mail address", actor=user)
+    except IntegrityError:
+        user.email = before
+        raise Conflict(ADDRESS_TAKEN) from None
 
 
 def name_change(*, user: User, name: str) -> None:

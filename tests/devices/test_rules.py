@@ -5,10 +5,13 @@ from django.test import Client
 from django.urls import reverse
 from django_scopes import scope
 
+from common.errors import NotFound
 from devices.models import AccessRule, Device, Room
+from devices.rules import rules_save
 from devices.services import room_get_or_create
 from households.audit import AuditKind, audit_list, audit_sentence
 from households.models import Membership
+from households.people import member_remove
 from households.roles import DEVICE_RIGHTS, Permission, Role
 from tests.devices.having import rights_of
 from tests.plugin_cast import Cast, rule_make
@@ -73,6 +76,15 @@ def test_a_rule_names_at_least_one_person_of_the_household_who_is_no_guest(cast:
     for stranger in (cast.carla, cast.ben):
         anna.post(of_device(cast), choices(call=[stranger]))
     with scope(household=cast.anna.household):
+        assert not AccessRule.objects.exists()
+
+
+def test_a_rule_names_nobody_who_was_removed_meanwhile(cast: Cast) -> None:
+    open_page = Membership.objects.get(pk=cast.ben.pk)
+    member_remove(member=cast.ben, by=cast.anna)
+    with scope(household=cast.anna.household):
+        with pytest.raises(NotFound):
+            rules_save(membership=cast.anna, place=cast.kitchen, named={P.CALL: [open_page]})
         assert not AccessRule.objects.exists()
 
 

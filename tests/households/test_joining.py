@@ -18,6 +18,7 @@ from households.invitations import invitation_accept, invitation_create, invitat
 from households.models import Household, Invitation, Membership, User
 from households.roles import Role
 from protocol.errors import ErrorCode
+from tests.households.waiting import before
 from tests.plugin_cast import PASSWORD, Cast
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
@@ -148,6 +149,19 @@ def test_a_link_lets_one_person_in_and_only_once(client: Client, cast: Cast) -> 
     assert status == 409
     assert "was used already" in page
     assert not User.objects.filter(email="eve@example.org").exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_address_that_somebody_takes_at_this_moment_is_refused_beside_it(
+    client: Client, cast: Cast
+) -> None:
+    token = invite(cast)
+    answers: list[tuple[int, str]] = []
+    with before(lambda: answers.append(page_of(client, ACCEPT, NEW | {"token": token}))):
+        User.objects.create_user("dora@example.org", name="Another Dora")
+    assert answers[0][0] == 400
+    assert "Sign in with it instead." in answers[0][1]
+    assert Invitation.objects.get().used_at is None
 
 
 @pytest.mark.parametrize("path", [JOIN, ACCEPT])

@@ -22,7 +22,8 @@ from households.account_urls import urlpatterns as offered
 from households.audit import audit_list, audit_sentence
 from households.models import Membership
 from households.sessions import SessionStore, session_name
-from households.sign_in import password_link_path
+from households.sign_in import email_change, password_link_path
+from tests.households.waiting import before
 from tests.plugin_cast import PASSWORD, Cast
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
@@ -227,6 +228,25 @@ def test_the_address_is_changed_with_the_password_only_and_to_no_one_elses(
     assert sign_in(Client(), "anna@new.example.org")["Location"] == "/"
     assert "do not belong together" in sign_in(Client()).content.decode()
     assert "Anna changed how they sign in: another e-mail address." in record(cast.anna)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_address_that_two_take_at_once_is_that_of_one_and_the_other_reads_it(
+    client: Client, cast: Cast
+) -> None:
+    sign_in(client)
+    answers: list[Any] = []
+
+    def take() -> None:
+        fields = {"email": "lake@example.org", "password": PASSWORD}
+        answers.append(client.post(reverse("households:account-email"), fields))
+
+    with before(take):
+        email_change(user=cast.carla.user, email="lake@example.org")
+    assert answers[0].status_code == 400
+    assert "This address cannot be used here." in answers[0].content.decode()
+    assert sign_in(Client())["Location"] == "/", "with the one that she had"
+    assert not any("e-mail" in entry for entry in record(cast.anna))
 
 
 def test_the_name_is_changed(client: Client, cast: Cast) -> None:
