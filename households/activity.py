@@ -49,7 +49,7 @@ _KINDS: dict[Group, frozenset[str]] = {
     Group.RECORDINGS: frozenset({_K.RECORDING_PLAYED, _K.RECORDING_DOWNLOADED, _K.CONSENTED}),
     Group.SIGN_INS: frozenset(
         {_K.SIGNED_IN, _K.SIGN_IN_REFUSED, _K.SECOND_FACTOR_CHANGED, _K.PASSWORD_CHANGED}
-        | {_K.TOKEN_MADE, _K.TOKEN_REVOKED}
+        | {_K.TOKEN_MADE, _K.TOKEN_REVOKED, _K.TOKENS_ENDED}
     ),
 }
 ICONS = {

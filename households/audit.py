@@ -35,6 +35,7 @@ class AuditKind(models.TextChoices):
     PASSWORD_CHANGED = "password_changed", "{actor} changed their password."
     TOKEN_MADE = "token_made", "{actor} made the API token {token}."
     TOKEN_REVOKED = "token_revoked", "{actor} revoked the API token {token}."
+    TOKENS_ENDED = "tokens_ended", "API tokens of {person} ended with the old password: {tokens}."
     INVITED = "invited", "{actor} invited {person} as {role}."
     INVITATION_REVOKED = "invitation_revoked", "{actor} took back the invitation of {person}."
     JOINED = "joined", "{actor} joined as {role}."
@@ -85,7 +86,7 @@ _SHOWN_NOWHERE = frozenset(
     | {AuditKind.CLAIM_REFUSED, AuditKind.CLAIM_GUESSED, AuditKind.RENEWED}
     | {AuditKind.RECORDING_PLAYED, AuditKind.RECORDING_DOWNLOADED}
     | {AuditKind.FINGERPRINT_REFUSED, AuditKind.ANSWER_REFUSED, AuditKind.MESSAGE_REFUSED, AuditKind.EXPORTED}
-    | {AuditKind.TOKEN_MADE, AuditKind.TOKEN_REVOKED, AuditKind.CONSENTED}
+    | {AuditKind.TOKEN_MADE, AuditKind.TOKEN_REVOKED, AuditKind.TOKENS_ENDED, AuditKind.CONSENTED}
 )
 
 

@@ -13,6 +13,7 @@ from households.events import credential_ended, id_sought
 from households.models import Household, Membership, User
 from households.roles import Permission, allows
 from households.selectors import member_list
+from households.services import api_tokens_end
 
 
 @receiver(id_sought)
@@ -40,6 +41,13 @@ def on_user_saved(instance: User, created: bool, update_fields: frozenset[str] |
     """Perhaps with another password, or locked out: who looks again will see."""
     if not created and set(update_fields or ()) != {"last_login"}:
         credential_ended.send(sender=User, user=instance)
+
+
+@receiver(post_save, sender=User)
+def on_password_set(instance: User, created: bool, **_: Any) -> None:
+    """On its page, by a link or by a command: Django keeps the new one until it is saved."""
+    if not created and getattr(instance, "_password", None) is not None:
+        api_tokens_end(user=instance)
 
 
 @receiver(post_delete, sender=User)

@@ -8,11 +8,12 @@ from common.clock import now
 from common.codes import secret_hash, secret_make
 from common.errors import Conflict, Invalid, NotAllowed, NotFound
 from common.limits import limit_hit
+from households.access import members_hold, need
 from households.accounts import AccountRefused, password_problems
 from households.audit import AuditKind, audit_note
 from households.events import credential_ended
 from households.models import ApiToken, Household, Language, Membership, SetupToken, User
-from households.roles import ROLE_NOUNS, Role
+from households.roles import ROLE_NOUNS, Permission, Role
 
 
 def owner_exists() -> bool:
@@ -92,9 +93,11 @@ def household_create(*, user: User, name: str, time_zone: str, language: str) ->
 
 
 def api_token_create(*, membership: Membership, name: str) -> tuple[ApiToken, str]:
-    """The row and the token itself, which is shown once and never again."""
+    """The row and the token itself, which is shown once and never again. Raises NotFound, NotAllowed."""
     token = f"hl_{secret_make(32)}"
     with transaction.atomic():
+        members_hold(membership)  # somebody may be removing them just now
+        need(membership, Permission.TOKENS_MAKE)
         row = ApiToken.objects.create(
             membership=membership, name=name.strip()[:80] or "Token", token_hash=secret_hash(token)
         )
@@ -110,6 +113,22 @@ def api_token_revoke(*, membership: Membership, public_id: str) -> None:
             raise NotFound("There is no such token.")
         credential_ended.send(sender=ApiToken, user=membership.user)
         audit_note(membership.household, AuditKind.TOKEN_REVOKED, actor=membership.user, token=row.name)
+
+
+def api_tokens_end(*, user: User) -> None:
+    """In every household of the person: whoever knew the old password may have made one with it."""
+    with transaction.atomic():
+        found = ApiToken.objects.filter(membership__user=user, revoked_at=None)
+        rows = list(found.select_related("membership__household").select_for_update(of=("self",)))
+        if not rows:
+            return
+        ApiToken.objects.filter(pk__in=[row.pk for row in rows]).update(revoked_at=now())
+        credential_ended.send(sender=ApiToken, user=user)
+        names: dict[Household, list[str]] = {}
+        for row in sorted(rows, key=lambda row: row.membership.household_id):
+            names.setdefault(row.membership.household, []).append(row.name)
+        for household, tokens in names.items():
+            audit_note(household, AuditKind.TOKENS_ENDED, person=user, tokens=", ".join(sorted(tokens)))
 
 
 def household_update(

@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from allauth.account.decorators import reauthentication_required
 from django.conf import settings as hub_settings
 from django.contrib import messages
 from django.contrib.auth import login
@@ -15,7 +16,6 @@ from common.speech_models import model_offers
 from common.tasks import delay_on_commit, speech_model_download_task
 from households.access import access_token, member_of, need
 from households.forms import SettingsForm, SetupForm, TokenForm
-from households.models import Membership
 from households.roles import Permission
 from households.selectors import api_token_list
 from households.services import (
@@ -93,23 +93,22 @@ def settings(request: HttpRequest) -> HttpResponse:
         )
         messages.success(request, "Saved.")
         return redirect("households:settings")
-    context = {"form": form, **_tokens(membership)}
+    context = {"form": form, "tokens": api_token_list(membership)}
     return render(request, "households/settings.html", context, status=400 if form.is_bound else 200)
 
 
 @login_required
 @require_http_methods(["GET", "POST"])
+@reauthentication_required  # type: ignore[untyped-decorator]  # allauth has no types
 def token_create(request: HttpRequest) -> HttpResponse:
-    """Answers with the list and, this one time, the token itself."""
-    if request.method == "GET":
-        return redirect("households:settings")
-    membership, form = member_of(request), TokenForm(request.POST)
-    context = _tokens(membership)
+    """Answers with the token itself, this one time."""
+    membership, form = member_of(request), TokenForm(request.POST or None)
+    context: dict[str, object] = {"form": form}
     if form.is_valid():
         _, context["new_token"] = api_token_create(membership=membership, name=form.cleaned_data["name"])
-    else:
-        context["token_form"] = form
-    return render(request, "households/_tokens.html", context)
+    response = render(request, "households/token.html", context, status=400 if form.errors else 200)
+    response["Cache-Control"] = "no-store"
+    return response
 
 
 @login_required
@@ -120,8 +119,4 @@ def token_revoke(request: HttpRequest, public_id: UUID) -> HttpResponse:
         access_token(membership=membership, public_id=public_id)
         return redirect("households:settings")
     api_token_revoke(membership=membership, public_id=str(public_id))
-    return render(request, "households/_tokens.html", _tokens(membership))
-
-
-def _tokens(membership: Membership) -> dict[str, object]:
-    return {"tokens": api_token_list(membership), "token_form": TokenForm(), "new_token": ""}
+    return render(request, "households/_tokens.html", {"tokens": api_token_list(membership)})

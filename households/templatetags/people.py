@@ -1,7 +1,8 @@
-"""Roles in words for templates."""
+"""Roles in words for templates, and what somebody has."""
 
 from django import template
 
+from households.models import ApiToken, User
 from households.roles import ROLE_NOUNS, ROLE_WORDS, Role
 
 register = template.Library()
@@ -17,3 +18,9 @@ def role_words(role: str) -> str:
 def role_noun(role: str) -> str:
     """For a sentence: "a child"."""
     return ROLE_NOUNS[Role(role)]
+
+
+@register.filter
+def has_tokens(user: User) -> bool:
+    """Whether an API token lets a program in as them, in any of their homes."""
+    return ApiToken.objects.filter(membership__user=user, revoked_at=None).exists()
