@@ -11,6 +11,7 @@ from rest_framework.views import APIView
 
 from common.errors import Invalid
 from common.limits import limit_hit
+from common.network import address_group
 from devices.authorization import PollProblem, authorization_poll, authorization_start
 from protocol.enrollment import (
     Authorization,
@@ -35,7 +36,7 @@ class AuthorizationCreateApi(DeviceApi):
 
     @extend_schema(request=AuthorizationRequest, responses={200: Authorization, 400: EnrollmentError})
     def post(self, request: Request) -> Response:
-        address = request.META.get("REMOTE_ADDR", "")
+        address = address_group(request.META.get("REMOTE_ADDR", ""))
         limit_hit(f"authorize:{address}", most=60, per_s=60, message="Too many requests. Wait a minute.")
         data = _parse(AuthorizationRequest, request.data)
         # The link leads back to the address under which the device found the hub, unless one was configured.

@@ -10,7 +10,7 @@ from django.db import transaction
 from django_scopes import scopes_disabled
 
 from common.clock import now
-from common.errors import Conflict, NotAllowed, NotFound
+from common.errors import Conflict, NotAllowed, NotFound, TooMany
 from common.push import group_device, push_on_commit, recheck_on_commit
 from devices.certificates import (
     SigningRequest,
@@ -29,6 +29,8 @@ from protocol.identity import next_key_text
 
 # A device counts the time until then by a clock of its own.
 EARLY = timedelta(hours=1)
+# A device makes one for each wish, and another one where its power went before it used that.
+NEXT_KEYS_MOST, NEXT_KEYS_IN = 50, timedelta(days=1)
 
 
 def certificate_issue(*, device: Device, request: SigningRequest) -> DeviceCertificate:
@@ -47,7 +49,7 @@ def certificate_request(*, device: Device, csr_pem: str, proof: str | None = Non
     """The answer to a device that has logged in: for its key, or for the next one where one is wanted.
 
     `proof`: of the next key, by the one before it. Locks the device. Raises Invalid for what is no CSR, NotAllowed for
-    another key, NotFound once it is removed.
+    another key, NotFound once it is removed, TooMany for a device that makes keys without end.
     """
     request = csr_check(csr_pem)
     with transaction.atomic():
@@ -143,7 +145,10 @@ def device_key_change(*, device: Device) -> Device:
 
 
 def _next_key_set(device: Device, request: SigningRequest, proof: str) -> None:
-    """Raises NotAllowed for a key that nobody wants, that the device did not sign, or that was anybody's before."""
+    """Raises NotAllowed for a key that nobody wants, that the device did not sign, or that was anybody's before.
+
+    Raises TooMany, too: whoever holds a device could fill the table while a key is wanted.
+    """
     key = request.fingerprint_sha256
     if device.key_wanted_at is None:
         raise NotAllowed(
@@ -154,6 +159,9 @@ def _next_key_set(device: Device, request: SigningRequest, proof: str) -> None:
         raise NotAllowed("The device did not sign this key with the one that it has.")
     if key == device.next_fingerprint_sha256:
         return
+    made = DeviceCertificate.objects.filter(device=device, created_at__gt=now() - NEXT_KEYS_IN)
+    if made.exclude(fingerprint_sha256=device.fingerprint_sha256).count() >= NEXT_KEYS_MOST:
+        raise TooMany("This device made too many keys today. It may make another one tomorrow.")
     with scopes_disabled():
         is_taken = Device.objects.filter(fingerprint_sha256=key).exists()
     certificates = DeviceCertificate.objects.filter(fingerprint_sha256=key)

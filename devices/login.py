@@ -1,8 +1,12 @@
 """Which keys stand for a device: at its login, and in the encryption of its calls."""
 
+from contextlib import suppress
 from uuid import UUID
 
+from django.core.cache import cache
+from django.db import DatabaseError
 from django_scopes import scope, scopes_disabled
+from redis.exceptions import RedisError
 
 from devices.certificates import authority_get, authority_sign, signature_is_valid
 from devices.keys import device_key_change
@@ -10,6 +14,9 @@ from devices.models import Device
 from households.audit import AuditKind, audit_note
 from protocol.identity import HubWord, answer_text, fingerprints, hub_text, login_text
 from protocol.messages import DeviceHello, WebrtcAnswer, WebrtcOffer
+
+# Whoever holds a device could else fill the record with what it refuses, or is refused, in one call.
+REFUSED_ONCE_IN_S = 3600
 
 
 def device_keys(device: Device) -> frozenset[str] | None:
@@ -76,11 +83,28 @@ def answer_proof(*, device: Device, answer: WebrtcAnswer, offer: WebrtcOffer) ->
     return authority_sign(text)
 
 
-def device_answer_refused(*, device: Device) -> None:
+def device_answer_refused(*, device: Device, call_id: UUID) -> None:
     """What the hub answered was changed on its way to the device, or its offer on its way here."""
-    audit_note(device.household, AuditKind.ANSWER_REFUSED, device=device.name)
+    _refusal_note(device, AuditKind.ANSWER_REFUSED, call_id)
 
 
-def device_key_refused(*, device: Device) -> None:
+def device_key_refused(*, device: Device, call_id: UUID) -> None:
     """Somebody connected in its name, with another key."""
-    audit_note(device.household, AuditKind.FINGERPRINT_REFUSED, device=device.name)
+    _refusal_note(device, AuditKind.FINGERPRINT_REFUSED, call_id)
+
+
+def _refusal_note(device: Device, kind: AuditKind, call_id: UUID) -> None:
+    """Once an hour for each call. Rather twice than not at all, while Redis is away."""
+    key = f"{kind}:{call_id}:{device.pk}"
+    try:
+        is_new = cache.add(key, 1, timeout=REFUSED_ONCE_IN_S)
+    except (RedisError, OSError):
+        is_new = True
+    if not is_new:
+        return
+    try:
+        audit_note(device.household, kind, device=device.name)
+    except DatabaseError:
+        with suppress(RedisError, OSError):
+            cache.delete(key)  # whoever tells of it tries again
+        raise

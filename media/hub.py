@@ -163,7 +163,7 @@ def _leg_keys(call_id: UUID, participant_id: UUID) -> frozenset[str] | None:
 def _key_refused(public_id: UUID) -> None:
     leg = _participant(public_id)
     if leg.device is not None:
-        device_key_refused(device=leg.device)
+        device_key_refused(device=leg.device, call_id=leg.call.public_id)
 
 
 def _leg_joined(public_id: UUID, worker_id: str) -> None:

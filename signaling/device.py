@@ -47,7 +47,6 @@ class DeviceConsumer(HubSocket):
         self._nonce = secrets.token_urlsafe(32)
         self._device_nonce: str | None = None
         self._offers: dict[str, m.WebrtcOffer] = {}
-        self._refused_calls: set[UUID] = set()
         self._unclaimed = m.Unclaimed(reason="The device was removed from its home.")
 
     def parse(self, text: str) -> Message:
@@ -113,12 +112,6 @@ class DeviceConsumer(HubSocket):
             proof = answer_proof(device=self.device, answer=answer, offer=offer)
             answer = answer.model_copy(update={"proof": proof})
         await self.reply(answer)
-
-    def answer_refused(self, call_id: UUID) -> bool:
-        """Whether that is new: the device tries again a few times."""
-        is_new = call_id not in self._refused_calls
-        self._refused_calls.add(call_id)
-        return is_new
 
     async def refused(self, event: Any) -> None:
         await refusals.note(event, device=self.device)
@@ -234,8 +227,8 @@ async def on_webrtc_offer(socket: DeviceConsumer, message: m.WebrtcOffer) -> Non
 async def on_answer_refused(socket: DeviceConsumer, message: m.AnswerRefused) -> None:
     """Only for a call of its own that goes on: the record is not for filling."""
     leg = await socket.leg(message.call_id)
-    if leg.call.is_live and socket.answer_refused(leg.call.public_id):
-        await socket.query(device_answer_refused, device=socket.device)
+    if leg.call.is_live:
+        await socket.query(device_answer_refused, device=socket.device, call_id=leg.call.public_id)
 
 
 async def on_ice_candidate(socket: DeviceConsumer, message: m.IceCandidate) -> None:

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from django_scopes import scope, scopes_disabled
 
 from common.clock import now
-from common.errors import Conflict, Invalid, NotAllowed, NotFound
+from common.errors import Conflict, Invalid, NotAllowed, NotFound, TooMany
 from devices.certificates import authority_get, fingerprint
 from devices.foreign import foreign_device_create
 from devices.keys import certificate_request, certificate_used, device_key_ask, device_key_change
@@ -171,6 +171,25 @@ def test_a_wanted_key_gets_a_certificate_and_the_next_epoch_and_the_old_one_stil
     cast.kitchen.refresh_from_db()
     assert (cast.kitchen.fingerprint_sha256, cast.kitchen.claim_epoch) == (old, 1)
     assert ask(cast), "and it is still certified"
+
+
+def test_a_device_makes_no_keys_without_end_and_is_none_the_worse_for_it(
+    cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("devices.keys.NEXT_KEYS_MOST", 3)
+    device_key_ask(membership=cast.anna, device=cast.kitchen)
+    for _ in range(2):
+        next_certificate(cast, key_make())
+    last = key_make()
+    answer = next_certificate(cast, last)
+    for _ in range(3):
+        with pytest.raises(TooMany, match="tomorrow"):
+            next_certificate(cast, key_make())
+    assert DeviceCertificate.objects.filter(device=cast.kitchen).count() == 4
+    assert next_certificate(cast, last) == answer
+    assert ask(cast), "and the key that it has is still certified"
+    DeviceCertificate.objects.update(created_at=now() - timedelta(hours=25))
+    assert next_certificate(cast, key_make()).epoch == 2
 
 
 def test_a_key_that_nobody_asked_for_is_refused(cast: Cast) -> None:

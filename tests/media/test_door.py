@@ -177,9 +177,9 @@ async def test_while_the_database_is_away_the_keys_are_waited_for(
 async def test_a_refused_key_stands_in_the_record_of_the_household(cast: Cast) -> None:
     caller = await leg_make(cast)
     callee = await callee_of(caller)
-    for participant_id in (callee.public_id, caller.public_id, uuid.uuid4()):
+    for participant_id in (callee.public_id, callee.public_id, caller.public_id, uuid.uuid4()):
         await HubDoor("fake-worker").key_refused(participant_id=participant_id)
-    with scopes_disabled():
+    with scopes_disabled():  # once, however often somebody tries in one call
         entry = await audit_list(cast.anna.household).aget(kind=AuditKind.FINGERPRINT_REFUSED)
     assert audit_sentence(entry) == (
         "A connection as Kitchen speaker was refused: its key is not the claimed one."

@@ -106,6 +106,13 @@ async def test_that_a_device_refused_an_answer_stands_in_the_record_once_for_eac
         assert [audit_sentence(entry) for entry in entries if entry.kind == "answer_refused"] == [
             "Kitchen speaker refused a connection: the answer did not come from this hub."
         ]
+        again = await device_socket(cast.kitchen, cast.keys[cast.kitchen.pk])
+        await again.say("answer_refused", call_id=str(call.public_id))
+        await again.say("ping")
+        await again.hear("pong")
+        kinds = [entry.kind async for entry in audit_list(cast.anna.household)]
+        assert kinds.count("answer_refused") == 1
+        await again.close()
         await socket.close()
 
 
