@@ -121,6 +121,8 @@ class DeviceConsumer(HubSocket):
     async def _hello(self, message: m.DeviceHello) -> None:
         nonce, self._nonce = self._nonce, ""  # each nonce is good for one try
         device = await self.query(login_prove, hello=message, nonce=nonce)
+        if self._is_out:  # it took so long that the device was sent away: the next socket has the presence
+            return
         if device is None:
             await self.refuse(ErrorCode.NOT_SIGNED_IN, "This device is not known here.", message.id)
             await self.close(CloseCode.NOT_SIGNED_IN)

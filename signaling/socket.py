@@ -51,7 +51,7 @@ class HubSocket(AsyncWebsocketConsumer, ABC):  # type: ignore[misc]  # channels 
         self._heard_at = time.monotonic()
         self._watch: asyncio.Task[None] | None = None
         self._recheck = Recheck(self.look_again)
-        self._is_out = False
+        self._is_out = self._is_busy = False
         self.loans = LoanWatch(self.query)
         self._groups: set[str] = set()
         self._groups_before: set[str] = set()
@@ -152,8 +152,8 @@ class HubSocket(AsyncWebsocketConsumer, ABC):  # type: ignore[misc]  # channels 
         """From common.push."""
         self._recheck.ask()
 
-    async def turn_out(self, last: Message, code: CloseCode) -> None:
-        """With a last word. Nothing that still comes in is heard."""
+    async def turn_out(self, last: Message, code: CloseCode | None) -> None:
+        """With a last word. Nothing that still comes in is heard. Without a code the client comes back soon."""
         if not self._is_out:
             self._is_out = True
             await self.send(text_data=last.to_json())
@@ -213,6 +213,7 @@ class HubSocket(AsyncWebsocketConsumer, ABC):  # type: ignore[misc]  # channels 
         await self._handle_safely(message)
 
     async def _handle_safely(self, message: Message) -> None:
+        self._is_busy = True
         try:
             if isinstance(message, Ping):
                 await self.heard()
@@ -226,6 +227,8 @@ class HubSocket(AsyncWebsocketConsumer, ABC):  # type: ignore[misc]  # channels 
                 log.exception("a message could not be handled", type=type(message).__name__)
                 refusal = Unavailable(PROBLEM_WORDS)
             await self.refuse(refusal.wire_code, refusal.message, message.id)
+        finally:
+            self._is_busy = False
 
     async def heard(self) -> None:
         """A heartbeat came."""
@@ -238,6 +241,10 @@ class HubSocket(AsyncWebsocketConsumer, ABC):  # type: ignore[misc]  # channels 
 
     async def _watch_silence(self) -> None:
         await asyncio.sleep(HELLO_DEADLINE_S)
+        if self.household is None and self._is_busy:
+            # Somebody did, and the rows that say who it is cannot be read, as while the database hangs.
+            await self.turn_out(Error(code=ErrorCode.INTERNAL, message=PROBLEM_WORDS), None)
+            return
         if self.household is None:
             await self.refuse(ErrorCode.NOT_SIGNED_IN, "Nobody said hello.")
             await self.close(CloseCode.NOT_SIGNED_IN)

@@ -71,11 +71,16 @@ class Socket:
 
     async def closed(self) -> int:
         """The close code, once everything before it was read."""
+        code = await self.close_code()
+        await self._end.disconnect(timeout=WAIT_S)  # as the server below would tell it
+        return code
+
+    async def close_code(self) -> int:
+        """The same from a hub that may still be at work for this socket."""
         while True:
             event = await self._end.receive_output(timeout=WAIT_S)
             if event["type"] == "websocket.close":
-                await self._end.disconnect(timeout=WAIT_S)  # as the server below would tell it
-                return int(event.get("code", 1000))
+                return int(event.get("code") or 1000)
 
 
 async def browser_open(member: Membership | None, headers: list[tuple[bytes, bytes]] | None = None) -> Socket:

@@ -1,16 +1,21 @@
 """A part of the hub fails: the person hears of it, and the socket stays."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import psycopg
 import pytest
+from django.db import connection
 
 from protocol.base import Message
+from protocol.errors import CloseCode
 from protocol.messages import Stats
 from protocol.worker import LegOffer
 from signaling import handlers
 from tests.fakes.worker import FakeWorker
 from tests.plugin_cast import Cast
-from tests.signaling.sockets import browser
+from tests.signaling.sockets import Socket, browser, browser_open, device_hello, device_socket
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db(transaction=True)]
 
@@ -45,3 +50,52 @@ async def test_speaking_without_a_broker_says_so(cast: Cast, monkeypatch: pytest
         assert (error["code"], error["reply_to"]) == ("internal", "w")
         assert "cannot speak right now" in error["message"]
         await socket.close()
+
+
+@contextmanager
+def hanging(table: str) -> Iterator[None]:
+    """Whoever asks the table waits, as while the disk of the database hangs."""
+    parameters = connection.get_connection_params()
+    known = {
+        name: parameters[name]
+        for name in ("dbname", "user", "password", "host", "port")
+        if name in parameters
+    }
+    with psycopg.connect(**known) as other:
+        other.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+        yield
+
+
+async def sent_away(socket: Socket) -> tuple[str, int]:
+    """With which error and which code."""
+    return (await socket.hear("error"))["code"], await socket.close_code()
+
+
+async def test_whoever_said_hello_while_the_database_hangs_is_not_told_to_sign_in(
+    cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A device would wait a minute before its next try, and a page would leave for the sign-in page."""
+    monkeypatch.setattr("signaling.socket.HELLO_DEADLINE_S", 1.0)
+    page, device = await browser_open(cast.anna), Socket("/ws/device/", [])
+    with hanging("households_user"):
+        await page.say("hello")
+        assert await sent_away(page) == ("internal", 1000)
+    with hanging("devices_device"):
+        await device.open()
+        await device_hello(device, cast.kitchen, cast.keys[cast.kitchen.pk])
+        assert await sent_away(device) == ("internal", 1000)
+    monkeypatch.setattr("signaling.socket.HELLO_DEADLINE_S", 10.0)
+    # What is answered late takes no presence from the socket that came after it.
+    after = await device_socket(cast.kitchen, cast.keys[cast.kitchen.pk])
+    await after.say("ping")
+    assert (await after.hear("pong", "error"))["type"] == "pong"
+    for socket in (page, device, after):
+        await socket.close()
+
+
+async def test_whoever_says_nothing_is_still_told_so(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("signaling.socket.HELLO_DEADLINE_S", 0.3)
+    device = Socket("/ws/device/", [])
+    await device.open()
+    assert await sent_away(device) == ("not_signed_in", CloseCode.NOT_SIGNED_IN)
+    await device.close()
