@@ -10,7 +10,7 @@ from redis.exceptions import RedisError
 
 from devices.certificates import authority_get, authority_sign, signature_is_valid
 from devices.keys import device_key_change
-from devices.models import Device
+from devices.models import Device, DeviceKind
 from households.audit import AuditKind, audit_note
 from protocol.identity import HubWord, answer_text, fingerprints, hub_text, login_text
 from protocol.messages import DeviceHello, WebrtcAnswer, WebrtcOffer
@@ -59,6 +59,18 @@ def login_prove(*, hello: DeviceHello, nonce: str) -> Device | None:
         return device
     with scope(household=device.household):
         return device_key_change(device=device)
+
+
+def login_lost(*, hello: DeviceHello) -> Device | None:
+    """The removed device that this hello names, with a key that the hub does not know: it was restored from a backup
+    that is older than the key, or the device from a copy of its memory card.
+
+    Nothing proves who says it. So it may hear that the device was removed, and nothing else.
+    """
+    with scopes_disabled():
+        removed = Device.objects.exclude(revoked_at=None).exclude(kind=DeviceKind.FOREIGN)
+        device = removed.filter(public_id=hello.device_id).first()
+    return device if device is not None and login_key(device, epoch=hello.epoch) is None else None
 
 
 def hub_proof(*, word: HubWord, device_id: UUID, nonce: str | None) -> str | None:

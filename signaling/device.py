@@ -18,7 +18,7 @@ from common.push import group_device
 from devices.certificates import authority_get
 from devices.gate import Who
 from devices.keys import certificate_request, certificate_used, device_epoch, device_key_is_wanted
-from devices.login import answer_proof, device_answer_refused, hub_proof, login_prove
+from devices.login import answer_proof, device_answer_refused, hub_proof, login_lost, login_prove
 from devices.models import Device
 from devices.presence import presence_connect, presence_disconnect, presence_touch
 from devices.services import device_echo_measured, device_settings
@@ -124,8 +124,7 @@ class DeviceConsumer(HubSocket):
         if self._is_out:  # it took so long that the device was sent away: the next socket has the presence
             return
         if device is None:
-            await self.refuse(ErrorCode.NOT_SIGNED_IN, "This device is not known here.", message.id)
-            await self.close(CloseCode.NOT_SIGNED_IN)
+            await self._not_known(message)
             return
         self._device_nonce = message.nonce
         if device.revoked_at:
@@ -133,9 +132,20 @@ class DeviceConsumer(HubSocket):
             return
         await self._welcome(device, message)
 
+    async def _not_known(self, message: m.DeviceHello) -> None:
+        if removed := await self.query(login_lost, hello=message):
+            await self._tell_removed(removed, nonce=message.nonce)
+            return
+        await self.refuse(ErrorCode.NOT_SIGNED_IN, "This device is not known here.", message.id)
+        await self.close(CloseCode.NOT_SIGNED_IN)
+
     async def _unclaim(self, device: Device) -> None:
-        proof = hub_proof(word=HubWord.UNCLAIMED, device_id=device.public_id, nonce=self._device_nonce)
+        """It has proved who it is: where another home took it over, it hears how to come there."""
         code = await self.query(transfer_code, device=device)
+        await self._tell_removed(device, nonce=self._device_nonce, code=code)
+
+    async def _tell_removed(self, device: Device, *, nonce: str | None, code: str | None = None) -> None:
+        proof = hub_proof(word=HubWord.UNCLAIMED, device_id=device.public_id, nonce=nonce)
         last = self._unclaimed.model_copy(update={"proof": proof, "transfer_code": code})
         await self.turn_out(last, CloseCode.REVOKED)
 

@@ -8,6 +8,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from django.test import Client
+from django.urls import reverse
 from django_scopes import scopes_disabled
 
 from agent.identity import ENROLLMENT_FILE, Identity
@@ -147,6 +149,36 @@ def test_a_device_that_was_removed_while_it_was_off_forgets_its_home_when_it_is_
     box.stop()
     assert not identity_of(box).is_claimed
     assert identity_of(box).fingerprint_sha256 != key
+
+
+def test_after_a_backup_that_is_older_than_its_key_a_device_is_removed_and_added_again(
+    cast: Cast, box: Box
+) -> None:
+    device = claim(cast.anna, box)
+    before, certificates = Device.objects.get(pk=device.pk), list(DeviceCertificate.objects.all())
+    device_key_ask(membership=cast.anna, device=device)
+    until(lambda: Device.objects.get(pk=device.pk).claim_epoch == 2 and is_online(device), box)
+    box.stop()
+    _restore(before, certificates)
+    box.start()
+    until(lambda: "not let this device in" in (box.folder / "agent.log").read_text(), box)
+    box.stop()  # instead of the minute until its next try
+    assert identity_of(box).is_claimed
+    owner = Client()
+    owner.force_login(cast.anna.user, "django.contrib.auth.backends.ModelBackend")
+    owner.post(reverse("devices:remove", args=[device.public_id]))
+    again = claim(cast.anna, box)
+    box.stop()
+    assert identity_of(box).device_id == again.public_id != device.public_id
+
+
+def _restore(device: Device, certificates: list[DeviceCertificate]) -> None:
+    """The rows are as they were then."""
+    device.save()
+    DeviceCertificate.objects.filter(device=device).delete()
+    DeviceCertificate.objects.bulk_create(
+        [certificate for certificate in certificates if certificate.device_id == device.pk]
+    )
 
 
 def test_a_device_that_was_off_comes_to_its_new_home_by_itself(cast: Cast, box: Box) -> None:

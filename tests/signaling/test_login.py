@@ -12,6 +12,7 @@ from common.push import apush, group_device
 from devices.certificates import authority_get, signature_is_valid
 from devices.models import Device
 from devices.services import device_unclaim
+from devices.transfers import transfer_accept, transfer_create, transfer_find
 from protocol.errors import CloseCode
 from protocol.identity import HubWord, hub_text, login_text
 from protocol.messages import Unclaimed
@@ -174,3 +175,44 @@ async def test_a_nonce_of_another_form_is_no_hello(cast: Cast, nonce: str) -> No
     await socket.say_text(json.dumps({"type": "hello", "agent_version": "1", "nonce": nonce, **hello}))
     assert (await socket.hear())["code"] == "bad_message"
     await socket.close()
+
+
+async def hello_of_another_key(device: Device, *, epoch: int) -> Socket:
+    socket = Socket("/ws/device/", [])
+    await socket.open()
+    await device_hello(socket, device, ec.generate_private_key(ec.SECP256R1()), epoch=epoch)
+    return socket
+
+
+@pytest.mark.parametrize("epoch", [1, 3], ids=["older", "newer"])
+async def test_a_key_that_the_hub_has_lost_hears_of_the_removal_and_nothing_before(
+    cast: Cast, epoch: int
+) -> None:
+    await sync_to_async(epoch_set)(cast.kitchen, 2)
+    await is_refused(await hello_of_another_key(cast.kitchen, epoch=epoch))
+    await sync_to_async(unclaim)(cast)
+    socket = await hello_of_another_key(cast.kitchen, epoch=epoch)
+    told = await socket.hear("unclaimed", "error")
+    assert is_proved(told, cast.kitchen, word=HubWord.UNCLAIMED)
+    assert await socket.closed() == CloseCode.REVOKED
+    await is_refused(await hello_of_another_key(cast.kitchen, epoch=2))
+
+
+async def test_whoever_cannot_prove_to_be_the_device_hears_no_code_for_its_new_home(cast: Cast) -> None:
+    def give() -> None:
+        with scopes_disabled():
+            _, token = transfer_create(membership=cast.anna, device=cast.kitchen)
+            found = transfer_find(token=token)
+            transfer_accept(
+                transfer=found, membership=cast.carla, name="Mill", room=None, is_auto_answer=True
+            )
+
+    await sync_to_async(give)()
+    socket = await hello_of_another_key(cast.kitchen, epoch=2)
+    assert "transfer_code" not in await socket.hear("unclaimed")
+    await socket.closed()
+    socket = Socket("/ws/device/", [])
+    await socket.open()
+    await device_hello(socket, cast.kitchen, cast.keys[cast.kitchen.pk])
+    assert (await socket.hear("unclaimed"))["transfer_code"]
+    await socket.closed()
