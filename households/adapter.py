@@ -1,27 +1,23 @@
 """allauth's hooks."""
 
 import base64
-import os
-from typing import Any
+from typing import Any, Final
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.mfa.adapter import DefaultMFAAdapter
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.urls import reverse
 
 from common.address import addresses
+from common.encryption import decrypt, encrypt
 from common.errors import TooMany
 from households.models import User
 from households.services import owner_exists
 from households.sign_in import sign_in_refused
 from households.tries import TOO_MANY_OF_ACCOUNT, account_take
 
-_NONCE_BYTES = 12
+_PURPOSE: Final = "second factors"
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has no types
@@ -87,12 +83,10 @@ class SecondFactorAdapter(DefaultMFAAdapter):  # type: ignore[misc]
     error_messages = DefaultMFAAdapter.error_messages | {"incorrect_code": "This code is not right."}
 
     def encrypt(self, text: str) -> str:
-        nonce = os.urandom(_NONCE_BYTES)
-        return base64.b64encode(nonce + _cipher().encrypt(nonce, text.encode(), None)).decode()
+        return base64.b64encode(encrypt(text.encode(), purpose=_PURPOSE)).decode()
 
     def decrypt(self, encrypted_text: str) -> str:
-        data = base64.b64decode(encrypted_text)
-        return _cipher().decrypt(data[:_NONCE_BYTES], data[_NONCE_BYTES:], None).decode()
+        return decrypt(base64.b64decode(encrypted_text), purpose=_PURPOSE).decode()
 
     def generate_authenticator_name(self, user: User, type: Any) -> str:  # noqa: A002 - allauth's name for it
         return "My passkey"
@@ -102,8 +96,3 @@ class SecondFactorAdapter(DefaultMFAAdapter):  # type: ignore[misc]
 
     def _get_site_name(self) -> str:
         return "Hearthline"
-
-
-def _cipher() -> AESGCM:
-    hkdf = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"hearthline second factors")
-    return AESGCM(hkdf.derive(settings.DATA_KEY.encode()))

@@ -1,25 +1,43 @@
 """The engine of sessions (settings.SESSION_ENGINE): the table holds only the hash of a session's key.
 
-Whoever reads the table, or a backup of it, can sign in as nobody. The cookie and `session_key` are the key itself, as
-Django and Channels expect.
+Whoever reads the table, or a copy of it, can sign in as nobody, and reads nothing of what is in a session. The cookie
+and `session_key` are the key itself, as Django and Channels expect.
 """
 
 import base64
 import hashlib
-from typing import Any
+from typing import Any, Final
 
 from django.contrib.sessions.backends import db
+from django.contrib.sessions.serializers import JSONSerializer
 
 from common.clock import now
+from common.encryption import decrypt, encrypt
 
 # Fills the column of Django's table: 40 characters of six bits.
 _HASH_BYTES = 30
+_ENCRYPTED: Final = b"\x01"  # as which no JSON begins
+_PURPOSE: Final = "sessions"
 
 
 def session_name(session_key: str) -> str:
     """What a session is called in the tables."""
     digest = hashlib.sha256(session_key.encode()).digest()[:_HASH_BYTES]
     return base64.urlsafe_b64encode(digest).decode()
+
+
+class EncryptedSerializer:
+    """settings.SESSION_SERIALIZER. Such as what an authenticator app is made of while it is being turned on, or the key
+    of a link for a new password that was opened, lies in the session until that is done."""
+
+    def dumps(self, data: Any) -> bytes:
+        return _ENCRYPTED + encrypt(JSONSerializer().dumps(data), purpose=_PURPOSE)
+
+    def loads(self, data: bytes) -> Any:
+        """What it cannot read Django takes for an empty session."""
+        if data.startswith(_ENCRYPTED):
+            data = decrypt(data.removeprefix(_ENCRYPTED), purpose=_PURPOSE)
+        return JSONSerializer().loads(data)  # else of an earlier version
 
 
 class SessionStore(db.SessionStore):

@@ -187,6 +187,7 @@ SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_FAILURE_VIEW = "common.middleware.stale_page"
 # Not in the cache: pages go on while Redis is away.
 SESSION_ENGINE = "households.sessions"
+SESSION_SERIALIZER = "households.sessions.EncryptedSerializer"
 
 # --- pages -----------------------------------------------------------------------------------
 LANGUAGE_CODE = "en"

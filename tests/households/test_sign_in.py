@@ -1,7 +1,9 @@
 """Signing in, the second factor, and the page of one's own account."""
 
+import base64
 import re
 import time
+import zlib
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
@@ -11,8 +13,10 @@ from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
 from allauth.urls import urlpatterns as of_allauth
 from allauth.usersessions.models import UserSession
-from django.conf import settings
+from django.conf import LazySettings, settings
 from django.contrib.sessions.models import Session
+from django.contrib.sessions.serializers import JSONSerializer
+from django.core import signing
 from django.core.cache import cache
 from django.test import Client
 from django.urls import URLPattern, URLResolver, reverse
@@ -287,6 +291,51 @@ def test_a_password_link_ends_every_session_and_asks_for_the_second_factor_still
     assert client.get("/").status_code == 302
     assert sign_in(Client(), password=NEW)["Location"] == reverse("mfa_authenticate")
     assert "Anna changed their password." in record(cast.anna)
+
+
+def readable(row: Session) -> bytes:
+    """What somebody reads in the row who has the database and nothing else."""
+    text = row.session_data.split(":")[0]
+    packed, text = text.startswith("."), text.removeprefix(".")
+    data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    return zlib.decompress(data) if packed else data
+
+
+def test_the_table_tells_nothing_of_what_is_half_done(client: Client, cast: Cast) -> None:
+    sign_in(client)
+    ask_again(client, "mfa_activate_totp")
+    page = client.get(reverse("mfa_activate_totp")).content.decode()
+    secret = client.session["mfa.totp.secret"]
+    assert secret in page
+    other = Client()
+    cast.ben.user.refresh_from_db()
+    link = password_link_path(cast.ben.user)
+    assert other.get(link, follow=True).status_code == 200
+    key = other.session["_password_reset_key"]
+    assert key in link
+    assert Session.objects.count() == 2
+    for row in Session.objects.all():
+        for hidden in (secret, key, "_auth_user_id", "reset"):
+            assert hidden.encode() not in readable(row)
+
+
+def test_a_session_of_an_earlier_version_goes_on(client: Client, cast: Cast) -> None:
+    sign_in(client)
+    row, store = Session.objects.get(), SessionStore()
+    row.session_data = signing.dumps(
+        row.get_decoded(), salt=store.key_salt, serializer=JSONSerializer, compress=True
+    )
+    assert b"_auth_user_id" in readable(row)
+    row.save()
+    assert client.get("/").status_code == 200
+
+
+def test_with_another_secret_of_the_hub_people_are_signed_out(
+    client: Client, cast: Cast, settings: LazySettings
+) -> None:
+    sign_in(client)
+    settings.DATA_KEY = "another one of the usual length"
+    assert client.get("/").status_code == 302
 
 
 def test_password_managers_find_the_fields(client: Client, cast: Cast) -> None:
