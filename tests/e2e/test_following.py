@@ -10,6 +10,7 @@ from common.clock import now
 from devices.models import Device
 from households.models import Membership
 from households.roles import Role
+from households.services import api_token_create
 from tests.e2e.calling import CALL, call
 from tests.e2e.screens import look
 from tests.fakes.browser_hub import FakeHub
@@ -176,12 +177,13 @@ def test_a_tab_whose_browser_has_a_newer_session_comes_back_by_itself(page: Page
 
 
 def test_a_button_of_a_page_from_before_a_switch_says_why_nothing_happened(
-    page: Page, fake_hub: FakeHub
+    page: Page, fake_hub: FakeHub, cast: Cast
 ) -> None:
+    api_token_create(membership=cast.anna, name="Wall tablet")
     page.goto(reverse("households:settings"))
     fake_hub.wait_for("hello")
     page.context.clear_cookies(name="csrftoken")  # as after a switch in another tab: another one is right now
-    page.get_by_label("What is it for?").fill("Wall tablet")
-    page.get_by_role("button", name="Make a token").click()
+    page.get_by_role("button", name="Revoke Wall tablet").click()
+    page.get_by_role("dialog").get_by_role("button", name="Revoke").click()
     expect(page.locator(".toast")).to_contain_text("switched to another home")
-    expect(page.get_by_role("button", name="Make a token")).to_be_visible()
+    expect(page.get_by_text("Wall tablet", exact=True)).to_be_visible()

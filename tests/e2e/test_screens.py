@@ -503,10 +503,15 @@ def test_the_chosen_colours_stay(page: Page, fake_hub: FakeHub, cast: Cast) -> N
 
 def test_a_token_is_shown_once(page: Page, fake_hub: FakeHub, cast: Cast) -> None:
     page.goto(reverse("households:settings"))
+    page.get_by_role("link", name="Make a token").click()
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Go on").click()
+    assert look(page, "token-make") == []
     page.get_by_label("What is it for?").fill("Wall tablet")
-    page.get_by_role("button", name="Make a token").click()
+    page.get_by_role("button", name="Make the token").click()
     expect(page.locator("#new-token")).to_contain_text("hl_")
-    page.reload()
+    assert look(page, "token-made") == []
+    page.get_by_role("link", name="Done").click()
     expect(page.get_by_text("Wall tablet", exact=True)).to_be_visible()
     expect(page.locator("#new-token")).to_have_count(0)
     page.get_by_role("button", name="Revoke Wall tablet").click()
