@@ -218,7 +218,7 @@ def test_a_claim_link_survives_signing_in(stranger: Page, cast: Cast) -> None:
     stranger.get_by_label("Name of the room").fill("Attic")
     assert stranger.get_by_label("Name", exact=True).input_value() == "Attic speaker"
     stranger.get_by_role("button", name="Add to Lake House").click()
-    expect(stranger.get_by_text("Waiting for the device certificate")).to_be_visible()
+    expect(stranger.get_by_text("Waiting for the device it gets a certificate")).to_be_visible()
     assert look(stranger, "joining") == []
 
 
