@@ -7,6 +7,7 @@ from django.core import signing
 from django.db import transaction
 from django.db.models import Q
 from django.urls import reverse
+from django_scopes import scope
 
 from announcements.clips import clip_request
 from announcements.events import announcement_sent
@@ -163,9 +164,13 @@ def deliveries_expire() -> int:
         state=DeliveryState.FETCHED, announcement__expires_at__lt=now() - SILENCE_AFTER_FETCH
     )
     words = "The device took it and never said whether it was heard."
-    return sum(delivery_move(delivery, DeliveryState.EXPIRED) for delivery in late) + sum(
-        delivery_move(delivery, DeliveryState.FAILED, words) for delivery in silent
-    )
+    moves = [(delivery, DeliveryState.EXPIRED, "") for delivery in late]
+    moves += [(delivery, DeliveryState.FAILED, words) for delivery in silent]
+    count = 0
+    for delivery, state, reason in moves:
+        with scope(household=delivery.household):
+            count += delivery_move(delivery, state, reason)
+    return count
 
 
 def deliveries_retry() -> None:
@@ -178,8 +183,9 @@ def deliveries_retry() -> None:
         announcement__clip__state=ClipState.READY,
         device__presence__is_online=True,
     )
-    for delivery in silent.select_related("announcement__clip", "device"):
-        delivery_push(delivery)
+    for delivery in silent.select_related("announcement__clip", "device", "household"):
+        with scope(household=delivery.household):
+            delivery_push(delivery)
 
 
 def announcements_unspoken() -> list[Announcement]:

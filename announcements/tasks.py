@@ -14,12 +14,14 @@ from announcements.services import (
     delivery_move,
 )
 from common.push import group_worker, push, push_channel
+from common.tasks import in_household_of, over_all_households
 from protocol.errors import ErrorCode
 from protocol.messages import DeliveryState, Error
 from protocol.worker import PlayClip
 
 
 @shared_task
+@in_household_of("announcements.Announcement")
 def announcement_speak_task(announcement_pk: int) -> None:
     """Make the clip, then hand it out."""
     announcement = Announcement.objects.select_related("clip__household", "household").get(pk=announcement_pk)
@@ -33,12 +35,14 @@ def announcement_speak_task(announcement_pk: int) -> None:
 
 
 @shared_task
+@in_household_of("announcements.SpeechClip")
 def clip_make_task(clip_pk: int) -> None:
     """For listening first."""
     clip_make(clip=SpeechClip.objects.select_related("household").get(pk=clip_pk))
 
 
 @shared_task
+@in_household_of("announcements.SpeechClip")
 def clip_speak_task(clip_pk: int, worker_id: str, leg_id: str, channel: str, reply_to: str | None) -> None:
     """`speak` into a live connection: make the clip, then let the media worker play it."""
     clip = clip_make(clip=SpeechClip.objects.select_related("household").get(pk=clip_pk))
@@ -53,6 +57,7 @@ def clip_speak_task(clip_pk: int, worker_id: str, leg_id: str, channel: str, rep
 
 
 @shared_task
+@over_all_households
 def announcements_sweep_task() -> None:
     deliveries_expire()
     deliveries_retry()

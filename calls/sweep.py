@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.core.cache import cache
+from django_scopes import scope
 
 from calls.carriers import calls_uncarried_end
 from calls.ends import call_gone_reason
@@ -28,16 +29,16 @@ COPY_GIVEN_UP = timedelta(days=1)
 
 
 def calls_sweep() -> int:
-    """Returns how many calls it ended."""
-    moment, uncarried = now(), calls_uncarried_end()
-    endings = [(call, _ending(call, moment)) for call in calls_live()]
-    for call, ending in endings:
-        if ending:
-            call_fail(call=call, outcome=ending[0], reason=ending[1])
+    """Returns how many calls it ended. Needs the rows of all households, and changes each in its own."""
+    moment, ended = now(), calls_uncarried_end()
+    for call in calls_live():
+        with scope(household=call.household):
+            ended += _end_if_due(call, moment)
     whip_sweep()
     for recording in recordings_left_open(moment - RECORDING_GRACE):
-        recording_recover(recording=recording)
-    return uncarried + sum(1 for _, ending in endings if ending)
+        with scope(household=recording.household):
+            recording_recover(recording=recording)
+    return ended
 
 
 def copies_due() -> list[int]:
@@ -46,6 +47,13 @@ def copies_due() -> list[int]:
     lost = calls_without_copy(moment - COPY_GIVEN_UP, moment - RECORDING_GRACE).values_list("pk", flat=True)
     again_s = int(COPY_AGAIN.total_seconds())
     return [key for key in lost if cache.add(f"listening-copy:{key}", 1, timeout=again_s)]
+
+
+def _end_if_due(call: Call, moment: datetime) -> bool:
+    ending = _ending(call, moment)
+    if ending is not None:
+        call_fail(call=call, outcome=ending[0], reason=ending[1])
+    return ending is not None
 
 
 def _ending(call: Call, moment: datetime) -> tuple[CallOutcome, str] | None:

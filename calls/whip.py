@@ -8,6 +8,7 @@ from datetime import timedelta
 from uuid import UUID, uuid4
 
 from django.db import transaction
+from django_scopes import scope
 
 from calls.models import Call, CallParticipant, ParticipantRole, WhipSession
 from calls.placement import worker_choose, worker_is_alive, worker_takes
@@ -162,8 +163,9 @@ def _of_worker(device_id: UUID, worker_id: str) -> WhipSession | None:
 
 def _ended(session: WhipSession) -> bool:
     """False: it had ended, or another one has taken its place."""
-    rows = WhipSession.objects.filter(pk=session.pk, public_id=session.public_id, ended_at=None)
-    if not rows.update(ended_at=now()):
-        return False
-    presence_disconnect(device=session.device, channel_name=group_worker(session.worker_id))
+    with scope(household=session.device.household):
+        rows = WhipSession.objects.filter(pk=session.pk, public_id=session.public_id, ended_at=None)
+        if not rows.update(ended_at=now()):
+            return False
+        presence_disconnect(device=session.device, channel_name=group_worker(session.worker_id))
     return True

@@ -1,11 +1,17 @@
-"""The base of every Celery task, and the chores that belong to no app."""
+"""Whose rows a Celery task sees, how one is enqueued, and the chores that belong to no app.
 
-from typing import Any
+A task opens no household by itself, so that reading a row raises. Its decorator says whose rows it needs.
+"""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import structlog
 from celery import Task, shared_task
+from django.apps import apps
 from django.db import transaction
-from django_scopes import scopes_disabled
+from django_scopes import scope, scopes_disabled
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
@@ -15,12 +21,46 @@ from common.speech_models import SpeechModelError, download
 log = structlog.get_logger(__name__)
 
 
-class HubTask(Task):  # type: ignore[type-arg]  # Task takes no parameters at run time
-    """Runs outside of any household scope: a task looks its one row up by key and follows that row."""
+P = ParamSpec("P")
+R = TypeVar("R")
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+
+def in_household_of(
+    model: str,
+) -> Callable[[Callable[Concatenate[int, P], R]], Callable[Concatenate[int, P], R]]:
+    """The task works for one row: of `model`, with the key that is its first argument, in that row's household.
+
+    What is another household's is absent to it, as to a page. Raises DoesNotExist where the row is gone.
+    """
+
+    def decorate(run: Callable[Concatenate[int, P], R]) -> Callable[Concatenate[int, P], R]:
+        @wraps(run)
+        def inside(key: int, /, *args: P.args, **kwargs: P.kwargs) -> R:
+            with scope(household=_household_of(model, key)):
+                return run(key, *args, **kwargs)
+
+        vars(inside)["household_of"] = model
+        return inside
+
+    return decorate
+
+
+def over_all_households(run: Callable[P, R]) -> Callable[P, R]:
+    """The task is a sweep. What it finds, it changes in the household of each row."""
+
+    @wraps(run)
+    def outside(*args: P.args, **kwargs: P.kwargs) -> R:
         with scopes_disabled():
-            return super().__call__(*args, **kwargs)
+            return run(*args, **kwargs)
+
+    vars(outside)["is_sweep"] = True
+    return outside
+
+
+def _household_of(model: str, key: int) -> Any:
+    with scopes_disabled():
+        row = apps.get_model(model)._base_manager.get(pk=key)
+        return getattr(row, "household", row)  # a household is its own
 
 
 def delay_now(task: "Task[..., Any]", *args: Any) -> bool:

@@ -27,7 +27,7 @@ class HubAMQP(AMQP):
     Connection = Connection
 
 
-app = Celery("hearthline", task_cls="common.tasks:HubTask", amqp="config.celery:HubAMQP")
+app = Celery("hearthline", amqp="config.celery:HubAMQP")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from django.conf import settings
+from django_scopes import scope
 
 from common.clock import now
 from common.push import push_people_on_commit
@@ -62,10 +63,11 @@ def presence_sweep() -> int:
     )
     count = 0
     for presence in silent:
-        held = DevicePresence.objects.filter(pk=presence.pk, is_online=True, last_seen_at__lt=limit)
-        if held.update(is_online=False, channel_name=""):
-            _tell(presence.device, is_online=False)
-            count += 1
+        with scope(household=presence.device.household):
+            held = DevicePresence.objects.filter(pk=presence.pk, is_online=True, last_seen_at__lt=limit)
+            if held.update(is_online=False, channel_name=""):
+                _tell(presence.device, is_online=False)
+                count += 1
     return count
 
 

@@ -2,10 +2,12 @@
 
 from celery import shared_task
 
+from common.tasks import in_household_of
 from households.activity import record_check_keep
 from households.models import Household
 
 
 @shared_task
+@in_household_of("households.Household")
 def audit_check_task(household_id: int) -> None:
     record_check_keep(Household.objects.get(pk=household_id))

@@ -6,6 +6,7 @@ from datetime import timedelta
 import structlog
 from django.db import transaction
 from django.db.models import Q
+from django_scopes import scope
 
 from calls.models import Recording
 from calls.sounds import sound_open
@@ -64,7 +65,10 @@ def transcripts_due() -> list[int]:
     due = Transcript.objects.filter(free & (old | Q(state=TranscriptState.RUNNING)))
     tired = due.filter(attempt_count__gte=ATTEMPTS)
     for transcript in tired.select_related("recording__call", "household"):
-        _leave(transcript, TranscriptState.FAILED, "The transcript could not be written, several times over.")
+        with scope(household=transcript.household):
+            _leave(
+                transcript, TranscriptState.FAILED, "The transcript could not be written, several times over."
+            )
     keys = list(due.values_list("pk", flat=True))
     waiting = Transcript.objects.filter(state=TranscriptState.WAITING)
     if waiting.exists() and _model_is_there():

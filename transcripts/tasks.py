@@ -6,6 +6,7 @@ from celery import shared_task
 
 from common.errors import DomainError
 from common.push import push_channel
+from common.tasks import in_household_of, over_all_households
 from protocol.errors import ErrorCode
 from protocol.messages import Error, Transcription
 from transcripts.models import Transcript
@@ -14,12 +15,14 @@ from transcripts.services import transcript_create, transcripts_due
 
 
 @shared_task
+@in_household_of("transcripts.Transcript")
 def transcript_create_task(transcript_pk: int) -> None:
     rows = Transcript.objects.select_related("household", "recording__call", "recording__participant")
     transcript_create(transcript=rows.get(pk=transcript_pk))
 
 
 @shared_task
+@over_all_households
 def transcripts_sweep_task() -> None:
     for key in transcripts_due():
         transcript_create_task.delay(key)
