@@ -125,8 +125,7 @@ def _guard_packets(inner: Any, *, is_rtp: bool) -> Any:
             await inner(self, data, *args, **kwargs)
         except ConnectionError:
             raise
-        except Exception as error:
-            # Any error of a parser would end the connection here.
+        except Exception as error:  # noqa: BLE001 - any error of a parser would end the connection here
             counters.packets_dropped += 1
             log.warning("A packet could not be read and was dropped.", error=type(error).__name__)
 

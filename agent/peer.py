@@ -82,8 +82,7 @@ class EnrolledPeerConnection(RTCPeerConnection):
         connect: Any = super()
         try:
             await connect._RTCPeerConnection__connect()
-        except Exception as error:
-            # What it was shows as a connection that does not come about, and another one is made.
+        except Exception as error:  # noqa: BLE001 - a task that nobody awaits: no connection comes, and another one is made
             log.debug("A connection could not be made.", error=type(error).__name__)
 
 

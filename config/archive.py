@@ -149,7 +149,7 @@ def _pipe(write: Callable[[IO[bytes]], None]) -> Iterator[IO[bytes]]:
         try:
             with os.fdopen(writing, "wb") as end:
                 write(end)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - raised again in the thread that reads
             failed.append(error)
 
     thread = threading.Thread(target=run, name="backup", daemon=True)

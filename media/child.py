@@ -139,8 +139,7 @@ async def _take_commands(link: "HubLink", worker: MediaWorker) -> None:
             async for command in link.commands():
                 await worker.handle(command)
                 link.report(leg_count=worker.exchange.leg_count, call_ids=worker.exchange.call_ids)
-        except Exception as error:
-            # One unreadable command, or a broker that went away, must not end the calls that run.
+        except Exception as error:  # noqa: BLE001 - neither a command nor a broker ends the calls that run
             log_failure("commands_interrupted", error)
             await asyncio.sleep(RETRY_S)
 

@@ -51,7 +51,7 @@ class _Queue:
             call = await self._calls.get()
             try:
                 await call()
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - the next news must still be told
                 log_failure("door_failed", error)
             finally:
                 self._calls.task_done()

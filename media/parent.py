@@ -204,7 +204,7 @@ class Parent:
                 other.close()
             if os.getppid() == parent_pid:  # else it died before it could be tied to it
                 status = self._run_child(worker_id, theirs)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - whatever it is, this fork must not go on as the parent
             log_failure("media_worker_failed", error, worker_id=worker_id)
         finally:
             sys.stdout.flush()

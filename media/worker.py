@@ -112,7 +112,7 @@ class MediaWorker:
     async def _run_safely(self, key: UUID, command: WorkerCommand) -> None:
         try:
             await self._run(command)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - one command, and not the calls of all others
             log_failure("command_failed", error, command=command.type, key=str(key))
             if isinstance(command, Request):
                 self._outbox.refuse(command, ErrorCode.INTERNAL, "The hub could not do this. Try again.")

@@ -57,5 +57,6 @@ class Recheck:
                 self._is_wanted = True
                 await asyncio.sleep(AGAIN_S)
             except Exception:
+                # One look that failed must not be the last: the next hint, or the timer, asks again.
                 log.exception("a socket could not be looked at again")
         self.start()

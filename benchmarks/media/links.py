@@ -41,7 +41,7 @@ def measure(options: Options) -> list[Figure]:
             folder = Path(name)
             django_ready(folder / "own")
             _run(folder, options, rounds, times)
-    except Exception:
+    except Exception:  # noqa: BLE001 - what was found until then counts, and the rest is missing
         traceback.print_exc()
     trials = {"R9.5s": 2 * rounds, "R9.30s": 2 * rounds, "R9.nat": 2 * rounds, "R9.gone": 1}
     return [_figure(name, times[name], trials[name]) for name in FIGURES if options.wants(name)]

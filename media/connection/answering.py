@@ -114,7 +114,7 @@ class AnsweringConnection:
                 await self.dtls.start(RTCDtlsParameters(fingerprints=[fingerprint]))
             if self.dtls.state == "connected":
                 self._start(offer)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - nobody awaits this task; a leg that stays silent is given up
             log_failure("connecting_failed", error)
 
     def _start(self, offer: AudioOffer) -> None:

@@ -29,7 +29,7 @@ def prepare() -> None:
         found = None
         try:
             found = load(cache, *name)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - half a pickle raises whatever its bytes happen to say
             log.warning("compiled_code_not_read", reason=type(error).__name__)
             with suppress(OSError):
                 cache.flush()
@@ -41,7 +41,7 @@ def prepare() -> None:
         """Where there is no room the next start compiles too."""
         try:
             save(cache, *made)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - what cannot be kept works all the same
             log.warning("compiled_code_not_kept", reason=type(error).__name__)
 
     def index_key(cache: Any, *parts: Any) -> Any:

@@ -71,8 +71,7 @@ def _guard_packets(inner: Any) -> Any:
             await inner(self, data, *args, **kwargs)
         except ConnectionError:
             raise
-        except Exception as error:
-            # Any error of a parser would end the connection here.
+        except Exception as error:  # noqa: BLE001 - any error of a parser would end the connection here
             counters.packets_dropped += 1
             _unreadable.warn(error=type(error).__name__)
 

@@ -248,8 +248,7 @@ class Port:
             message = stun.parse_message(data) if data[4:8] == _COOKIE else None
             if message is None or not self._take_message(message, key, lane):
                 counters.strangers_dropped += 1
-        except Exception as error:
-            # aioice's parser ends in errors of several kinds; here they must cost one datagram only.
+        except Exception as error:  # noqa: BLE001 - aioice's parser has errors of many kinds: they cost this datagram alone
             counters.datagrams_dropped += 1
             _unreadable.warn(error=type(error).__name__)
 

@@ -191,8 +191,7 @@ class Reporter:
         for reports in part:
             try:
                 reports.report(now_s)
-            except Exception as error:
-                # One connection's report, and not those of all others after it.
+            except Exception as error:  # noqa: BLE001 - one connection's report, and not those of all after it
                 log_failure("report_failed", error)
         if any(self._parts):
             wait_s = INTERVAL_S / TICKS * (0.9 + 0.2 * random.random())  # noqa: S311

@@ -48,7 +48,7 @@ class FileThread:
         def run() -> None:
             try:
                 result = job()
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - raised again where it is awaited
                 loop.call_soon_threadsafe(_fail, future, error)
             else:
                 loop.call_soon_threadsafe(_fulfil, future, result)
@@ -65,7 +65,7 @@ class FileThread:
         while (job := self._jobs.get()) is not None:
             try:
                 job()
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - the files of all other legs need this thread
                 log_failure("recorder_job_failed", error)
 
 
