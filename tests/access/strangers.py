@@ -1,4 +1,4 @@
-"""People and devices that have nothing to do with Anna's household."""
+"""People and devices that have nothing to do with Anna's household; and a guest who has one device of it."""
 
 from django.test import Client
 from django_scopes import scope, scopes_disabled
@@ -7,11 +7,14 @@ from devices.foreign import device_token_renew, foreign_device_create
 from households.models import Membership, User
 from households.roles import Role
 from tests.access.walk import Person
-from tests.plugin_cast import Cast
+from tests.plugin_cast import Cast, device_make, guest_make, loan_make
 
 # What stands on pages of her household, and only there.
 SECRETS = ("Lake House", "Kitchen speaker", "anna@example.org", "Anna", "Dinner at the lake")
-STRANGERS = ("nobody", "foreign owner", "foreign adult", "foreign device", "no home any more")
+GUEST = "guest with a loan"
+STRANGERS = ("nobody", "foreign owner", "foreign adult", "foreign device", "no home any more", GUEST)
+# By which a guest changes something of the household where they are one: each is their own.
+GUESTS_DEEDS = frozenset({"POST people/leave/", "POST announce/send/"})
 
 
 def signed_in(user: User) -> Client:
@@ -21,6 +24,8 @@ def signed_in(user: User) -> Client:
 
 
 def stranger(cast: Cast, who: str) -> Person:
+    if who == GUEST:
+        return guest_with_loan(cast)
     if who == "foreign owner":
         return Person(signed_in(cast.carla.user))
     if who == "foreign device":
@@ -40,6 +45,17 @@ def stranger(cast: Cast, who: str) -> Person:
     return person
 
 
+def guest_with_loan(cast: Cast) -> Person:
+    """Of all that is in Anna's household, Gil has the attic's speaker, with all that can be lent of it."""
+    guest = guest_make(cast)
+    with scope(household=cast.anna.household):
+        attic, _ = device_make(cast.anna, "Attic speaker", "Attic")
+        loan_make(attic, guest, can_talk=True, can_listen=True, can_announce=True)
+    return Person(signed_in(guest.user), knows=frozenset({"household"}), deeds=GUESTS_DEEDS)
+
+
 def secrets_for(who: str) -> tuple[str, ...]:
-    """Whoever lived there knows its name."""
+    """Whoever lived there knows its name, and a guest also whom the things are lent by."""
+    if who == GUEST:
+        return tuple(word for word in SECRETS if word not in ("Lake House", "Anna"))
     return SECRETS[1:] if who == "no home any more" else SECRETS

@@ -47,6 +47,13 @@ class Ids:
     uuids: dict[str, UUID]
     numbers: dict[str, int]
 
+    def without(self, kinds: frozenset[str]) -> "Ids":
+        """Those that are nothing to keep from somebody who knows them anyway."""
+        return Ids(
+            {kind: one for kind, one in self.uuids.items() if kind not in kinds},
+            {kind: one for kind, one in self.numbers.items() if kind not in kinds},
+        )
+
     def absent(self) -> "Ids":
         """As many that nobody has."""
         return Ids({kind: uuid4() for kind in self.uuids}, dict.fromkeys(self.numbers, ABSENT_NUMBER))
@@ -142,10 +149,16 @@ def takes_id(route: str) -> bool:
 
 @dataclass
 class Person:
-    """Whoever asks: a browser with or without a session, or a program with a token."""
+    """Whoever asks: a browser with or without a session, or a program with a token.
+
+    `knows`: kinds of ids of the household that are no secret to them. `deeds`: "POST people/leave/" and the like, by
+    which they change what is their own in it.
+    """
 
     client: Client
     headers: dict[str, str] = field(default_factory=dict)
+    knows: frozenset[str] = frozenset()
+    deeds: frozenset[str] = frozenset()
 
     def ask(self, method: str, path: str, body: dict[str, list[str]]) -> Any:
         """What the request did to rows and cookies is taken back, once `look` has seen it."""
@@ -243,11 +256,11 @@ def walk_foreign(
     kinds: list[str] | None = None,
     compares: bool = True,
 ) -> Found:
-    """`person` has nothing to do with the household. `secrets`: words that stand on its pages.
+    """`person` has nothing to do with the household, or with what the ids are of. `secrets`: words of its pages.
 
     Every id of `kinds`, or of every kind, is tried where an address takes one. `compares`: with one that nobody has.
     """
-    theirs, found = ids_of(of), Found()
+    theirs, found = ids_of(of).without(person.knows), Found()
     absent, before = theirs.absent(), fingerprint(of)
     known = {str(one) for one in theirs.uuids.values()}
     for route, methods in ADDRESSES.items():
@@ -257,7 +270,8 @@ def walk_foreign(
                 with taken_back():
                     answer = person.ask(method, mine, body_of(theirs))
                     first = said(answer)
-                    is_written = fingerprint(of) != before
+                    is_own = f"{method} {route}" in person.deeds
+                    is_written = fingerprint(of) != before and not is_own
                 second = first
                 if compares:
                     with taken_back():
