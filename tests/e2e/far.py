@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 from playwright.sync_api import Page
 
 from protocol.audio import SAMPLE_RATE_HZ
 from tests.e2e.house import CHROMIUM, Device, House, house_open
 from tests.fakes.network import Home
 
-_LOUD: Final = 0.02  # of full scale, root mean square; the tones have 0.3
+Samples = npt.NDArray[np.float64]
+LOUD: Final = 0.02  # of full scale, root mean square; the tones have 0.3
 _WINDOW_S: Final = 0.06
 _STEP_S: Final = 0.01
 _LOOK_S: Final = 0.02
@@ -51,7 +53,7 @@ _LISTENER: Final = """() => {
     }
   };
 }"""
-LISTEN: Final = f"({_LISTENER.replace('LOUD', str(_LOUD))})()"
+LISTEN: Final = f"({_LISTENER.replace('LOUD', str(LOUD))})()"
 
 
 def tone_write(path: Path, *, hz: float, seconds: float = 2.0) -> Path:
@@ -111,18 +113,23 @@ class Talk:
         return last_s
 
     def listen_anew(self) -> None:
-        """From now on `longest_gap_s` counts."""
+        """From now on `longest_gap_s` and `played` count."""
         self.page.evaluate("() => { window.quietMs = 0; }")
         self._played_bytes = self.device.speaker.stat().st_size
 
-    def longest_gap_s(self) -> dict[str, float]:
-        """At each end, counted in the sound itself."""
+    def played(self) -> Samples:
+        """What came out of the speaker since then; full scale is 1."""
         with self.device.speaker.open("rb") as file:
             file.seek(self._played_bytes)
-            samples = np.frombuffer(file.read(), "<i2") / 32_768
+            data = file.read()
+        return np.frombuffer(data[: len(data) // 2 * 2], "<i2") / 32_768
+
+    def longest_gap_s(self) -> dict[str, float]:
+        """At each end, counted in the sound itself."""
+        samples = self.played()
         size = round(_STEP_S * SAMPLE_RATE_HZ)
         steps = samples[: len(samples) // size * size].reshape(-1, size)
-        quiet = np.sqrt(np.mean(steps**2, axis=1)) < _LOUD
+        quiet = np.sqrt(np.mean(steps**2, axis=1)) < LOUD
         runs = [len(list(run)) for is_quiet, run in itertools.groupby(quiet) if is_quiet]
         return {
             "page": self.page.evaluate("() => window.quietMs") / 1000,
@@ -140,7 +147,7 @@ class Talk:
                 return False
             file.seek(-size, 2)
             samples = np.frombuffer(file.read(size), "<i2") / 32_768
-        return float(np.sqrt(np.mean(samples**2))) > _LOUD
+        return float(np.sqrt(np.mean(samples**2))) > LOUD
 
     def state(self) -> str:
         return str(self.page.locator("call-view").get_attribute("data-state"))

@@ -148,7 +148,8 @@ class NearHouse(Talk):
 
 
 @contextmanager
-def near_house_open(folder: Path) -> Iterator[NearHouse]:
+def near_house_open(folder: Path, *, is_calling: bool = True) -> Iterator[NearHouse]:
+    """With its owner's page in a call already, or before the first one."""
     with ExitStack() as stack:
         sockets = folder / "redis"
         sockets.mkdir(mode=0o700)
@@ -175,5 +176,6 @@ def near_house_open(folder: Path) -> Iterator[NearHouse]:
             page, device, page.url.removeprefix(house.url).removesuffix("joining/"), house, valkey
         )
         page.on("websocket", near.watch)
-        near.call()
+        if is_calling:
+            near.call()
         yield near
