@@ -13,7 +13,8 @@ from agent.identity import Identity
 from protocol.certificates import CertificateInUse, CertificateRequest, KeyWanted
 from protocol.errors import ErrorCode
 from tests.agent.conftest import Eventually, StartAgent
-from tests.fakes.hub import FakeHub, spki_sha256
+from tests.fakes.authority import spki_sha256
+from tests.fakes.hub import FakeHub
 
 pytestmark = pytest.mark.integration
 

@@ -12,7 +12,8 @@ from agent.reset import reset
 from agent.transfer import TRANSFER_FILE, TransferNote, transfer_keep, transfer_read
 from protocol.identity import transfer_text
 from tests.agent.conftest import Eventually, StartAgent
-from tests.fakes.hub import FakeHub, spki_sha256
+from tests.fakes.authority import spki_sha256
+from tests.fakes.hub import FakeHub
 
 pytestmark = pytest.mark.integration
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import contextlib
 import hashlib
 import json
 import secrets
@@ -15,7 +14,7 @@ from uuid import UUID, uuid4
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from pydantic import BaseModel
 from websockets.asyncio.server import Server, ServerConnection, serve
@@ -44,6 +43,8 @@ from protocol.messages import (
     WebrtcOffer,
     parse_device,
 )
+from tests.fakes.authority import certificate_make, pem_of, spki_sha256
+from tests.fakes.front import Front
 from tests.fakes.leg import FakeLeg
 
 MessageT = TypeVar("MessageT", bound=Message)
@@ -55,7 +56,7 @@ class FakeHub:
 
     def __init__(self, *, port: int = 0) -> None:
         self.ca_key = ec.generate_private_key(ec.SECP256R1())
-        self.ca = _certificate("Fake CA", self.ca_key.public_key(), self.ca_key, "Fake CA")
+        self.ca = certificate_make("Fake CA", self.ca_key.public_key(), self.ca_key, "Fake CA")
         self.device_id = uuid4()
         self.device_key: ec.EllipticCurvePublicKey | None = None
         self.next_key: ec.EllipticCurvePublicKey | None = None  # was asked for with a certificate request
@@ -71,7 +72,6 @@ class FakeHub:
         self.fingerprint_in_link: str | None = None
         self.shown_hub_id: str | None = None
         self.login_troubles = 0  # so often it says that it has a problem
-        self.epoch = 1
         self.signs_with: ec.EllipticCurvePrivateKey | None = self.ca_key  # None: no proof at all
         self.answers_pings = True
         self.refuses_offers: deque[ErrorCode] = deque()
@@ -96,15 +96,12 @@ class FakeHub:
         self.tone_hz = 700.0
         self._socket: ServerConnection | None = None
         self._changed = asyncio.Condition()
-        self._port = port
-        self._front: asyncio.Server | None = None
+        self._front = Front(self._answer, port=port)
         self._sockets: Server | None = None
-        self._pipes: set[asyncio.Task[None]] = set()
-        self._writers: set[asyncio.StreamWriter] = set()
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._port}"
+        return f"http://127.0.0.1:{self._front.port}"
 
     @property
     def hub_id(self) -> str:
@@ -116,6 +113,7 @@ class FakeHub:
 
     async def __aenter__(self) -> Self:
         self._sockets = await serve(self._converse, "127.0.0.1", 0, ping_interval=None)
+        self._front.behind = next(iter(self._sockets.sockets)).getsockname()[1]
         await self.listen()
         return self
 
@@ -130,20 +128,15 @@ class FakeHub:
             await leg.close()
 
     async def listen(self) -> None:
-        self._front = await asyncio.start_server(self._serve, "127.0.0.1", self._port)
-        self._port = self._front.sockets[0].getsockname()[1]
+        await self._front.listen()
 
     async def stop_listening(self) -> None:
         """Like a pulled cable: no close handshake."""
-        if self._front is not None:
-            self._front.close()
-            self._front = None
+        self._front.close()
         await self.cut()
 
     async def cut(self) -> None:
-        for writer in self._writers:
-            writer.transport.abort()
-        await asyncio.gather(*self._pipes, return_exceptions=True)
+        await self._front.cut()
         await self.until(lambda: not self.is_online)
 
     # --- what a test asks and says ------------------------------------------------------------
@@ -220,34 +213,6 @@ class FakeHub:
 
     # --- HTTP ---------------------------------------------------------------------------------
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = cast("asyncio.Task[None]", asyncio.current_task())
-        self._pipes.add(task)
-        self._writers.add(writer)
-        try:
-            with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-                await self._serve_one(reader, writer)
-        finally:
-            writer.close()
-            self._writers.discard(writer)
-            self._pipes.discard(task)
-
-    async def _serve_one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = await reader.readuntil(b"\r\n\r\n")
-        method, path, _ = head.split(b"\r\n", 1)[0].decode().split(" ")
-        if b"upgrade: websocket" in head.lower():
-            await self._pipe(head, reader, writer)
-            return
-        fields = (line.split(b":", 1) for line in head.split(b"\r\n")[1:] if b":" in line)
-        headers = {name.strip().lower(): value.strip() for name, value in fields}
-        body = await reader.readexactly(int(headers.get(b"content-length", b"0")))
-        status, content = self._answer(method, path, body)
-        writer.write(
-            f"HTTP/1.1 {status} X\r\nContent-Length: {len(content)}\r\nConnection: close\r\n\r\n".encode()
-            + content
-        )
-        await writer.drain()
-
     def _answer(self, method: str, path: str, body: bytes) -> tuple[int, bytes]:
         if (method, path) == ("POST", "/api/v1/devices/authorizations"):
             return self._authorize(AuthorizationRequest.model_validate_json(body))
@@ -294,8 +259,8 @@ class FakeHub:
         certificate = self.certificate_for(key)
         enrollment = Enrollment(
             device_id=self.device_id,
-            certificate_pem=_pem(certificate),
-            ca_pem=_pem(self.ca),
+            certificate_pem=pem_of(certificate),
+            ca_pem=pem_of(self.ca),
             household_name="Anna's home",
             device_name="Kitchen speaker",
             epoch=self.epoch,
@@ -303,18 +268,7 @@ class FakeHub:
         return 200, _json(enrollment)
 
     def certificate_for(self, key: ec.EllipticCurvePublicKey) -> x509.Certificate:
-        return _certificate("device", key, self.ca_key, "Fake CA", ends_at=self.certificate_ends_at)
-
-    async def _pipe(self, head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self._sockets is None:
-            raise RuntimeError("not started")
-        port = next(iter(self._sockets.sockets)).getsockname()[1]
-        up_reader, up_writer = await asyncio.open_connection("127.0.0.1", port)
-        up_writer.write(head)
-        try:
-            await asyncio.gather(_copy(reader, up_writer), _copy(up_reader, writer))
-        finally:
-            up_writer.close()
+        return certificate_make("device", key, self.ca_key, "Fake CA", ends_at=self.certificate_ends_at)
 
     # --- WebSocket ----------------------------------------------------------------------------
 
@@ -441,9 +395,9 @@ class FakeHub:
         if is_next:
             self._check_next_key(key, request.proof or "")
             self.next_key = key
-        pem = word or _pem(self.certificate_for(key))
+        pem = word or pem_of(self.certificate_for(key))
         return Certificate(
-            reply_to=request.id, certificate_pem=pem, ca_pem=_pem(self.ca), epoch=self.epoch + is_next
+            reply_to=request.id, certificate_pem=pem, ca_pem=pem_of(self.ca), epoch=self.epoch + is_next
         )
 
     def _check_next_key(self, key: ec.EllipticCurvePublicKey, proof: str) -> None:
@@ -455,44 +409,6 @@ class FakeHub:
     async def _tell_waiters(self) -> None:
         async with self._changed:
             self._changed.notify_all()
-
-
-def spki_sha256(key: ec.EllipticCurvePublicKey) -> str:
-    der = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-    return hashlib.sha256(der).hexdigest()
-
-
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(ConnectionError):
-        while data := await reader.read(65536):
-            writer.write(data)
-            await writer.drain()
-    writer.close()
-
-
-def _certificate(
-    name: str,
-    key: ec.EllipticCurvePublicKey,
-    issuer_key: ec.EllipticCurvePrivateKey,
-    issuer: str,
-    *,
-    ends_at: datetime | None = None,
-) -> x509.Certificate:
-    now = datetime.now(UTC)
-    return (
-        x509.CertificateBuilder()
-        .subject_name(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)]))
-        .issuer_name(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, issuer)]))
-        .public_key(key)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(min(now, ends_at or now) - timedelta(days=1))
-        .not_valid_after(ends_at or now + timedelta(days=30))
-        .sign(issuer_key, hashes.SHA256())
-    )
-
-
-def _pem(certificate: x509.Certificate) -> str:
-    return certificate.public_bytes(serialization.Encoding.PEM).decode()
 
 
 def _json(model: BaseModel) -> bytes:

@@ -15,8 +15,8 @@ from media.connection.candidates import AddressPolicy, RemoteCandidates
 from media.connection.ports import Ports
 from media.connection.sdp import read_candidate, read_offer
 from media.supervise import Supervisor
+from tests.fakes.authority import spki_sha256
 from tests.fakes.connection import PeerConnection
-from tests.fakes.hub import spki_sha256
 
 pytestmark = pytest.mark.unit
 

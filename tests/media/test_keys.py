@@ -10,8 +10,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from media.door import LegState
 from media.leg import KEY_REFUSED
 from media.worker import MediaWorker
+from tests.fakes.authority import spki_sha256
 from tests.fakes.door import FakeDoor
-from tests.fakes.hub import spki_sha256
 from tests.fakes.peer import RealPeer, loudest_hz
 
 pytestmark = pytest.mark.integration
