@@ -87,8 +87,8 @@ def _messages(service: Service) -> tuple[int, list[str]]:
     """How many were sent, and those that were taken, or answered otherwise than for an id that nobody has."""
     from django_scopes import scopes_disabled
 
+    from tests.access.ids import ids_of
     from tests.access.rows import rows_fill
-    from tests.access.walk import ids_of
     from tests.plugin_cast import _cast_make
 
     with scopes_disabled():

@@ -8,9 +8,10 @@ from django_scopes import scopes_disabled
 from common.clock import now
 from config.access_table import ADDRESSES
 from devices.models import Loan
+from tests.access.ids import ids_of
 from tests.access.rows import rows_fill
 from tests.access.strangers import GUEST, STRANGERS, secrets_for, signed_in, stranger
-from tests.access.walk import Person, fingerprint, ids_of, paths, taken_back, takes_id, walk_foreign
+from tests.access.walk import Person, fingerprint, paths, taken_back, takes_id, walk_foreign
 from tests.plugin_cast import Cast
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]

@@ -81,7 +81,8 @@ def come(near: NearHouse, link: str) -> Talk:
 def ports_watched(near: NearHouse) -> Iterator[list[float]]:
     """At its end: when the device, and when the media worker, last had a UDP port open. Without one nothing comes."""
     assert near.device.process is not None
-    ends, over, found = (psutil.Process(near.device.process.pid), near.worker_with_call()), Event(), []
+    ends = (psutil.Process(near.device.process.pid), near.worker_with_call())
+    over, found = Event(), list[float]()
 
     def watch() -> list[float]:
         open_s = [0.0 for _ in ends]
