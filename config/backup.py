@@ -58,17 +58,18 @@ def backup_restore(source: Path, *, identity: str = "", phrase: str = "") -> int
         lock = data_dir_lock(settings.DATA_DIR)
     except EmbeddedError:
         raise BackupError("Stop the hub first.") from None
-    if any(next(iter((settings.DATA_DIR / name).rglob("*")), None) for name in FOLDERS):
-        raise BackupError("The data folder is not empty. Give an empty one with HUB_DATA_DIR.")
-    with tempfile.TemporaryDirectory(dir=settings.DATA_DIR, prefix=".restore-") as folder:
-        manifest = unpack(source, Path(folder), identity=identity, phrase=phrase)
-        servers = embedded_start(settings.DATA_DIR, lock=lock)
-        try:
-            _load(Path(folder) / _ROWS, servers)
-        finally:
-            connections.close_all()
-            servers.stop()
-        _take_in(Path(folder))
+    with lock:
+        if any(next(iter((settings.DATA_DIR / name).rglob("*")), None) for name in FOLDERS):
+            raise BackupError("The data folder is not empty. Give an empty one with HUB_DATA_DIR.")
+        with tempfile.TemporaryDirectory(dir=settings.DATA_DIR, prefix=".restore-") as folder:
+            manifest = unpack(source, Path(folder), identity=identity, phrase=phrase)
+            servers = embedded_start(settings.DATA_DIR, lock=lock)
+            try:
+                _load(Path(folder) / _ROWS, servers)
+            finally:
+                connections.close_all()
+                servers.stop()
+            _take_in(Path(folder))
     return len(manifest["files"])
 
 

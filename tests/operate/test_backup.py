@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from django.core.management import CommandError, call_command
 from pyrage import x25519
+from pytest_django.fixtures import Settings
 
 from config.archive import BackupError, Packer, pack, unpack
 from config.embedded import EmbeddedServers, embedded_start
@@ -21,6 +23,8 @@ PHRASE = "a passphrase of some length"
 SOUND = b"sealed sound " * 10_000
 MAKE = """
 import django; django.setup()
+from django.core.management import call_command
+call_command("migrate", verbosity=0)
 from households.audit import AuditKind, audit_note
 from households.models import Household, Membership, User
 home = Household.objects.create(name="Lake House")
@@ -54,7 +58,6 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The data folder of a hub whose database runs."""
     data_dir = tmp_path_factory.mktemp("hub") / "data"
     servers = start(data_dir)
-    run(data_dir, "manage.py", "migrate", "--verbosity", "0")
     run(data_dir, "-c", MAKE)
     for name in ("recordings/home/call/one.sealed", "authority/ca.key", "recordings/home/.being-written"):
         path = data_dir / name
@@ -99,17 +102,35 @@ def test_a_hub_is_back_from_its_backup_with_all_that_it_had(home: Path, tmp_path
     finally:
         servers.stop()
     assert said.split("\n")[0] == "Lake House anna@example.org 1 None hearthline"
-    assert "not empty" in run(empty, "manage.py", "restore", str(file), *key, fails=True)
 
 
-def test_an_unencrypted_one_is_not_written(home: Path, tmp_path: Path) -> None:
+def test_an_unencrypted_one_is_not_written(tmp_path: Path) -> None:
     (tmp_path / "short").write_text("short\n")
-    file = tmp_path / "hub.backup"
     for words in ([], ["--passphrase-file", str(tmp_path / "short")], ["--to", "age1nobody"]):
-        said = run(home, "manage.py", "backup", str(file), *words, fails=True)
-        assert "encrypt" in said or "recipient" in said
+        with pytest.raises(CommandError, match=r"encrypt|recipient"):
+            call_command("backup", str(tmp_path / "hub.backup"), *words)
         assert list(tmp_path.iterdir()) == [tmp_path / "short"]
-    assert "Stop the hub first" in run(home, "manage.py", "restore", str(tmp_path / "short"), fails=True)
+
+
+def test_nothing_is_put_back_into_a_hub_that_runs_or_has_something(
+    tmp_path: Path, settings: Settings
+) -> None:
+    with pytest.raises(CommandError, match="Stop the hub first"):
+        call_command("restore", str(tmp_path / "hub.backup"))
+    settings.DATA_DIR = tmp_path / "data"
+    kept = settings.DATA_DIR / "recordings" / "home" / "one.sealed"
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes(SOUND)
+    for _ in range(2):  # the first one leaves the folder free
+        with pytest.raises(CommandError, match="not empty"):
+            call_command("restore", str(tmp_path / "hub.backup"))
+    assert kept.read_bytes() == SOUND
+
+
+def test_a_command_that_fails_says_so_in_one_line_and_to_the_shell(tmp_path: Path) -> None:
+    said = run(tmp_path, "manage.py", "restore", str(tmp_path / "missing"), fails=True)
+    assert "No such file" in said
+    assert "Traceback" not in said
 
 
 def small(path: Path, **key: str) -> None:
