@@ -142,9 +142,10 @@ def said(answer: Any) -> Said:
 
 @dataclass
 class Found:
-    """What should not be: addresses with the reason."""
+    """What should not be: addresses with the reason. `deeds`: what was written, and is the person's own."""
 
     requests: int = 0
+    deeds: set[str] = field(default_factory=set)
     problems: list[str] = field(default_factory=list)
 
 
@@ -170,8 +171,11 @@ def walk_foreign(
                 with taken_back():
                     answer = person.ask(method, mine, body_of(theirs))
                     first = said(answer)
-                    is_own = f"{method} {route}" in person.deeds
-                    is_written = fingerprint(of) != before and not is_own
+                    is_written = fingerprint(of) != before
+                deed = f"{method} {route}"
+                if is_written and deed in person.deeds:
+                    found.deeds.add(deed)
+                    is_written = False
                 second = first
                 if compares:
                     with taken_back():
