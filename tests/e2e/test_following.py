@@ -151,6 +151,28 @@ def test_somebody_who_is_put_out_in_a_call_reads_why_and_is_not_heard_any_more(
     assert look(screen, "put-out-in-a-call") == []
 
 
+def test_why_a_call_and_a_page_are_over_stays_there_to_be_read(
+    screen: Page, fake_hub: FakeHub, cast: Cast
+) -> None:
+    call(screen, fake_hub)
+    fake_hub.say("call_state", call_id=CALL, state="connected", connected_at="2026-11-21T00:00:00Z")
+    expect(screen.locator('[data-part="timer"]')).to_be_visible()
+    stays(screen)
+    with scope(household=cast.anna.household):
+        Device.objects.filter(pk=cast.kitchen.pk).update(revoked_at="2026-01-01T00:00:00Z")
+    words = "Kitchen speaker is no longer lent to Anna."
+    fake_hub.say("call_end", call_id=CALL, outcome="answered", duration_s=3, reason=words)
+    fake_hub.say("household_changed")
+    expect(screen.get_by_text(BAR)).to_be_visible()
+    expect(screen.get_by_text(words)).to_be_visible()
+    with screen.expect_response(screen.url):
+        fake_hub.say("household_changed")
+        fake_hub.put_out("not_a_member", "Anna removed you from Lake House.")
+    screen.wait_for_timeout(300)
+    expect(screen.get_by_role("heading", name="Anna removed you from Lake House.")).to_be_visible()
+    assert is_same(screen)
+
+
 def test_a_tab_that_was_signed_out_leads_to_the_sign_in_page_with_a_sentence(
     page: Page, fake_hub: FakeHub
 ) -> None:

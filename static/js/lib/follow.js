@@ -40,10 +40,11 @@ async function look() {
   // Of this page's household, also when another tab shows another home.
   const headers = { Accept: "text/html", "X-Household": document.body.dataset.household };
   const answer = await fetch(location.href, { headers });
-  const call = document.querySelector("call-view");
-  const isInCall = call !== null && !["idle", "ended"].includes(call.dataset.state);
+  if (document.querySelector(".farewell")) return; // it says already why it is over
+  const call = document.querySelector("call-view")?.dataset.state ?? "idle";
+  const isInCall = !["idle", "ended"].includes(call);
   if (answer.status === 403 || answer.status === 404) {
-    if (isInUse() || isInCall) showBar();
+    if (isInUse() || call !== "idle") showBar(); // a call that ended says how
     else again(); // it says in words what became of it
   }
   if (!answer.ok || answer.redirected) return;
