@@ -80,7 +80,7 @@ def rows_seen() -> dict[str, int]:
 
 def done_as_task(run: Callable[[], R]) -> R:
     """What it returns as a Celery task of the hub that has no decorator."""
-    task = app.task(run, name="tests.probe", lazy=False)
+    task = app.task(name="tests.probe", lazy=False)(run)
     try:
         result: R = task()
         return result
