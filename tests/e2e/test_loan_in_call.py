@@ -59,7 +59,7 @@ def lend(near: NearHouse) -> str:
     page.get_by_label("Their name").fill("Olga")
     page.get_by_label(re.compile(r"^\s*Listen")).check()
     page.get_by_role("button", name="Lend it").click()
-    return page.locator("#invitation-link").inner_text()
+    return page.locator("#secret-link").inner_text()
 
 
 def come(near: NearHouse, link: str) -> Talk:
