@@ -95,6 +95,7 @@ def status(client: Client, method: str, path: str) -> int:
         return int(ask(client, method, path).status_code)
 
 
+@pytest.mark.timeout(600)  # some hundred pages; a machine that does other things takes minutes
 def test_what_was_lent_opens_and_the_rest_is_as_for_a_guest_with_nothing(
     things: Things, guest: Membership, attic: Device
 ) -> None:
