@@ -77,8 +77,10 @@ def household_choose(request: HttpRequest, membership: Membership) -> None:
 
     Forms on pages that other tabs still show belong to the household before: they are refused, and not done here.
     """
+    before = membership_for_user(membership.user, request.session.get(SESSION_KEY))
     request.session[SESSION_KEY] = str(membership.household.public_id)
-    rotate_token(request)
+    if before != membership:
+        rotate_token(request)
 
 
 def membership_for_user(user: User, household_id: str | None = None) -> Membership | None:

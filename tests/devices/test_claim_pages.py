@@ -368,3 +368,13 @@ def test_devices_without_a_serial_are_not_taken_for_each_other(anna: Client, cas
     codes = ask(cast.kitchen.model, " ")
     assert "with a new key" not in words(look_up(anna, codes))
     assert add(anna, codes).status_code == 302
+
+
+def test_adding_a_device_leaves_the_forms_of_other_tabs_as_they_are(cast: Cast) -> None:
+    browser = Client(enforce_csrf_checks=True)
+    browser.force_login(cast.anna.user)
+    browser.get("/devices/add/")
+    token = {"X-CSRFToken": browser.cookies["csrftoken"].value}  # as the page of another tab sends it
+    for name in ("Attic", "Barn"):
+        fields = {"secret": secret_of(ask(serial=name)), "name": name, "room_name": ""}
+        assert browser.post(reverse("devices:confirm"), fields, headers=token).status_code == 302
