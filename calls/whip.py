@@ -15,9 +15,10 @@ from calls.placement import worker_choose, worker_is_alive, worker_takes
 from calls.recordings import recording_name
 from calls.selectors import call_live_for_device, echo_is_for_hub
 from common.clock import now
-from common.errors import NotSignedIn, Unavailable
+from common.errors import DomainError, Unavailable
 from common.push import group_worker, push_on_commit
-from devices.models import Device, DevicePresence
+from devices.foreign import device_token_hold
+from devices.models import Device, DevicePresence, DeviceToken
 from devices.presence import presence_connect, presence_disconnect
 from protocol.errors import ErrorCode
 from protocol.worker import LegClose, LegJoin
@@ -43,21 +44,28 @@ def whip_session_live(device: Device) -> WhipSession | None:
     return WhipSession.objects.filter(device=device, ended_at=None).first()
 
 
-def whip_session_start(*, device: Device, worker_id: str, ice_ufrag: str) -> WhipSession:
+def whip_session_start(*, token: DeviceToken, worker_id: str, ice_ufrag: str) -> WhipSession:
     """The worker has answered: this is the device's connection now, whatever it had before.
 
-    Raises Unavailable when its call went to another worker in between, NotSignedIn when it was removed.
+    That took a while. Raises NotSignedIn when the token lets nobody in any more, Unavailable when the device's call
+    went to another worker; then the worker lets the connection go.
     """
+    try:
+        return _session_start(token, worker_id, ice_ufrag)
+    except DomainError:  # here, since what a rollback undoes is not sent either
+        push_on_commit(group_worker(worker_id), LegClose(leg_id=token.device.public_id))
+        raise
+
+
+def _session_start(token: DeviceToken, worker_id: str, ice_ufrag: str) -> WhipSession:
+    device = token.device
     with transaction.atomic():
-        if not Device.objects.select_for_update().filter(pk=device.pk, revoked_at=None).exists():
-            push_on_commit(group_worker(worker_id), LegClose(leg_id=device.public_id))
-            raise NotSignedIn(REMOVED)
+        device_token_hold(token)
         before, call = whip_session_live(device), call_live_for_device(device)
+        if call is not None and call.worker_id != worker_id:
+            raise Unavailable("The call has moved. Connect again.", code=ErrorCode.NO_WORKER)
         if before is not None and before.worker_id != worker_id:
             push_on_commit(group_worker(before.worker_id), LegClose(leg_id=device.public_id))
-        if call is not None and call.worker_id != worker_id:
-            push_on_commit(group_worker(worker_id), LegClose(leg_id=device.public_id))
-            raise Unavailable("The call has moved. Connect again.", code=ErrorCode.NO_WORKER)
         session, _ = WhipSession.objects.update_or_create(
             device=device,
             defaults={

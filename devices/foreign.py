@@ -16,6 +16,7 @@ from households.roles import Permission
 MODEL = "WHIP device"
 USUAL_NAME = "Intercom"
 _PREFIX = "hld_"
+_REFUSED = "This token lets no device in. Make a new one on the page of the device."
 
 
 def foreign_device_create(*, membership: Membership, name: str, room: Room | None) -> Device:
@@ -61,8 +62,8 @@ def device_tokens_revoke(*, device: Device) -> None:
     DeviceToken.objects.filter(device=device, revoked_at=None).update(revoked_at=now())
 
 
-def device_for_token(token: str) -> Device:
-    """The device whose token this is. Raises NotSignedIn for a wrong or revoked one."""
+def device_token_open(token: str) -> DeviceToken:
+    """The token, with its device. Raises NotSignedIn for a wrong or revoked one."""
     with scopes_disabled():
         row = (
             DeviceToken.objects.select_related("device__household", "device__presence")
@@ -70,6 +71,16 @@ def device_for_token(token: str) -> Device:
             .first()
         )
         if row is None:
-            raise NotSignedIn("This token lets no device in. Make a new one on the page of the device.")
+            raise NotSignedIn(_REFUSED)
         DeviceToken.objects.filter(pk=row.pk).update(last_used_at=now())
-        return row.device
+        return row
+
+
+def device_token_hold(token: DeviceToken) -> None:
+    """Nobody takes it back before the transaction ends. Raises NotSignedIn where somebody did a moment ago.
+
+    It is the row of the device that is held: whoever makes another token, or removes the device, holds that first.
+    """
+    Device.objects.select_for_update().filter(pk=token.device.pk).first()
+    if not DeviceToken.objects.filter(pk=token.pk, revoked_at=None).exists():
+        raise NotSignedIn(_REFUSED)

@@ -22,7 +22,7 @@ from calls.whip import whip_session_end, whip_session_live, whip_session_start, 
 from common.errors import Invalid, NotFound, Unavailable
 from common.limits import limit_hit
 from common.push import group_worker, push
-from devices.models import Device
+from devices.models import Device, DeviceToken
 from protocol.errors import ErrorCode
 from protocol.messages import WebrtcAnswer
 from protocol.whip import (
@@ -60,7 +60,8 @@ class WhipEndpointApi(WhipApi):
     )
     def post(self, request: Request) -> HttpResponse:
         """RFC 9725 section 4.2. A connection of the same device takes the place of the one before."""
-        device = self.device()
+        token = self.token()
+        device = token.device
         limit_hit(
             f"whip:{device.pk}",
             most=CONNECTIONS_PER_MINUTE,
@@ -69,7 +70,7 @@ class WhipEndpointApi(WhipApi):
         )
         offer = offer_read(self.body())
         with scope(household=device.household):
-            session, answer = _connect(device, offer)
+            session, answer = _connect(token, offer)
         response = HttpResponse(answer, status=HTTPStatus.CREATED, content_type=SDP_TYPE)
         response["Location"] = reverse("whip-session", args=[session.public_id])
         response["ETag"] = _etag(session)
@@ -140,7 +141,8 @@ class WhipSessionApi(WhipApi):
         return HttpResponse(status=HTTPStatus.OK)
 
 
-def _connect(device: Device, offer: WhipOffer) -> tuple[WhipSession, str]:
+def _connect(token: DeviceToken, offer: WhipOffer) -> tuple[WhipSession, str]:
+    device = token.device
     worker_id = whip_worker(device)
     command = LegOffer(
         leg_id=device.public_id,
@@ -153,7 +155,7 @@ def _connect(device: Device, offer: WhipOffer) -> tuple[WhipSession, str]:
     )
     reply = async_to_sync(worker_ask)(worker_id, command)
     if isinstance(reply, WebrtcAnswer):
-        return whip_session_start(device=device, worker_id=worker_id, ice_ufrag=offer.ice_ufrag), reply.sdp
+        return whip_session_start(token=token, worker_id=worker_id, ice_ufrag=offer.ice_ufrag), reply.sdp
     if reply.code is ErrorCode.BAD_SDP:
         raise Invalid(reply.message)
     raise Unavailable(reply.message, code=ErrorCode.NO_WORKER)

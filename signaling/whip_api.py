@@ -14,8 +14,8 @@ from rest_framework.views import APIView
 
 from common.errors import DomainError, NotSignedIn
 from common.limits import limit_hit
-from devices.foreign import device_for_token
-from devices.models import Device
+from devices.foreign import device_token_open
+from devices.models import Device, DeviceToken
 from protocol.whip import FRAGMENT_TYPE, MAX_BODY_BYTES, PROBLEM_TYPE, SDP_TYPE, WhipRefused
 
 WRONG_TOKENS_PER_MINUTE = 60
@@ -68,12 +68,16 @@ class WhipApi(APIView):
     accepts: ClassVar[dict[str, str]]
 
     def device(self) -> Device:
+        """As token()."""
+        return self.token().device
+
+    def token(self) -> DeviceToken:
         """Raises NotSignedIn; TooMany where wrong tokens come one after the other."""
         scheme, _, token = self.request.headers.get("Authorization", "").partition(" ")
         try:
             if scheme.lower() != "bearer":
                 raise NotSignedIn("Send the token of the device: Authorization: Bearer TOKEN.")
-            return device_for_token(token.strip())
+            return device_token_open(token.strip())
         except NotSignedIn:
             # Only these are counted: a device that was removed and goes on asking must not lock the others out.
             address = self.request.META.get("REMOTE_ADDR", "")

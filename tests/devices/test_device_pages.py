@@ -12,7 +12,7 @@ from announcements.services import announcement_send
 from calls.models import Call
 from common.clock import now
 from common.errors import Invalid, NotSignedIn
-from devices.foreign import device_for_token
+from devices.foreign import device_token_open
 from devices.models import Device, DeviceAuthorization, DeviceKind, DevicePresence, DeviceToken, Room
 from protocol.messages import CallState
 from protocol.words import fingerprint_words
@@ -346,13 +346,13 @@ def test_its_token_is_shown_once_and_kept_as_a_hash(anna: Client, front_door: De
     assert answer["Cache-Control"] == "no-store"
     row = DeviceToken.objects.get(device=front_door)
     assert token[0] not in row.token_hash
-    assert device_for_token(token[0]) == front_door
+    assert device_token_open(token[0]).device == front_door
     page = anna.get(reverse("devices:detail", args=[front_door.public_id])).content.decode()
     assert token[0] not in page
     assert "/api/v1/whip" in page
     for wrong in ("", token[0][:-1], row.token_hash, f"{token[0]} "):
         with pytest.raises(NotSignedIn):
-            device_for_token(wrong)
+            device_token_open(wrong)
 
 
 def test_a_device_with_a_key_gets_no_token(anna: Client, cast: Cast) -> None:
