@@ -24,6 +24,7 @@ class Call(HouseholdModel):
     )
     worker_id = models.CharField(max_length=64, blank=True)
     invite_id = models.CharField(max_length=64, blank=True)  # of the request that began it
+    is_drop_in = models.BooleanField(default=False)  # nobody at the device had to answer
     worker_lost_at = models.DateTimeField(null=True, blank=True)  # since then it waits for another worker
     connected_at = models.DateTimeField(null=True, blank=True)
     accepted_at = models.DateTimeField(null=True, blank=True)

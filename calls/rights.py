@@ -7,8 +7,8 @@ from django_scopes import scope
 from calls.models import Call
 from calls.services import call_fail
 from calls.state import LIVE_STATES
-from devices.models import Loan
 from devices.rights import device_allows, loan_end_next
+from devices.rights_ended import right_ended_words
 from households.models import Household, Membership, User
 from households.roles import Permission
 from protocol.messages import CallOutcome
@@ -20,14 +20,14 @@ def call_recheck(*, household: Household, user: User | None = None) -> int:
         calls = Call.objects.filter(household=household, state__in=LIVE_STATES)
         if user is not None:
             calls = calls.filter(started_by=user)
-        problems = [
-            (call, call_right_problem(call))
-            for call in calls.select_related("device", "household", "started_by")
-        ]
-        for call, problem in problems:
-            if problem:
-                call_fail(call=call, outcome=CallOutcome.FAILED, reason=problem)
-    return sum(1 for _, problem in problems if problem)
+        found = list(calls.select_related("device__household", "household", "started_by"))
+        return sum(_end_if_due(call) for call in found)
+
+
+def _end_if_due(call: Call) -> bool:
+    if problem := call_right_problem(call):
+        call_fail(call=call, outcome=CallOutcome.FAILED, reason=problem)
+    return bool(problem)
 
 
 def call_right_problem(call: Call) -> str:
@@ -35,13 +35,22 @@ def call_right_problem(call: Call) -> str:
     if call.started_by is None:
         return ""
     caller = _caller(call)
-    if caller is None:
-        return f"{call.started_by} no longer belongs to {call.household}."
-    if device_allows(caller, call.device, Permission.CALL):
+    if caller is not None and device_allows(caller, call.device, *_needed(call)):
         return ""
-    if Loan.objects.filter(member=caller, device=call.device, can_talk=True).exists():
-        return f"{call.device.name} is no longer lent to {call.started_by}."
-    return f"{call.started_by} may no longer call {call.device.name}."
+    return _problem_words(call, call.started_by, caller)
+
+
+def _needed(call: Call) -> tuple[Permission, ...]:
+    """Where nobody answered, the right to drop in is what keeps the caller in it."""
+    return (Permission.CALL, Permission.DROP_IN) if call.is_drop_in else (Permission.CALL,)
+
+
+def _problem_words(call: Call, person: User, caller: Membership | None) -> str:
+    missing = [one for one in _needed(call) if not (caller and device_allows(caller, call.device, one))]
+    # To call what cannot ring takes the right to drop in, so that is the one of which to tell.
+    right = missing[-1] if call.device.is_foreign else missing[0]
+    words = right_ended_words(person=person, device=call.device, right=right, since=call.created_at)
+    return words if Permission.CALL in missing else f"{words} It still rings when {person} calls."
 
 
 def call_loan_end(call: Call) -> datetime | None:

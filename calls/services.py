@@ -56,6 +56,7 @@ def call_start(*, membership: Membership, device: Device, invite_id: str = "") -
     try:
         with transaction.atomic():
             call = _call_create(membership, device, worker_id=worker_id, invite_id=invite_id)
+            _participants_create(call, membership, device)
             _call_out(call)
     except IntegrityError:
         # Asked twice at once, over two sockets: the first one won just now.
@@ -91,13 +92,8 @@ def call_invitation(call: Call) -> CallInvited:
     return CallInvited(
         call_id=call.public_id,
         caller_name=str(call.started_by or call.household),
-        auto_answer=call.device.is_auto_answer and _may_drop_in(call),
+        auto_answer=call.is_drop_in and call.device.is_auto_answer,
     )
-
-
-def _may_drop_in(call: Call) -> bool:
-    caller = Membership.objects.filter(household=call.household, user=call.started_by).first()
-    return caller is not None and device_allows(caller, call.device, Permission.DROP_IN)
 
 
 def call_ring(*, call: Call) -> None:
@@ -291,15 +287,21 @@ def _end(
 
 
 def _call_create(membership: Membership, device: Device, *, worker_id: str, invite_id: str) -> Call:
-    call = Call.objects.create(
+    return Call.objects.create(
         household=membership.household,
         device=device,
         started_by=membership.user,
         worker_id=worker_id,
         invite_id=invite_id,
+        is_drop_in=_is_drop_in(membership, device),
     )
-    _participants_create(call, membership, device)
-    return call
+
+
+def _is_drop_in(membership: Membership, device: Device) -> bool:
+    """Asked once, when the call begins: whoever is in it only because they may drop in, loses it with that right."""
+    return device.is_foreign or (
+        device.is_auto_answer and device_allows(membership, device, Permission.DROP_IN)
+    )
 
 
 def _call_refused(

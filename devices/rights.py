@@ -48,9 +48,10 @@ def devices_visible(membership: Membership) -> QuerySet[Device]:
     return devices.filter(Exists(loans_running(membership).filter(device=OuterRef("pk"))))
 
 
-def devices_with(membership: Membership, right: Permission) -> QuerySet[Device]:
-    """Those of the visible devices with which this member may do it. `right`: one of DEVICE_RIGHTS."""
-    return devices_visible(membership).filter(_Basis(membership).may(right))
+def devices_with(membership: Membership, right: Permission, *others: Permission) -> QuerySet[Device]:
+    """Those of the visible devices with which this member may do it, or all of these. Each one of DEVICE_RIGHTS."""
+    basis = _Basis(membership)
+    return devices_visible(membership).filter(*(basis.may(one) for one in (right, *others)))
 
 
 def devices_ever_with(membership: Membership, right: Permission) -> QuerySet[Device]:
@@ -73,8 +74,8 @@ def device_rings(device: Device) -> bool:
     return not device.is_foreign and not (device.is_auto_answer and has_right(device, Permission.DROP_IN))
 
 
-def device_allows(membership: Membership, device: Device, right: Permission) -> bool:
-    return devices_with(membership, right).filter(pk=device.pk).exists()
+def device_allows(membership: Membership, device: Device, right: Permission, *others: Permission) -> bool:
+    return devices_with(membership, right, *others).filter(pk=device.pk).exists()
 
 
 def rights_own(membership: Membership, device: Device) -> frozenset[Permission]:

@@ -11,7 +11,6 @@ from calls.access import access_call
 from calls.models import Call
 from calls.rights import call_loan_end, call_recheck
 from calls.selectors import call_list, call_live_list
-from calls.services import call_invitation
 from calls.sweep import calls_sweep
 from common.clock import now
 from common.errors import NotAllowed, NotFound
@@ -103,16 +102,6 @@ def test_a_guest_is_told_of_lent_devices_and_own_calls(cast: Cast) -> None:
         assert list(call_list(guest)) == [call]
 
 
-def test_a_device_answers_by_itself_only_to_who_may_drop_in(cast: Cast) -> None:
-    with scope(household=cast.anna.household):
-        call = call_make(cast, cast.ben, CallState.CALLING)
-        assert call_invitation(call).auto_answer
-        rule_make(P.DROP_IN, cast.anna, device=cast.kitchen)
-        assert not call_invitation(call).auto_answer
-        loan_make(cast.kitchen, cast.ben, can_listen=True)
-        assert call_invitation(call).auto_answer
-
-
 def ended_with(call: Call) -> str | None:
     call.refresh_from_db()
     return call.reason if call.state == CallState.ENDED else None
@@ -126,7 +115,9 @@ def test_a_rule_ends_the_call_of_whom_it_leaves_out(cast: Cast) -> None:
         assert call_recheck(household=cast.anna.household, user=cast.anna.user) == 0
         assert ended_with(call) is None
         rights_changed.send(sender=None, household=cast.anna.household, user=cast.ben.user)
-        assert ended_with(call) == "Ben may no longer call Kitchen speaker."
+        assert ended_with(call) == (
+            "Ben may no longer call Kitchen speaker. An owner of Lake House decided that."
+        )
 
 
 def test_who_is_no_member_any_more_is_in_no_call(cast: Cast) -> None:

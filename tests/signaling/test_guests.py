@@ -154,6 +154,27 @@ async def test_a_call_ends_with_the_loan_within_a_second_for_both_ends(cast: Cas
         await device.close()
 
 
+async def test_listening_in_ends_in_time_although_talking_is_lent_for_longer(cast: Cast) -> None:
+    guest = await sync_to_async(guest_make)(cast)
+    async with FakeWorker() as worker:
+        device = await device_socket(cast.kitchen, cast.keys[cast.kitchen.pk])
+        listening = await lend(cast, guest, can_listen=True)
+        await lend(cast, guest, can_talk=True)
+        page = await browser(guest)
+        call_id = await call_begin(page, cast.kitchen)
+        assert (await device.hear("call_invite"))["auto_answer"]
+        await loan_change(listening, ends_at=now() + timedelta(seconds=1))
+        await device.say("call_accept", call_id=call_id)
+        await device.say("webrtc_offer", call_id=call_id, sdp="v=0")
+        await worker.command()
+        words = "Kitchen speaker is no longer lent to Gil for listening. It still rings when Gil calls."
+        assert {(await end.hear("call_end"))["reason"] for end in (page, device)} == {words}
+        await page.say("call_invite", device_id=str(cast.kitchen.public_id), id="again")
+        assert not (await device.hear("call_invite"))["auto_answer"]
+        await page.close()
+        await device.close()
+
+
 async def test_the_socket_of_the_device_looks_at_the_clock_too(cast: Cast) -> None:
     guest = await sync_to_async(guest_make)(cast)
     async with FakeWorker() as worker:
