@@ -7,10 +7,10 @@ from django.db import transaction
 from django.dispatch import receiver
 
 from calls.carriers import calls_uncarried_end_safely
-from calls.events import call_ended, recording_finalized, worker_died
+from calls.events import call_ended, call_started, recording_finalized, worker_died
 from calls.measurements import quality_forget
 from calls.models import Call, Recording
-from calls.rights import call_recheck
+from calls.rights import call_recheck, call_started_recheck
 from calls.selectors import calls_visible
 from calls.services import call_device_rename, call_end_of_device
 from calls.tasks import listening_copy_create_task, recordings_recover_task
@@ -60,6 +60,25 @@ def on_device_renamed(device: Device, **_: Any) -> None:
 @receiver(rights_changed)
 def on_rights_changed(household: Household, user: User | None, **_: Any) -> None:
     call_recheck(household=household, user=user)
+
+
+# A call that begins at the same moment is seen by nobody before it is in the database. So whoever comes second looks
+# again, after the commit: the call, or what ended it. Robust, since the deed is done.
+
+
+@receiver(call_started)
+def on_call_started(call: Call, **_: Any) -> None:
+    transaction.on_commit(lambda: call_started_recheck(call=call), robust=True)
+
+
+@receiver(rights_changed)
+def on_rights_changed_for_good(household: Household, user: User | None, **_: Any) -> None:
+    transaction.on_commit(lambda: call_recheck(household=household, user=user), robust=True)
+
+
+@receiver(device_removed)
+def on_device_removed_for_good(device: Device, done: str, **_: Any) -> None:
+    transaction.on_commit(lambda: call_end_of_device(device=device, done=done), robust=True)
 
 
 @receiver([device_removed, device_locked_out])

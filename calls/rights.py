@@ -24,6 +24,12 @@ def call_recheck(*, household: Household, user: User | None = None) -> int:
         return sum(_end_if_due(call) for call in found)
 
 
+def call_started_recheck(*, call: Call) -> None:
+    """The same of one that has just begun: whoever took the right away meanwhile could not see it yet."""
+    with scope(household=call.household):
+        _end_if_due(call)
+
+
 def _end_if_due(call: Call) -> bool:
     if problem := call_right_problem(call):
         call_fail(call=call, outcome=CallOutcome.FAILED, reason=problem)

@@ -3,8 +3,9 @@
 from datetime import datetime, timedelta
 
 from django.db import IntegrityError, transaction
+from django_scopes import scope
 
-from calls.events import call_ended
+from calls.events import call_ended, call_started
 from calls.metrics import SETUP_SECONDS
 from calls.models import Call, CallBreak, CallParticipant, ParticipantRole
 from calls.placement import worker_choose
@@ -18,6 +19,7 @@ from common.push import group_device, group_worker, push_on_commit
 from devices.models import Device
 from devices.rights import device_allows
 from households.access import need_consent
+from households.credentials import Credential
 from households.models import Membership
 from households.roles import Permission
 from protocol.base import Message
@@ -39,16 +41,20 @@ SILENCE_NOTICED = timedelta(seconds=8)
 EXPLAINED_WITHIN = timedelta(seconds=30)
 
 
-def call_start(*, membership: Membership, device: Device, invite_id: str = "") -> Call:
+def call_start(
+    *, membership: Membership, device: Device, invite_id: str = "", carried_by: Credential | None = None
+) -> Call:
     """Call a device. Raises DeviceOffline, DeviceBusy, Unavailable. The first two leave a line in the history.
 
-    Raises NotAllowed for somebody who has not agreed yet that calls are recorded.
+    Raises NotAllowed for somebody who has not agreed yet that calls are recorded. A right that ended while it began
+    ends the call: it is returned, and over.
 
     `invite_id` is of the person's request: whoever did not hear the answer asks again with the same one.
+    `carried_by`: what lets the page in that asks, see calls.carriers.
     """
     need_consent(membership)
     if known := call_of_invite(user=membership.user, device=device, invite_id=invite_id):
-        return _call_answer_again(known)
+        return _call_answer_again(known, carried_by)
     session = whip_session_live(device) if device.is_foreign else None
     worker_id = session.worker_id if session else worker_choose()
     if not device.presence.is_online or (device.is_foreign and session is None):
@@ -56,12 +62,13 @@ def call_start(*, membership: Membership, device: Device, invite_id: str = "") -
     try:
         with transaction.atomic():
             call = _call_create(membership, device, worker_id=worker_id, invite_id=invite_id)
-            _participants_create(call, membership, device)
+            _participants_create(call, membership, device, carried_by)
             _call_out(call)
+            call_started.send(sender=Call, call=call)
     except IntegrityError:
         # Asked twice at once, over two sockets: the first one won just now.
         if known := call_of_invite(user=membership.user, device=device, invite_id=invite_id):
-            return _call_answer_again(known)
+            return _call_answer_again(known, carried_by)
         raise _call_refused(membership, device, CallOutcome.BUSY, invite_id=invite_id) from None
     return call
 
@@ -75,10 +82,12 @@ def _call_out(call: Call) -> None:
     whip_join(call=call)
 
 
-def _call_answer_again(call: Call) -> Call:
+def _call_answer_again(call: Call, carried_by: Credential | None) -> Call:
     """What the first request was answered."""
     if call.outcome in (CallOutcome.OFFLINE, CallOutcome.BUSY):
         raise _refusal(call.device, CallOutcome(call.outcome))
+    if carried_by is not None:
+        call.participants.filter(role=ParticipantRole.CALLER).update(carried_by=str(carried_by))
     return call
 
 
@@ -220,8 +229,9 @@ def call_fail(*, call: Call, outcome: CallOutcome, reason: str) -> None:
 
 def call_end_of_device(*, device: Device, done: str) -> None:
     """The device belongs to nobody now: its call is over, if it was in one. `done`: why, such as "was removed"."""
-    if call := call_live_for_device(device):
-        call_fail(call=call, outcome=CallOutcome.FAILED, reason=f"{device.name} {done}.")
+    with scope(household=device.household):
+        if call := call_live_for_device(device):
+            call_fail(call=call, outcome=CallOutcome.FAILED, reason=f"{device.name} {done}.")
 
 
 def call_device_rename(*, device: Device) -> None:
@@ -325,21 +335,25 @@ def _call_refused(
     return _refusal(device, outcome)
 
 
-def _participants_create(call: Call, membership: Membership, device: Device) -> None:
-    CallParticipant.objects.create(
+def _participants_create(
+    call: Call, membership: Membership, device: Device, carried_by: Credential | None = None
+) -> None:
+    caller = CallParticipant(
         household=call.household,
         call=call,
         role=ParticipantRole.CALLER,
         user=membership.user,
         display_name=str(membership.user),
+        carried_by=str(carried_by or ""),
     )
-    CallParticipant.objects.create(
+    callee = CallParticipant(
         household=call.household,
         call=call,
         role=ParticipantRole.CALLEE,
         device=device,
         display_name=device.name,
     )
+    CallParticipant.objects.bulk_create([caller, callee])
 
 
 def calls_live() -> "list[Call]":

@@ -38,8 +38,12 @@ Handler = Callable[[MemberSocket, Any], Awaitable[None]]
 async def on_call_invite(socket: MemberSocket, message: m.CallInvite) -> None:
     def start(membership: Membership) -> tuple[Call, m.CallStateMessage]:
         device = access_device(membership=membership, public_id=message.device_id, need=Permission.CALL)
-        call = call_start(membership=membership, device=device, invite_id=message.id or "")
-        _carry(socket, access_user_leg(membership=membership, call_id=call.public_id))
+        call = call_start(
+            membership=membership,
+            device=device,
+            invite_id=message.id or "",
+            carried_by=socket.credential,
+        )
         return call, call_state_message(call)
 
     try:
