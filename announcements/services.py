@@ -5,13 +5,14 @@ from uuid import UUID
 
 from django.core import signing
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.urls import reverse
 from django_scopes import scope
 
 from announcements.clips import clip_request
 from announcements.events import announcement_sent
 from announcements.models import Announcement, AnnouncementDelivery, ClipState
+from announcements.rights import deliveries_waiting, delivery_problems
 from announcements.speech import text_clean
 from common.clock import now
 from common.errors import Invalid, NotFound
@@ -19,7 +20,7 @@ from common.push import group_device, push_on_commit, push_people_on_commit
 from devices.models import Device
 from devices.rights import devices_with, need_right_somewhere, right_refusal
 from devices.selectors import guests_of
-from households.models import Membership
+from households.models import Household, Membership, User
 from households.roles import Permission
 from protocol.messages import Announce, AnnounceProgress, DeliveryState
 
@@ -78,7 +79,7 @@ def _check_rights(membership: Membership, devices: list[Device]) -> None:
 
 def announcement_deliver(*, announcement: Announcement) -> None:
     """Tell every device that has not got it yet. Sending again is always safe: the device keeps a journal."""
-    for delivery in announcement.deliveries.filter(state=DeliveryState.QUEUED).select_related("device"):
+    for delivery in deliveries_recheck(announcement.deliveries.filter(state=DeliveryState.QUEUED)):
         delivery_push(delivery)
 
 
@@ -90,8 +91,27 @@ def deliveries_push_pending(*, device: Device) -> None:
         announcement__expires_at__gt=now(),
         announcement__clip__state=ClipState.READY,
     )
-    for delivery in waiting.select_related("announcement__clip", "device").order_by("created_at"):
+    for delivery in deliveries_recheck(waiting.order_by("created_at")):
         delivery_push(delivery)
+
+
+def announcements_recheck(*, household: Household, user: User | None = None) -> None:
+    """What this person announced, or anybody, waits no longer where they may not announce any more."""
+    with scope(household=household):
+        waiting = deliveries_waiting().filter(household=household)
+        deliveries_recheck(waiting.filter(announcement__sent_by=user) if user else waiting)
+
+
+def deliveries_recheck(deliveries: QuerySet[AnnouncementDelivery]) -> list[AnnouncementDelivery]:
+    """Gives up those that wait and whose sender may not announce there any more. Returns those that may be said."""
+    related = ("announcement__clip__household", "announcement__sent_by", "device__household", "household")
+    rows = list(deliveries.select_related(*related))
+    problems = delivery_problems(rows)
+    for delivery in rows:
+        if words := problems.get(delivery.pk):
+            with scope(household=delivery.household):
+                delivery_move(delivery, DeliveryState.EXPIRED, words)
+    return [delivery for delivery in rows if delivery.pk not in problems]
 
 
 def delivery_push(delivery: AnnouncementDelivery) -> None:
@@ -183,7 +203,7 @@ def deliveries_retry() -> None:
         announcement__clip__state=ClipState.READY,
         device__presence__is_online=True,
     )
-    for delivery in silent.select_related("announcement__clip", "device", "household"):
+    for delivery in deliveries_recheck(silent):
         with scope(household=delivery.household):
             delivery_push(delivery)
 

@@ -6,10 +6,12 @@ from celery import shared_task
 
 from announcements.clips import clip_make, clip_path, clips_due
 from announcements.models import Announcement, AnnouncementDelivery, ClipState, SpeechClip
+from announcements.rights import deliveries_lent_before
 from announcements.services import (
     announcement_deliver,
     announcements_unspoken,
     deliveries_expire,
+    deliveries_recheck,
     deliveries_retry,
     delivery_move,
 )
@@ -60,6 +62,7 @@ def clip_speak_task(clip_pk: int, worker_id: str, leg_id: str, channel: str, rep
 @over_all_households
 def announcements_sweep_task() -> None:
     deliveries_expire()
+    deliveries_recheck(deliveries_lent_before())
     deliveries_retry()
     for announcement in announcements_unspoken():
         announcement_speak_task.delay(announcement.pk)
