@@ -12,12 +12,6 @@ from common.errors import TooMany, Unavailable
 from common.redis import redis_get
 
 
-def limit_check(key: str, *, most: int, message: str) -> None:
-    """Raises TooMany when `most` tries of this window are spent already. Counts nothing."""
-    if cache.get(f"limit:{key}", 0) >= most:
-        raise TooMany(message)
-
-
 def limit_hit(key: str, *, most: int, per_s: int, message: str) -> None:
     """Count one try. Raises TooMany once there were more than `most` in `per_s` seconds (fixed window).
 
@@ -36,23 +30,23 @@ def limit_hit(key: str, *, most: int, per_s: int, message: str) -> None:
         raise TooMany(message)
 
 
-def limit_return(key: str) -> None:
-    """Give back one try that limit_hit counted, where its window goes on. What cannot be given back stays counted."""
-    with suppress(ValueError, RedisError):
-        if cache.decr(f"limit:{key}") < 0:
-            cache.delete(f"limit:{key}")
-
-
 @dataclass(frozen=True)
 class Try:
     """One counted try; `give_back` it when it was no wrong one."""
 
     key: str
     id: str
+    most: int
 
     def give_back(self) -> None:
         with suppress(RedisError):  # then it counts, and is forgotten in time
             redis_get().zrem(self.key, self.id)
+
+    def is_last(self) -> bool:
+        """Whether none is left now. To be asked soon: tries that were too long ago still count here."""
+        with suppress(RedisError):
+            return int(redis_get().zcard(self.key)) >= self.most
+        return False
 
 
 def try_take(key: str, *, most: int, per_s: int, message: str, unavailable: str = "") -> Try:
@@ -61,7 +55,7 @@ def try_take(key: str, *, most: int, per_s: int, message: str, unavailable: str 
     The window slides, and asking and counting are one step in Redis, so that many at once over several processes are
     no more than one after the other. Raises Unavailable while Redis is away.
     """
-    taken = Try(f"tries:{key}", uuid4().hex)
+    taken = Try(f"tries:{key}", uuid4().hex, most)
     try:
         is_counted = redis_get().eval(_TAKE, 1, taken.key, per_s * 1000, most, taken.id)
     except RedisError:

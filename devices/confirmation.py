@@ -59,12 +59,12 @@ def _row_find(membership: Membership, secret: str, user_code: str) -> DeviceAuth
         if is_typed
         else {"secret_hash": secret_hash(secret)}
     )
-    try_take(membership, is_typed=is_typed)
+    taken = try_take(membership, is_typed=is_typed)
     row = DeviceAuthorization.objects.select_related("confirmed_by").filter(**by).last()
     if row is None:
-        try_failed(membership, is_typed=is_typed)
+        try_failed(membership, taken)
         raise NotFound("No device waits with this code. Check it, or let the device show a new one.")
-    try_return(membership, is_typed=is_typed)
+    try_return(taken)
     return row
 
 

@@ -6,8 +6,9 @@ more than the limit lets through. What is counted is the person and the hub, nev
 
 from django.conf import settings
 
-from common.errors import TooMany
-from common.limits import limit_check, limit_hit, limit_return
+from common import limits
+from common.errors import TooMany, Unavailable
+from common.limits import Try
 from households.audit import AuditKind, audit_note
 from households.models import Membership
 
@@ -18,35 +19,33 @@ _SPENT = "Too many wrong codes. Wait 15 minutes and try again, or scan the code.
 _LINKS_SPENT = "Too many wrong links. Wait 15 minutes and try again."
 
 
-def try_take(membership: Membership, *, is_typed: bool) -> None:
-    """Raises TooMany, and Unavailable while nothing can be counted."""
-    taken = []
+def try_take(membership: Membership, *, is_typed: bool) -> list[Try]:
+    """Of the person first. Raises TooMany, and Unavailable while nothing can be counted."""
+    words, taken = _SPENT if is_typed else _LINKS_SPENT, list[Try]()
     try:
         for key, most in _limits(membership, is_typed=is_typed):
-            taken.append(key)
-            limit_hit(key, most=most, per_s=WINDOW_S, message=_SPENT if is_typed else _LINKS_SPENT)
-    except TooMany:
-        _give_back(taken)
+            taken.append(limits.try_take(key, most=most, per_s=WINDOW_S, message=words))
+    except (TooMany, Unavailable):
+        try_return(taken)
         raise
+    return taken
 
 
-def try_return(membership: Membership, *, is_typed: bool) -> None:
+def try_return(taken: list[Try]) -> None:
     """The code was right."""
-    _give_back([key for key, _ in _limits(membership, is_typed=is_typed)])
+    for one in taken:
+        one.give_back()
 
 
-def try_failed(membership: Membership, *, is_typed: bool) -> None:
+def try_failed(membership: Membership, taken: list[Try]) -> None:
     """The code was wrong. Whoever has no tries left then is noted, once in each quarter of an hour."""
-    key, most = _limits(membership, is_typed=is_typed)[0]
-    try:
-        limit_check(key, most=most, message="")
-    except TooMany:
+    if taken[0].is_last():
         _note(membership)
 
 
 def _note(membership: Membership) -> None:
     try:
-        limit_hit(f"claim-noted:{membership.user_id}", most=1, per_s=WINDOW_S, message="")
+        limits.try_take(f"claim-noted:{membership.user_id}", most=1, per_s=WINDOW_S, message="")
     except TooMany:
         return
     audit_note(membership.household, AuditKind.CLAIM_GUESSED, actor=membership.user)
@@ -58,8 +57,3 @@ def _limits(membership: Membership, *, is_typed: bool) -> list[tuple[str, int]]:
     if not is_typed:
         return [(f"claim-link:{person}", LINK_TRIES)]
     return [(f"claim:{person}", TYPED_TRIES), ("claim:all", settings.CLAIM_TRIES_PER_QUARTER_HOUR)]
-
-
-def _give_back(keys: list[str]) -> None:
-    for key in keys:
-        limit_return(key)

@@ -20,7 +20,7 @@ FIGURES: Final = ("S5.tries", "S5.hub", "S5.code", "S5.day", "S5.secret")
 AT_ONCE: Final = 16
 CODES_ALIVE: Final = 100
 TRIES_OF_ONE: Final = 40
-# A window begins with its first try, so a code, or a day, may touch one window more than it is long.
+# The window slides, so in the life of a code there is one. One more is counted for the edges, of a day, too.
 WINDOWS_OF_A_CODE: Final = 2
 WINDOWS_OF_A_DAY: Final = 24 * 4 + 1
 _COUNTED_AFTER_S: Final = 3.0  # a connection tells its counts when it ends

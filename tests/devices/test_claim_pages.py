@@ -15,9 +15,10 @@ from django_scopes import scope, scopes_disabled
 
 from calls.models import Call
 from common.clock import now
+from common.redis import redis_get
 from devices.authorization import PollProblem, authorization_poll, authorization_start
 from devices.models import AuthorizationState, Device, DeviceAuthorization
-from devices.tries import LINK_TRIES, TYPED_TRIES, try_return, try_take
+from devices.tries import LINK_TRIES, TYPED_TRIES, WINDOW_S, try_return, try_take
 from households.audit import AuditKind, audit_list
 from households.models import Household, Membership, User
 from protocol.enrollment import Authorization, AuthorizationRequest
@@ -276,11 +277,24 @@ def test_many_wrong_codes_at_once_are_no_more_than_the_limit(cast: Cast) -> None
 
 def test_what_is_being_looked_up_counts_before_its_answer_is_known(anna: Client, cast: Cast) -> None:
     codes = ask()
-    for _ in range(TYPED_TRIES):
-        try_take(cast.anna, is_typed=True)
+    taken = [try_take(cast.anna, is_typed=True) for _ in range(TYPED_TRIES)]
     assert guess(anna, 1, user_code=codes.user_code) == [429]
-    try_return(cast.anna, is_typed=True)
+    try_return(taken[0])
     assert guess(anna, 1, user_code=codes.user_code) == [200]
+
+
+def a_while_passes(cast: Cast, *, seconds: int) -> None:
+    for key in (f"tries:claim:{cast.anna.user.pk}", "tries:claim:all"):
+        for one in redis_get().zrange(key, 0, -1):
+            redis_get().zincrby(key, -1000 * seconds, str(one))
+
+
+def test_in_no_quarter_of_an_hour_there_are_more_tries_wherever_it_begins(anna: Client, cast: Cast) -> None:
+    assert guess(anna, 1, user_code=WRONG) == [404]
+    a_while_passes(cast, seconds=WINDOW_S - 1)
+    assert guess(anna, TYPED_TRIES - 1, user_code=WRONG) == [404] * (TYPED_TRIES - 1)
+    a_while_passes(cast, seconds=2)
+    assert guess(anna, TYPED_TRIES, user_code=WRONG) == [404] + [429] * (TYPED_TRIES - 1)
 
 
 def test_all_people_together_have_a_limit_too(anna: Client, cast: Cast, settings: LazySettings) -> None:
