@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from common.errors import Invalid
+from common.errors import Invalid, TooMany
 from common.limits import limit_hit
 from common.network import address_group
 from devices.authorization import PollProblem, authorization_poll, authorization_start
@@ -22,6 +22,10 @@ from protocol.enrollment import (
 )
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
+# From one network. A device asks once in a quarter of an hour, and polls every two seconds.
+ASKED_PER_MINUTE = 60
+POLLED_PER_MINUTE = 600
+_TOO_MANY = "Too many requests. Wait a minute."
 
 
 class DeviceApi(APIView):
@@ -36,8 +40,7 @@ class AuthorizationCreateApi(DeviceApi):
 
     @extend_schema(request=AuthorizationRequest, responses={200: Authorization, 400: EnrollmentError})
     def post(self, request: Request) -> Response:
-        address = address_group(request.META.get("REMOTE_ADDR", ""))
-        limit_hit(f"authorize:{address}", most=60, per_s=60, message="Too many requests. Wait a minute.")
+        limit_hit(f"authorize:{_network(request)}", most=ASKED_PER_MINUTE, per_s=60, message=_TOO_MANY)
         data = _parse(AuthorizationRequest, request.data)
         # The link leads back to the address under which the device found the hub, unless one was configured.
         base_url = (
@@ -53,10 +56,21 @@ class TokenCreateApi(DeviceApi):
     def post(self, request: Request) -> Response:
         data = _parse(TokenRequest, request.data)
         try:
+            limit_hit(f"poll:{_network(request)}", most=POLLED_PER_MINUTE, per_s=60, message=_TOO_MANY)
             enrollment = authorization_poll(device_code=data.device_code)
+        except TooMany as refusal:
+            return _problem("slow_down", refusal.message)
         except PollProblem as problem:
-            return Response({"error": problem.error, "error_description": problem.description}, status=400)
+            return _problem(problem.error, problem.description)
         return Response(enrollment.model_dump(mode="json"))
+
+
+def _network(request: Request) -> str:
+    return address_group(request.META.get("REMOTE_ADDR", ""))
+
+
+def _problem(error: str, description: str) -> Response:
+    return Response({"error": error, "error_description": description}, status=400)
 
 
 def _parse(model: type[ModelT], data: Any) -> ModelT:

@@ -41,6 +41,7 @@ from protocol.enrollment import (
 LIFE = timedelta(minutes=15)
 INTERVAL_S = 2
 KEPT = timedelta(days=1)  # after its codes ran out
+WAITING_MOST = 10_000  # devices of which the hub knows that they wait, or waited
 
 
 class PollProblem(Exception):
@@ -80,6 +81,7 @@ def authorization_start(*, request: AuthorizationRequest, base_url: str) -> Auth
         if transfer is not None and transfer.to_household is not None:
             with scope(household=transfer.to_household):
                 _arrive(row, transfer, transfer.to_household)
+    _oldest_forget(row)
     return Authorization(
         device_code=device_code,
         user_code=user_code,
@@ -88,6 +90,15 @@ def authorization_start(*, request: AuthorizationRequest, base_url: str) -> Auth
         expires_in=int(LIFE.total_seconds()),
         interval=INTERVAL_S,
     )
+
+
+def _oldest_forget(newest: DeviceAuthorization) -> None:
+    """Strangers may ask as often as they like, so their rows must not fill the disk, nor keep anybody out.
+
+    Nobody is refused for it: a device whose code was forgotten hears that it expired, and shows another one.
+    """
+    old = DeviceAuthorization.objects.filter(pk__lte=newest.pk - WAITING_MOST)
+    old.filter(state=AuthorizationState.PENDING).delete()
 
 
 def _is_back(transfer: Transfer | None, fingerprint_sha256: str) -> bool:
@@ -128,7 +139,7 @@ def authorization_poll(*, device_code: str) -> Enrollment:
     if row is None or (row.expires_at <= now() and row.state == AuthorizationState.PENDING):
         raise PollProblem("expired_token", "The code has expired. Ask for a new one.")
     last, row.polled_at = row.polled_at, now()
-    row.save(update_fields=["polled_at"])
+    DeviceAuthorization.objects.filter(pk=row.pk).update(polled_at=row.polled_at)  # if it is still there
     if row.state == AuthorizationState.DENIED:
         raise PollProblem("access_denied", "The claim was refused.")
     if row.state == AuthorizationState.PENDING:

@@ -129,8 +129,8 @@ def authorization_confirm(
 
 
 def _too_late(membership: Membership, authorization: DeviceAuthorization) -> Conflict | NotFound:
-    row = DeviceAuthorization.objects.select_related("confirmed_by").get(pk=authorization.pk)
-    if row.state == AuthorizationState.PENDING:
+    row = DeviceAuthorization.objects.select_related("confirmed_by").filter(pk=authorization.pk).first()
+    if row is None or row.state == AuthorizationState.PENDING:
         return NotFound("This code has expired. Let the device show a new one.")
     return _code_used(membership, row)
 

@@ -11,6 +11,7 @@ from django.views.decorators.http import require_http_methods
 
 from common.errors import DomainError, NotSignedIn
 from common.limits import limit_hit
+from common.network import address_group
 from households.access import household_choose, member_of
 from households.accounts import AccountRefused
 from households.forms import ConsentForm, JoinForm
@@ -56,8 +57,8 @@ def _with_invitation(request: HttpRequest, form: ConsentForm | None) -> HttpResp
 
 
 def _count(request: HttpRequest) -> None:
-    address = request.META.get("REMOTE_ADDR", "")
-    limit_hit(f"join:{address}", most=20, per_s=60, message="Too many tries. Wait a minute and try again.")
+    network = address_group(request.META.get("REMOTE_ADDR", ""))
+    limit_hit(f"join:{network}", most=20, per_s=60, message="Too many tries. Wait a minute and try again.")
 
 
 def _accept(request: HttpRequest, form: ConsentForm) -> Membership:

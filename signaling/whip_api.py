@@ -14,6 +14,7 @@ from rest_framework.views import APIView
 
 from common.errors import DomainError, NotSignedIn
 from common.limits import limit_hit
+from common.network import address_group
 from devices.foreign import device_token_open
 from devices.models import Device, DeviceToken
 from protocol.whip import FRAGMENT_TYPE, MAX_BODY_BYTES, PROBLEM_TYPE, SDP_TYPE, WhipRefused
@@ -80,9 +81,9 @@ class WhipApi(APIView):
             return device_token_open(token.strip())
         except NotSignedIn:
             # Only these are counted: a device that was removed and goes on asking must not lock the others out.
-            address = self.request.META.get("REMOTE_ADDR", "")
+            network = address_group(self.request.META.get("REMOTE_ADDR", ""))
             limit_hit(
-                f"whip:{address}", most=WRONG_TOKENS_PER_MINUTE, per_s=60, message="Too many wrong tokens."
+                f"whip:{network}", most=WRONG_TOKENS_PER_MINUTE, per_s=60, message="Too many wrong tokens."
             )
             raise
 

@@ -253,3 +253,11 @@ def test_a_program_of_somebody_who_did_not_agree_is_told_so_in_words(cast: Cast)
     with scope(household=cast.anna.household), pytest.raises(NotAllowed, match="are recorded") as refusal:
         call_start(membership=cast.ben, device=cast.kitchen)
     assert refusal.value.wire_code is ErrorCode.CONSENT_NEEDED
+
+
+def test_a_network_of_many_addresses_tries_no_more_links_than_one_address(client: Client, cast: Cast) -> None:
+    def join(address: str) -> int:
+        return client.post(JOIN, {"token": "x" * 22}, REMOTE_ADDR=address).status_code
+
+    assert [join(f"2001:db8:1:2::{number:x}") for number in range(21)] == [404] * 20 + [429]
+    assert join("2001:db8:1:3::1") == 404

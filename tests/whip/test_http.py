@@ -6,7 +6,8 @@ from uuid import uuid4
 import pytest
 from asgiref.sync import sync_to_async
 from django.conf import LazySettings
-from django.test import AsyncClient
+from django.core.cache import cache
+from django.test import AsyncClient, Client
 from django_scopes import scopes_disabled
 
 from calls.models import WhipSession
@@ -257,6 +258,17 @@ async def test_wrong_tokens_are_counted_and_the_right_one_still_opens(
         assert problem(await door.ask("POST", body=OFFER, Authorization="Bearer wrong"))[0] == status
     async with FakeWorker() as worker:
         await door.connect(worker)
+
+
+def test_a_network_of_many_addresses_tries_no_more_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(whip_api, "WRONG_TOKENS_PER_MINUTE", 2)
+    cache.clear()
+
+    def knock(address: str) -> int:
+        return Client(REMOTE_ADDR=address).post(URL, OFFER, content_type=SDP).status_code
+
+    assert [knock(f"2001:db8:1:2::{number}") for number in range(3)] == [401, 401, 429]
+    assert knock("2001:db8:1:3::1") == 401
 
 
 # The household
