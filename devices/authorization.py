@@ -18,7 +18,7 @@ from common.clock import now
 from common.codes import secret_hash, secret_make
 from common.errors import Conflict
 from devices.certificates import authority_get, csr_check
-from devices.keys import certificate_issue
+from devices.keys import KEY_USED, certificate_issue, key_was_used
 from devices.models import (
     AuthorizationState,
     Device,
@@ -53,7 +53,7 @@ class PollProblem(Exception):
 
 
 def authorization_start(*, request: AuthorizationRequest, base_url: str) -> Authorization:
-    """Raises Invalid for a bad CSR, Conflict for a key that is claimed already.
+    """Raises Invalid for a bad CSR, Conflict for a key that was a device's before: the device makes another one then.
 
     One that comes with the code of a transfer is claimed at once. Any other code counts for nothing.
     """
@@ -64,8 +64,8 @@ def authorization_start(*, request: AuthorizationRequest, base_url: str) -> Auth
         transfer = transfer_for_code(
             request.transfer_code, proof=request.transfer_proof, fingerprint=csr.fingerprint_sha256
         )
-        if _is_claimed(csr.fingerprint_sha256) and not _is_back(transfer, csr.fingerprint_sha256):
-            raise Conflict("This device belongs to a home already. Remove it there, or reset the device.")
+        if key_was_used(csr.fingerprint_sha256) and not _is_back(transfer, csr.fingerprint_sha256):
+            raise Conflict(KEY_USED)
         row = DeviceAuthorization.objects.create(
             device_code_hash=secret_hash(device_code),
             user_code_hash=secret_hash(user_code),
@@ -175,8 +175,3 @@ def authorizations_sweep() -> int:
     """Forgets what nobody can use or ask about any more. Returns how many."""
     old = DeviceAuthorization.objects.filter(expires_at__lt=now() - KEPT)
     return old.delete()[0]
-
-
-def _is_claimed(fingerprint_sha256: str) -> bool:
-    with scopes_disabled():
-        return Device.objects.filter(fingerprint_sha256=fingerprint_sha256, revoked_at=None).exists()

@@ -27,6 +27,7 @@ from households.roles import Permission
 from protocol.certificates import Certificate, KeyWanted, renew_at
 from protocol.identity import next_key_text
 
+KEY_USED = "This device belongs to a home already, or did with the key that it has. Reset it: then it shows a new code."
 # A device counts the time until then by a clock of its own.
 EARLY = timedelta(hours=1)
 # A device makes one for each wish, and another one where its power went before it used that.
@@ -144,6 +145,19 @@ def device_key_change(*, device: Device) -> Device:
     return changed
 
 
+def key_was_used(fingerprint_sha256: str) -> bool:
+    """Whether it is, was or is about to be the key of a device, in whatever household.
+
+    Somebody may have a copy of a key that was used: whoever gets a device gets one that nobody has.
+    """
+    with scopes_disabled():
+        return (
+            Device.objects.filter(fingerprint_sha256=fingerprint_sha256).exists()
+            or Device.objects.filter(next_fingerprint_sha256=fingerprint_sha256).exists()
+            or DeviceCertificate.objects.filter(fingerprint_sha256=fingerprint_sha256).exists()
+        )
+
+
 def _next_key_set(device: Device, request: SigningRequest, proof: str) -> None:
     """Raises NotAllowed for a key that nobody wants, that the device did not sign, or that was anybody's before.
 
@@ -162,10 +176,7 @@ def _next_key_set(device: Device, request: SigningRequest, proof: str) -> None:
     made = DeviceCertificate.objects.filter(device=device, created_at__gt=now() - NEXT_KEYS_IN)
     if made.exclude(fingerprint_sha256=device.fingerprint_sha256).count() >= NEXT_KEYS_MOST:
         raise TooMany("This device made too many keys today. It may make another one tomorrow.")
-    with scopes_disabled():
-        is_taken = Device.objects.filter(fingerprint_sha256=key).exists()
-    certificates = DeviceCertificate.objects.filter(fingerprint_sha256=key)
-    if is_taken or certificates.exists():
+    if key_was_used(key):
         raise NotAllowed("This key was used before. A new key has to be new.")
     # What was given for a next key that never came into use.
     unused = DeviceCertificate.objects.filter(

@@ -68,10 +68,11 @@ class Device(HouseholdModel):
                 name="device_key_claimed_once",
             ),
         ]
-        indexes = [  # asked for with each code: see devices.known
+        indexes = [  # asked for with each code: see devices.known and devices.keys
             models.Index(
                 fields=["serial", "model"], condition=models.Q(revoked_at=None), name="device_claimed_serial"
-            )
+            ),
+            models.Index(fields=["next_fingerprint_sha256"], name="device_next_key"),
         ]
 
     def __str__(self) -> str:
@@ -160,6 +161,9 @@ class DeviceCertificate(BaseModel):
     not_after = models.DateTimeField()
     superseded_at = models.DateTimeField(null=True, blank=True)  # the device uses a later one
     revoked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["fingerprint_sha256"], name="certificate_key")]
 
     def __str__(self) -> str:
         return self.serial_number

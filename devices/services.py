@@ -10,6 +10,7 @@ from common.push import group_device, push_on_commit
 from devices.certificates import csr_check
 from devices.events import device_removed, device_renamed
 from devices.foreign import device_tokens_revoke
+from devices.keys import KEY_USED, key_was_used
 from devices.models import (
     Device,
     DeviceAuthorization,
@@ -56,7 +57,12 @@ def device_create(
     room: Room | None,
     is_auto_answer: bool,
 ) -> Device:
-    """As it described itself when it asked. Raises Conflict for a key that is claimed already."""
+    """As it described itself when it asked. Raises Conflict for a key that was a device's before.
+
+    Needs a transaction.
+    """
+    if key_was_used(authorization.fingerprint_sha256):
+        raise Conflict(KEY_USED)
     try:
         with transaction.atomic():
             device = Device.objects.create(
@@ -73,9 +79,7 @@ def device_create(
                 claimed_at=now(),
             )
     except IntegrityError:
-        raise Conflict(
-            "This device belongs to a home already. Remove it there, or reset the device."
-        ) from None
+        raise Conflict(KEY_USED) from None
     DevicePresence.objects.create(device=device)
     return device
 

@@ -215,14 +215,6 @@ def test_another_key_than_the_one_in_the_code_is_refused(cast: Cast) -> None:
         authorization_find(membership=cast.anna, secret=secret_of(codes), fingerprint="ab" * 32)
 
 
-def test_a_claimed_key_cannot_be_claimed_again_until_it_is_removed(cast: Cast) -> None:
-    key = cast.keys[cast.kitchen.pk]
-    with pytest.raises(Conflict, match="belongs to a home"):
-        ask(key)
-    device_unclaim(device=cast.kitchen)
-    assert claim(cast.carla, ask(key)).household == cast.carla.household
-
-
 @pytest.mark.parametrize("secret", ["", "x", "A" * 22])
 def test_an_unknown_secret_finds_nothing(cast: Cast, secret: str) -> None:
     with pytest.raises(DomainError):
