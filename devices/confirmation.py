@@ -13,7 +13,7 @@ from devices.models import AuthorizationState, Device, DeviceAuthorization, Room
 from devices.rules import rules_keep
 from devices.services import device_create
 from devices.tries import try_failed, try_return, try_take
-from households.access import need
+from households.access import members_hold, need
 from households.audit import AuditKind, audit_note
 from households.models import Membership
 from households.roles import Permission
@@ -102,10 +102,11 @@ def authorization_confirm(
     `lets_go`: the device that this one was known as until it came with a new key; it is removed, and its rules stay.
     Raises NotAllowed for whoever may not bring it to another room.
     """
-    need(membership, Permission.DEVICES_MANAGE)
     if not name.strip():
         raise Invalid("Give the device a name.")
     with transaction.atomic():
+        members_hold(membership)  # nobody sets rules between those of the old row and those of the new one
+        need(membership, Permission.DEVICES_MANAGE)
         pending = DeviceAuthorization.objects.filter(
             pk=authorization.pk, state=AuthorizationState.PENDING, expires_at__gt=now()
         )

@@ -8,6 +8,7 @@ from common.codes import secret_hash, secret_make
 from common.errors import Conflict, Invalid, NotSignedIn
 from devices.events import device_locked_out
 from devices.models import Device, DeviceKind, DevicePresence, DeviceToken, Room
+from devices.rooms import room_hold
 from households.access import need
 from households.audit import AuditKind, audit_note
 from households.models import Membership, User
@@ -20,11 +21,12 @@ _REFUSED = "This token lets no device in. Make a new one on the page of the devi
 
 
 def foreign_device_create(*, membership: Membership, name: str, room: Room | None) -> Device:
-    """A device that nobody can be yet: it needs a token. Raises Invalid, NotAllowed."""
+    """A device that nobody can be yet: it needs a token. Raises Invalid, NotAllowed, Conflict."""
     need(membership, Permission.DEVICES_MANAGE)
     if not name.strip():
         raise Invalid("Give the device a name.")
     with transaction.atomic():
+        room_hold(room)
         device = Device.objects.create(
             household=membership.household,
             kind=DeviceKind.FOREIGN,

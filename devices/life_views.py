@@ -12,7 +12,7 @@ from devices.access import access_device
 from devices.keys import device_key_ask
 from devices.models import Device
 from devices.selectors import key_changed_at, key_shown
-from devices.services import device_unclaim
+from devices.services import device_remove
 from devices.transfers import transfer_open
 from households.access import member_of
 from households.roles import Permission
@@ -39,7 +39,7 @@ def remove(request: HttpRequest, public_id: UUID) -> HttpResponse:
     if request.method == "GET":  # people open the address again
         return redirect("devices:detail", public_id)
     was_online = device.presence.is_online
-    device_unclaim(device=device, by=membership.user)
+    device_remove(membership=membership, device=device)
     messages.success(request, _removed_words(device, was_online=was_online))
     return redirect("devices:home")
 

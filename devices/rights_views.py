@@ -15,7 +15,7 @@ from common.links import outside_url
 from devices.access import access_device, access_room
 from devices.loans import loan_create, loan_end, loan_list
 from devices.models import Device, Loan, Room
-from devices.rooms import room_remove, room_rename
+from devices.rooms import may_remove, room_remove, room_rename
 from devices.rule_forms import LoanForm, RulesForm
 from devices.rules import choices_of, members_to_name, rules_save
 from devices.selectors import device_list_for
@@ -37,9 +37,8 @@ def room(request: HttpRequest, public_id: UUID) -> HttpResponse:
     membership = member_of(request)
     place = access_room(membership=membership, public_id=public_id)
     if request.method == "POST":
-        need(membership, Permission.DEVICES_MANAGE)
         try:
-            room_rename(room=place, name=request.POST.get("name", ""))
+            room_rename(membership=membership, room=place, name=request.POST.get("name", ""))
         except DomainError as error:
             return _room_page(request, place, error)
         messages.success(request, "Saved.")
@@ -51,7 +50,8 @@ def _room_page(request: HttpRequest, place: Room, error: DomainError | None = No
     membership = member_of(request)
     devices = device_list_for(membership).filter(room=place)
     context = {"room": place, "devices": devices, "error": error, **who_may(membership, place)}
-    context["rules_url"] = reverse("devices:room-rules", args=[place.public_id])
+    context |= {"rules_url": reverse("devices:room-rules", args=[place.public_id])}
+    context |= {"may_remove": may_remove(membership, place)}
     return render(request, "devices/room.html", context, status=error.status if error else 200)
 
 
@@ -70,7 +70,7 @@ def room_remove_empty(request: HttpRequest, public_id: UUID) -> HttpResponse:
     need(membership, Permission.DEVICES_MANAGE)
     if request.method == "GET":
         return redirect("devices:room", public_id)
-    room_remove(room=place)
+    room_remove(membership=membership, room=place)
     messages.success(request, f"{place} was removed.")
     return redirect("devices:home")
 

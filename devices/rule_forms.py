@@ -11,7 +11,7 @@ from common.clock import now
 from common.errors import Invalid
 from devices.models import Device
 from devices.rights import rights_own
-from devices.rules import members_to_name
+from devices.rules import GONE, members_to_name
 from households.models import Membership
 from households.roles import DEVICE_RIGHTS, Permission
 
@@ -38,7 +38,7 @@ class RulesForm(forms.Form):
     def named(self) -> dict[Permission, list[Membership] | None]:
         """What devices.rules.rules_save() takes. Raises Invalid."""
         if not self.is_valid():
-            raise Invalid("Somebody you chose is no longer here. Look again.")
+            raise Invalid(GONE)
         data = self.cleaned_data
         return {
             right: [member for member in self.people if member.public_id in data[f"members_{right}"]]

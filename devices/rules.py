@@ -3,13 +3,14 @@
 An adult who could set them would let themselves into a teenager's room.
 """
 
+import itertools
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from django.db import transaction
 from django.db.models import Q
 
-from common.errors import Invalid, NotAllowed
+from common.errors import Invalid, NotAllowed, NotFound
 from devices.models import AccessRule, Device, Room
 from households.access import members_hold, need
 from households.audit import AuditKind, audit_note
@@ -24,6 +25,7 @@ RIGHT_WORDS: dict[Permission, str] = {
     Permission.ANNOUNCE: "announce on",
 }
 _PLURALS = {Role.OWNER: "owners", Role.ADULT: "adults", Role.CHILD: "children"}
+GONE = "Somebody you chose is no longer here. Look again."
 _NOBODY = "Choose at least one person who may {right} it, or “As usual”."
 
 
@@ -70,18 +72,22 @@ def rules_save(
 ) -> bool:
     """All four together; None: as usual. Returns whether anything is another thing now.
 
-    Raises NotAllowed, Invalid, and NotFound for somebody who was removed meanwhile.
+    Of a device that was added again also for what was said with it before. Raises NotAllowed, Invalid, and NotFound for
+    somebody or something that was removed meanwhile.
     """
     for right, members in named.items():
         if members is not None and not members:
             raise Invalid(_NOBODY.format(right=RIGHT_WORDS[right]))
     with transaction.atomic():
-        members_hold(membership, *{member for members in named.values() for member in members or ()})
+        chosen = {member for members in named.values() for member in members or ()}
+        members_hold(membership, *chosen)
         need(membership, Permission.HOUSEHOLD_MANAGE)
-        before = _named_in(place)
+        if any(member.role == Role.GUEST for member in chosen):
+            raise Invalid(GONE)
+        before, places = _named_in(place), _places(place)
         changed = [right for right in DEVICE_RIGHTS if _keys(named.get(right)) != before.get(right)]
-        for right in changed:
-            _rule_save(place, right, named.get(right))
+        for right, each in itertools.product(changed, places):
+            _rule_save(each, right, named.get(right))
         if changed:
             rights_changed.send(sender=AccessRule, household=membership.household, user=None)
         where = str(place) if isinstance(place, Device) else f"what stands in {place}"
@@ -104,17 +110,51 @@ def need_move(membership: Membership, device: Device, room: Room | None) -> None
 
 
 def rules_keep(*, membership: Membership, old: Device, device: Device) -> None:
-    """It was reset and added again: whoever can do that cannot change who may do what. Raises NotAllowed."""
+    """It was reset and added again: whoever can do that cannot change who may do what. Raises NotAllowed.
+
+    The old row keeps its rules, too: what was said with the device until now is there.
+    """
     need_move(membership, old, device.room)
-    AccessRule.objects.filter(device=old).update(device=device)
+    Device.objects.filter(Q(pk=old.pk) | Q(replaced_by=old)).update(replaced_by=device)
+    rules_copy(old, device)
 
 
-def need_give(membership: Membership, device: Device) -> None:
-    """In another home it is under no rule of this one. Raises NotAllowed for whoever may not set any."""
-    need(membership, Permission.DEVICES_MANAGE)
+def rules_copy(source: Device | Room, device: Device) -> None:
+    """What the device has a rule of its own for stays as it is."""
+    own = AccessRule.objects.filter(device=device).values_list("right", flat=True)
+    for rule in AccessRule.objects.filter(**_where(source)).exclude(right__in=list(own)):
+        copy = AccessRule.objects.create(household=device.household, device=device, right=rule.right)
+        copy.members.set(rule.members.all())
+
+
+def may_part(membership: Membership, device: Device) -> bool:
+    """Whether it may go. Added again, or in another home, it is under no rule of this one: that is for an owner."""
     rules = AccessRule.objects.filter(Q(device=device) | Q(room__devices=device))
-    if not allows(membership.role, Permission.HOUSEHOLD_MANAGE) and rules.exists():
-        raise NotAllowed(f"There are rules for {device}, so only an owner can give it away.")
+    return allows(membership.role, Permission.HOUSEHOLD_MANAGE) or not rules.exists()
+
+
+def need_part(membership: Membership, device: Device, *, deed: str) -> None:
+    """`deed`: such as "remove it". Raises NotAllowed."""
+    need(membership, Permission.DEVICES_MANAGE)
+    if not may_part(membership, device):
+        raise NotAllowed(f"There are rules for {device}, so only an owner can {deed}.")
+
+
+def has_rules(room: Room) -> bool:
+    return AccessRule.objects.filter(room=room).exists()
+
+
+def _places(place: Device | Room) -> list[Device | Room]:
+    """With those that the device replaced. Raises NotFound for what was removed since the page was shown."""
+    if isinstance(place, Room):
+        rooms: list[Device | Room] = list(Room.objects.filter(pk=place.pk))
+        if not rooms:
+            raise NotFound("There is no such room.")
+        return rooms
+    devices: list[Device | Room] = list(Device.objects.filter(pk=place.pk, revoked_at=None))
+    if not devices:
+        raise NotFound("There is no such device.")
+    return [*devices, *Device.objects.filter(replaced_by=place)]
 
 
 def _rule_save(place: Device | Room, right: Permission, members: Collection[Membership] | None) -> None:

@@ -21,9 +21,11 @@ from devices.models import (
     Transfer,
 )
 from devices.presence import presence_end
+from devices.rooms import room_hold
+from devices.rules import need_part
 from households.audit import AuditKind, audit_note
 from households.events import rights_changed
-from households.models import Household, User
+from households.models import Household, Membership, User
 from protocol.messages import DeviceSettings, Unclaimed
 
 
@@ -59,8 +61,9 @@ def device_create(
 ) -> Device:
     """As it described itself when it asked. Raises Conflict for a key that was a device's before.
 
-    Needs a transaction.
+    Or for a room that was removed meanwhile. Needs a transaction.
     """
+    room_hold(room)
     if key_was_used(authorization.fingerprint_sha256):
         raise Conflict(KEY_USED)
     try:
@@ -98,6 +101,7 @@ def device_update(
         raise Invalid("Give the device a name.")
     with transaction.atomic():
         before = Device.objects.select_for_update().get(pk=device.pk)
+        room_hold(room)
         device.name, device.room, device.is_auto_answer = name.strip()[:80], room, is_auto_answer
         device.echo_removal = echo_removal
         device.save(update_fields=["name", "room", "is_auto_answer", "echo_removal", "updated_at"])
@@ -128,6 +132,12 @@ def device_echo_measured(*, device: Device, echo_return_loss_enhancement: float)
     DevicePresence.objects.filter(device=device).update(
         echo_return_loss_enhancement=echo_return_loss_enhancement
     )
+
+
+def device_remove(*, membership: Membership, device: Device) -> None:
+    """See device_unclaim. Raises NotAllowed."""
+    need_part(membership, device, deed="remove it")
+    device_unclaim(device=device, by=membership.user)
 
 
 def device_unclaim(*, device: Device, by: User | None = None) -> None:

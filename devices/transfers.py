@@ -20,7 +20,7 @@ from common.errors import Conflict, NotAllowed, NotFound
 from common.limits import limit_hit
 from devices.certificates import signature_is_valid
 from devices.models import Device, Room, Transfer
-from devices.rules import need_give
+from devices.rules import need_part
 from devices.services import GIVEN, device_revoke
 from households.access import need
 from households.audit import AuditKind, audit_note
@@ -30,6 +30,7 @@ from protocol.identity import transfer_text
 
 LIFE = timedelta(hours=24)
 _SECRET_BYTES = 16  # 128 bit
+_DEED = "give it away"
 _TAKEN_BACK = "This link was taken back."
 _TAKEN = "Somebody else took this device over a moment ago. Each link works once."
 
@@ -39,7 +40,7 @@ def transfer_create(*, membership: Membership, device: Device) -> tuple[Transfer
 
     Raises NotAllowed, Conflict for a device that cannot make itself another key, TooMany.
     """
-    need_give(membership, device)
+    need_part(membership, device, deed=_DEED)
     if device.is_foreign:
         raise Conflict(
             "A device of another maker is not given away by a link. Remove it here, and add it there."
@@ -197,7 +198,7 @@ def _need_giver(transfer: Transfer) -> None:
     try:
         with scope(household=device.household):
             members = Membership.objects.filter(household=device.household, user__is_active=True)
-            need_give(members.get(user=transfer.made_by), device)
+            need_part(members.get(user=transfer.made_by), device, deed=_DEED)
     except (Membership.DoesNotExist, NotAllowed):
         raise Conflict(_TAKEN_BACK) from None
 

@@ -18,7 +18,7 @@ from devices.models import Device
 from devices.reach import whip_address
 from devices.rights import device_rings, has_right
 from devices.rights_views import lent, who_may
-from devices.rules import need_move
+from devices.rules import may_part, need_move
 from devices.selectors import (
     certificate_current,
     device_joining,
@@ -108,6 +108,7 @@ def detail(request: HttpRequest, public_id: UUID) -> HttpResponse:
     context |= who_may(membership, device)
     loans_own_fetch(device, membership)
     context["rules_url"] = reverse("devices:device-rules", args=[public_id])
+    context["may_part"] = may_part(membership, device)
     return render(request, "devices/detail.html", context, status=400 if form.is_bound else 200)
 
 

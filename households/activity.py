@@ -44,6 +44,7 @@ _KINDS: dict[Group, frozenset[str]] = {
             _K.LENT,
             _K.LOAN_ENDED,
         }
+        | {_K.ROOM_RENAMED, _K.ROOM_REMOVED}
         | {_K.RULE_CHANGED, _K.FINGERPRINT_REFUSED, _K.ANSWER_REFUSED, _K.MESSAGE_REFUSED}
     ),
     Group.RECORDINGS: frozenset({_K.RECORDING_PLAYED, _K.RECORDING_DOWNLOADED, _K.CONSENTED}),

@@ -60,6 +60,8 @@ class AuditKind(models.TextChoices):
     TAKEN = "taken", "{actor} took over {device}."
     LENT = "lent", "{actor} lent {device} to {person}."
     LOAN_ENDED = "loan_ended", "{actor} ended the loan of {device} to {person}."
+    ROOM_RENAMED = "room_renamed", "{actor} changed the name of the room {old} to {room}."
+    ROOM_REMOVED = "room_removed", "{actor} removed the room {room}."
     RULE_CHANGED = "rule_changed", "{actor} changed who may {right} {where}."
     RECORDING_PLAYED = "recording_played", "{actor} played the recording of a call with {device}."
     RECORDING_DOWNLOADED = "recording_downloaded", "{actor} downloaded the recording of a call with {device}."
