@@ -12,7 +12,7 @@ from django.urls import reverse
 from django_scopes import scope, scopes_disabled
 
 from common.errors import DomainError, NotAllowed, NotFound, NotSignedIn
-from devices.foreign import device_for_token, device_token_renew, foreign_device_create
+from devices.foreign import device_token_open, device_token_renew, foreign_device_create
 from households.access import token_open
 from households.audit import audit_list, audit_sentence
 from households.events import credential_ended
@@ -194,7 +194,7 @@ def test_a_device_of_another_maker_stays_though_its_owner_has_another_password(c
         token = device_token_renew(device=device, actor=cast.anna.user)
     cast.anna.user.set_password(NEW)
     cast.anna.user.save()
-    assert device_for_token(token) == device
+    assert device_token_open(token).device == device
 
 
 def test_the_pages_of_a_new_password_say_so_to_whoever_has_one(client: Client, cast: Cast) -> None:
