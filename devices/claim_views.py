@@ -2,11 +2,11 @@
 
 from csp.constants import WASM_UNSAFE_EVAL
 from csp.decorators import csp_update
-from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods
 from django_scopes import scope
 
@@ -22,11 +22,8 @@ from households.roles import Permission
 from households.selectors import memberships_with
 
 # The scanner's decoder is WebAssembly, on the pages that scan and on no other.
+_OTHER_WORDS = "other-words"
 may_scan = csp_update({"script-src": [WASM_UNSAFE_EVAL]})
-_REFUSED = (
-    "The device was not added, and its code is used up. Yours shows a new code in a moment: compare the words again. "
-    "If they differ once more, reset the device."
-)
 
 
 @login_required
@@ -90,8 +87,7 @@ def refuse(request: HttpRequest) -> HttpResponseBase:
             authorization_deny(membership=membership, authorization=_find(membership, form))
     except DomainError as error:
         return _add_page(request, form, error)
-    messages.warning(request, _REFUSED)
-    return redirect("devices:add")
+    return redirect(f"{reverse('devices:add')}?{_OTHER_WORDS}")
 
 
 def _confirm(request: HttpRequest, membership: Membership, form: ClaimForm) -> HttpResponse:
@@ -127,7 +123,8 @@ def _find(membership: Membership, form: CodeForm | ClaimForm) -> DeviceAuthoriza
 
 def _add_page(request: HttpRequest, form: CodeForm, error: DomainError | None = None) -> HttpResponse:
     status = error.status if error else 200
-    return render(request, "devices/add.html", {"form": form, "error": error}, status=status)
+    context = {"form": form, "error": error, "is_refused": _OTHER_WORDS in request.GET}
+    return render(request, "devices/add.html", context, status=status)
 
 
 def _confirm_page(

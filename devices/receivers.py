@@ -1,20 +1,26 @@
 """Reactions, one line each."""
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.dispatch import receiver
 
-from devices.loans import loan_take, loans_end_of, loans_lent
+from devices.loans import loan_take, loans_end_of, loans_lent, loans_with
 from devices.past import device_past
 from devices.rights import devices_visible
-from households.events import id_sought, lending_ended, lent_sought, member_joined
+from households.events import gift_sought, id_sought, lending_ended, lent_sought, member_joined
 from households.models import Household, Invitation, Membership, User
 
 
 @receiver(member_joined)
 def on_member_joined(membership: Membership, invitation: Invitation, **_: Any) -> None:
     loan_take(membership=membership, invitation=invitation)
+
+
+@receiver(gift_sought)
+def on_gift_sought(invitation: Invitation, **_: Any) -> list[tuple[str, datetime]]:
+    return loans_with(invitation)
 
 
 @receiver(lending_ended)

@@ -25,6 +25,7 @@ from devices.transfers import (
     transfer_create,
     transfer_find,
     transfer_give_up,
+    transfer_of_taker,
 )
 from households.access import household_choose, member_of
 from households.models import Membership, User
@@ -66,6 +67,8 @@ def take(request: HttpRequest) -> HttpResponse:
     user = request.user
     if request.method == "GET" or not isinstance(user, User):
         return render(request, "devices/take.html", {"login_next": reverse("devices:take")})
+    if (taken := _taken(request, user)) is not None:
+        return redirect("devices:coming", taken.public_id)
     try:
         return _take_page(request, user, _transfer(request, user))
     except DomainError as error:
@@ -79,6 +82,8 @@ def take_accept(request: HttpRequest) -> HttpResponseBase:
     user = request.user
     if request.method == "GET" or not isinstance(user, User):
         return redirect("devices:take")
+    if (taken := _taken(request, user)) is not None:  # pressed twice
+        return redirect("devices:coming", taken.public_id)
     try:
         transfer = _transfer(request, user)
         membership = _chosen(request, user, transfer)
@@ -122,6 +127,11 @@ def _transfer(request: HttpRequest, user: User) -> Transfer:
     """Raises what transfer_find raises, and TooMany."""
     limit_hit(f"take:{user.pk}", most=60, per_s=900, message="Too many tries. Wait 15 minutes and try again.")
     return transfer_find(token=request.POST.get("token", ""))
+
+
+def _taken(request: HttpRequest, user: User) -> Transfer | None:
+    """Who opens the own link again wants to know where the device is."""
+    return transfer_of_taker(token=request.POST.get("token", ""), user=user)
 
 
 def _homes(user: User, transfer: Transfer) -> list[Membership]:

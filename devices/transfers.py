@@ -24,7 +24,7 @@ from devices.rules import need_part
 from devices.services import GIVEN, device_revoke
 from households.access import need
 from households.audit import AuditKind, audit_note
-from households.models import Membership
+from households.models import Membership, User
 from households.roles import Permission
 from protocol.identity import transfer_text
 
@@ -78,6 +78,13 @@ def transfer_find(*, token: str) -> Transfer:
         raise Conflict(words)
     _need_giver(transfer)
     return transfer
+
+
+def transfer_of_taker(*, token: str, user: User) -> Transfer | None:
+    """The one that this person took over by this link already. Needs no scope."""
+    with scopes_disabled():
+        taken = Transfer.objects.filter(token_hash=secret_hash(token.strip()), accepted_by=user)
+        return taken.first()
 
 
 def transfer_accept(

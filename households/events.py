@@ -16,6 +16,9 @@ id_sought = Signal()
 # membership, invitation. Somebody came by a link; sent inside the transaction.
 member_joined = Signal()
 
+# invitation. What is lent to whoever comes by it? Receivers answer with a list of names, each with when that ends.
+gift_sought = Signal()
+
 # household, user, by. They may lend nothing there any more: they are about to go, or have another role. Sent inside the
 # transaction, before anything is written of it but the new role.
 lending_ended = Signal()

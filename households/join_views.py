@@ -14,6 +14,7 @@ from common.limits import limit_hit
 from common.network import address_group
 from households.access import household_choose, member_of
 from households.accounts import AccountRefused
+from households.events import gift_sought
 from households.forms import ConsentForm, JoinForm
 from households.invitations import invitation_accept, invitation_accept_new, invitation_find
 from households.models import Invitation, Membership, User
@@ -97,6 +98,8 @@ def _page(
     if invitation is not None:
         user = _user(request)
         context["token"] = request.POST["token"]
+        answers = gift_sought.send(sender=Invitation, invitation=invitation)
+        context["gifts"] = [gift for _, gifts in answers for gift in gifts or ()]
         context["form"] = form or (ConsentForm() if user else JoinForm(initial={"name": invitation.name}))
         members = Membership.objects.filter(household=invitation.household)
         context["is_member"] = user is not None and members.filter(user=user).exists()

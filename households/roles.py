@@ -12,10 +12,10 @@ class Role(models.TextChoices):
 
 # In plain words, after a colon: "Adult: manages devices and hears recordings".
 ROLE_WORDS: dict[Role, str] = {
-    Role.OWNER: "all of it, and the people",
+    Role.OWNER: "manages everything, also the people",
     Role.ADULT: "manages devices and hears recordings",
     Role.CHILD: "calls and announces",
-    Role.GUEST: "has what was lent",
+    Role.GUEST: "uses what is lent to them",
 }
 # In a sentence: "Anna made Ben a child."
 ROLE_NOUNS: dict[Role, str] = {

@@ -108,6 +108,7 @@ def test_whoever_reads_other_words_on_the_device_says_so_and_its_code_opens_noth
     assert reverse("devices:refuse") in words(look_up(anna, codes))
     page = anna.post(reverse("devices:refuse"), {"secret": secret_of(codes)}, follow=True)
     assert "The device was not added" in words(page)
+    assert "The device was not added" not in words(anna.get(reverse("devices:add")))
     assert "used already" in words(add(anna, codes))
     with pytest.raises(PollProblem) as told:
         authorization_poll(device_code=codes.device_code)

@@ -97,6 +97,8 @@ def test_somebody_new_comes_by_a_link_and_finds_what_is_lent(anna: Client, cast:
     assert loan.invitation
     assert loan.invitation.expires_at == loan.ends_at  # the link is worth nothing afterwards
     assert "Has not come yet" in detail(anna, cast)
+    joining = Client().post(reverse("households:join"), {"token": found[1]}).content.decode()
+    assert "<strong>Kitchen speaker</strong> is lent to you until" in joining
     member = invitation_accept_new(
         token=found[1], name="Gil", email="gil@example.org", password="a long enough password"
     )

@@ -226,7 +226,7 @@ def test_tries_are_counted(client: Client, cast: Cast) -> None:
 def test_who_belongs_to_the_home_is_seen_by_members_but_not_by_guests(client: Client, cast: Cast) -> None:
     client.force_login(cast.ben.user)
     page = client.get(reverse("people:list")).content.decode()
-    for words in ("Anna", "Owner: all of it, and the people", "Ben", "Child: calls and announces"):
+    for words in ("Anna", "Owner: manages everything, also the people", "Ben", "Child: calls and announces"):
         assert words in page
     assert "Carla" not in page
     assert "Invite somebody" not in page

@@ -229,7 +229,7 @@ def test_handing_over_makes_both_what_the_page_says(
 ) -> None:
     client.force_login(cast.anna.user)
     page = client.get(reverse("people:member", args=[dora.public_id])).content.decode()
-    assert "Dora becomes the owner: all of it, and the people." in page
+    assert "Dora becomes the owner: somebody who manages everything, also the people." in page
     assert "You become an adult: somebody who manages devices and hears recordings." in page
     assert client.post(reverse("people:hand-over", args=[cast.ben.public_id])).status_code == 400
     client.post(reverse("people:hand-over", args=[dora.public_id]))
