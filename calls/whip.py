@@ -132,7 +132,7 @@ def whip_worker_died(*, worker_id: str) -> None:
 def whip_heard(*, device_id: UUID, worker_id: str) -> None:
     """Sound comes from the device: it is online."""
     if session := _of_worker(device_id, worker_id):
-        presence_connect(device=session.device, channel_name=group_worker(worker_id), agent_version="")
+        _online(session)
 
 
 def whip_closed(*, device_id: UUID, worker_id: str) -> None:
@@ -150,7 +150,7 @@ def whip_touch(*, device_ids: Iterable[UUID], worker_id: str) -> list[UUID]:
     for session in known.values():
         rows = DevicePresence.objects.filter(device=session.device, channel_name=owner, is_online=True)
         if not rows.update(last_seen_at=now()):
-            presence_connect(device=session.device, channel_name=owner, agent_version="")
+            _online(session)
     return [device_id for device_id in ids if device_id not in known]
 
 
@@ -169,9 +169,18 @@ def _of_worker(device_id: UUID, worker_id: str) -> WhipSession | None:
     )
 
 
+def _online(session: WhipSession) -> None:
+    """Unless it ended since it was read: nobody would say again that the device is offline."""
+    with transaction.atomic():
+        same = WhipSession.objects.filter(pk=session.pk, public_id=session.public_id, ended_at=None)
+        if same.select_for_update(no_key=True).first() is not None:
+            owner = group_worker(session.worker_id)
+            presence_connect(device=session.device, channel_name=owner, agent_version="")
+
+
 def _ended(session: WhipSession) -> bool:
     """False: it had ended, or another one has taken its place."""
-    with scope(household=session.device.household):
+    with scope(household=session.device.household), transaction.atomic():
         rows = WhipSession.objects.filter(pk=session.pk, public_id=session.public_id, ended_at=None)
         if not rows.update(ended_at=now()):
             return False

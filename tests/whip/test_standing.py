@@ -11,7 +11,7 @@ from calls.models import Call, CallParticipant, WhipSession
 from calls.moves import call_relocate
 from calls.services import call_leg_joined
 from calls.sweep import calls_sweep
-from calls.whip import whip_touch, whip_worker_died
+from calls.whip import _of_worker, whip_session_end, whip_touch, whip_worker_died
 from common.clock import now
 from common.errors import DeviceOffline
 from protocol.messages import CallOutcome, CallState
@@ -147,3 +147,19 @@ async def test_a_session_whose_worker_nobody_has_seen_for_long_ends(door: Door) 
         assert await is_online(door)
     await later()
     assert not await is_online(door)
+
+
+async def test_a_device_that_hangs_up_while_its_worker_tells_of_it_stays_offline(
+    cast: Cast, door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_and_then_ended(device_id: UUID, worker_id: str) -> WhipSession | None:
+        session = _of_worker(device_id, worker_id)
+        assert session is not None
+        whip_session_end(session=session)
+        return session
+
+    async with FakeWorker() as worker:
+        await door.connect(worker)
+        monkeypatch.setattr("calls.whip._of_worker", read_and_then_ended)
+        await heard(door)
+        assert not await is_online(door)
