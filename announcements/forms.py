@@ -7,8 +7,8 @@ from django import forms
 
 from announcements.speech import voice_list
 from devices.models import Device
-from devices.rights import has_right
 from devices.selectors import device_list_for, room_list
+from devices.sharing.rights import has_right
 from households.models import Membership
 from households.roles import Permission
 from protocol.messages import MAX_SPEECH_CHARS, Voice

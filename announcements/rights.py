@@ -9,8 +9,8 @@ from django_scopes import scope
 from announcements.models import AnnouncementDelivery
 from common.clock import now
 from devices.models import Loan
-from devices.rights import devices_with
-from devices.rights_ended import right_ended_words
+from devices.sharing.ended import right_ended_words
+from devices.sharing.rights import devices_with
 from households.models import Household, Membership, User
 from households.roles import Permission
 from protocol.messages import DeliveryState

@@ -18,8 +18,8 @@ from common.clock import now
 from common.errors import Invalid, NotFound
 from common.push import group_device, push_on_commit, push_people_on_commit
 from devices.models import Device
-from devices.rights import devices_with, need_right_somewhere, right_refusal
 from devices.selectors import guests_of
+from devices.sharing.rights import devices_with, need_right_somewhere, right_refusal
 from households.models import Household, Membership, User
 from households.roles import Permission
 from protocol.messages import Announce, AnnounceProgress, DeliveryState

@@ -19,7 +19,7 @@ from announcements.tasks import clip_make_task
 from common.errors import DomainError, Invalid, NotAllowed, NotFound
 from common.ranges import file_response
 from common.tasks import delay_on_commit
-from devices.rights import need_right_somewhere
+from devices.sharing.rights import need_right_somewhere
 from households.access import member_of, need
 from households.roles import Permission
 

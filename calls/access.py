@@ -6,7 +6,7 @@ from calls.models import Call, CallParticipant
 from calls.selectors import calls_visible
 from common.errors import NotFound
 from devices.models import Device
-from devices.rights import right_refusal
+from devices.sharing.rights import right_refusal
 from households.models import Membership
 from households.roles import Permission
 

@@ -4,8 +4,8 @@ from django.core.cache import cache
 from redis.exceptions import RedisError
 
 from calls.models import Call
-from households.audit import AuditKind, audit_note
 from households.models import User
+from households.record.audit import AuditKind, audit_note
 
 ONCE_IN_S = 3600  # a player asks for many parts of one recording
 

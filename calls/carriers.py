@@ -11,7 +11,7 @@ from django_scopes import scopes_disabled
 from calls.models import CallParticipant
 from calls.services import call_end
 from calls.state import LIVE_STATES
-from households.credentials import Credential, credential_user
+from households.accounts.credentials import Credential, credential_user
 from households.models import User
 
 log = structlog.get_logger(__name__)

@@ -13,8 +13,8 @@ from django_scopes import scopes_disabled
 
 from calls.models import Call
 from devices.models import Device
-from households.audit import AuditKind, audit_note
 from households.models import Household
+from households.record.audit import AuditKind, audit_note
 
 log = structlog.get_logger(__name__)
 

@@ -7,8 +7,8 @@ from django_scopes import scope
 from calls.models import Call
 from calls.services import call_fail
 from calls.state import LIVE_STATES
-from devices.rights import device_allows, loan_end_next
-from devices.rights_ended import right_ended_words
+from devices.sharing.ended import right_ended_words
+from devices.sharing.rights import device_allows, loan_end_next
 from households.models import Household, Membership, User
 from households.roles import Permission
 from protocol.messages import CallOutcome

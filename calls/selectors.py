@@ -11,7 +11,7 @@ from calls.models import Call, CallParticipant, ListeningCopy, Recording, Record
 from calls.state import LIVE_STATES
 from common.clock import now
 from devices.models import Device, EchoRemoval
-from devices.rights import devices_ever_with, devices_visible
+from devices.sharing.rights import devices_ever_with, devices_visible
 from households.models import Membership, User
 from households.roles import Permission, allows
 from protocol.messages import CallRole

@@ -17,9 +17,9 @@ from common.clock import now
 from common.errors import Conflict, DeviceBusy, DeviceOffline, DomainError
 from common.push import group_device, group_worker, push_on_commit
 from devices.models import Device
-from devices.rights import device_allows
+from devices.sharing.rights import device_allows
 from households.access import need_consent
-from households.credentials import Credential
+from households.accounts.credentials import Credential
 from households.models import Membership
 from households.roles import Permission
 from protocol.base import Message

@@ -21,7 +21,7 @@ from calls.selectors import call_is_fresh, call_list, call_sound, listening_copy
 from calls.sounds import sound_open, sound_path
 from common.errors import NotFound
 from common.ranges import sound_response
-from devices.rights import device_allows
+from devices.sharing.rights import device_allows
 from households.access import member_of
 from households.roles import Permission
 

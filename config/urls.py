@@ -7,7 +7,7 @@ from announcements.api import clip_fetch
 from config.health import healthz, readyz
 from config.metrics import metrics
 from config.status import model_download, status
-from devices.api import AuthorizationCreateApi, TokenCreateApi
+from devices.claiming.api import AuthorizationCreateApi, TokenCreateApi
 from signaling.whip import WhipEndpointApi, WhipSessionApi
 
 api = [
@@ -23,11 +23,11 @@ urlpatterns = [
     path("readyz", readyz),
     path("metrics", metrics),
     path("api/v1/", include(api)),
-    path("accounts/", include("households.account_urls")),
+    path("accounts/", include("households.accounts.urls")),
     path("status/", status, name="status"),
     path("status/models/<str:model_id>/download/", model_download, name="model-download"),
     path("", include("households.urls")),
-    path("people/", include("households.people_urls")),
+    path("people/", include("households.people.urls")),
     path("", include("devices.urls")),
     path("", include("calls.urls")),
     path("", include("transcripts.urls")),

@@ -8,7 +8,7 @@ from uuid import UUID
 from common.errors import Gone, NotFound
 from devices.models import Device, Room
 from devices.past import device_past
-from devices.rights import devices_visible, has_right, right_refusal, rights_annotate
+from devices.sharing.rights import devices_visible, has_right, right_refusal, rights_annotate
 from households.access import need as need_permission
 from households.models import Membership
 from households.roles import DEVICE_RIGHTS, Permission

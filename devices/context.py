@@ -5,7 +5,7 @@ from typing import Any
 from django.http import HttpRequest
 from django_scopes import scope
 
-from devices.rights import devices_with
+from devices.sharing.rights import devices_with
 from households.roles import Permission, allows
 
 

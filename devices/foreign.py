@@ -10,8 +10,8 @@ from devices.events import device_locked_out
 from devices.models import Device, DeviceKind, DevicePresence, DeviceToken, Room
 from devices.rooms import room_hold
 from households.access import need
-from households.audit import AuditKind, audit_note
 from households.models import Membership, User
+from households.record.audit import AuditKind, audit_note
 from households.roles import Permission
 
 MODEL = "WHIP device"

@@ -36,7 +36,7 @@ class CodeForm(forms.Form):
     )
 
     def codes(self) -> dict[str, str]:
-        """What devices.confirmation.authorization_find() takes. Call after is_valid()."""
+        """What devices.claiming.confirmation.authorization_find() takes. Call after is_valid()."""
         return {
             name: self.cleaned_data.get(name, "").strip() for name in ("secret", "user_code", "fingerprint")
         }

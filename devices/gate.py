@@ -6,7 +6,7 @@ The rows stand in config/access_table.py and signaling/access_table.py.
 from dataclasses import dataclass
 from enum import StrEnum
 
-from devices.rights import devices_visible, devices_with
+from devices.sharing.rights import devices_visible, devices_with
 from households.models import Membership
 from households.roles import Permission, allows
 

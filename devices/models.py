@@ -72,7 +72,7 @@ class Device(HouseholdModel):
                 name="device_key_claimed_once",
             ),
         ]
-        indexes = [  # asked for with each code: see devices.known and devices.keys
+        indexes = [  # asked for with each code: see devices.claiming.known and devices.identity.keys
             models.Index(
                 fields=["serial", "model"], condition=models.Q(revoked_at=None), name="device_claimed_serial"
             ),
@@ -176,7 +176,7 @@ class DeviceCertificate(BaseModel):
 class AccessRule(HouseholdModel):
     """Who may do one thing in a room, or with one device, whatever the roles say: these members and nobody else.
 
-    The rule of a device goes before that of its room. Without any, the role counts. See devices.rights.
+    The rule of a device goes before that of its room. Without any, the role counts. See devices.sharing.rights.
     """
 
     room = models.ForeignKey(Room, null=True, blank=True, on_delete=models.CASCADE, related_name="rules")

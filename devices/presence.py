@@ -9,8 +9,8 @@ from common.clock import now
 from common.push import push_people_on_commit
 from devices.events import device_arrived
 from devices.models import Device, DevicePresence
-from devices.rights import devices_visible
 from devices.selectors import guests_of
+from devices.sharing.rights import devices_visible
 from households.models import Membership
 from protocol.messages import Presence
 

@@ -6,9 +6,9 @@ from uuid import UUID
 
 from django.dispatch import receiver
 
-from devices.loans import loan_take, loans_end_of, loans_lent, loans_with
 from devices.past import device_past
-from devices.rights import devices_visible
+from devices.sharing.loans import loan_take, loans_end_of, loans_lent, loans_with
+from devices.sharing.rights import devices_visible
 from households.events import gift_sought, id_sought, lending_ended, lent_sought, member_joined
 from households.models import Household, Invitation, Membership, User
 

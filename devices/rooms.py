@@ -1,13 +1,13 @@
-"""Writes to rooms. A room and its rules are held together: see devices.rules."""
+"""Writes to rooms. A room and its rules are held together: see devices.sharing.rules."""
 
 from django.db import IntegrityError, transaction
 
 from common.errors import Conflict, Invalid, NotAllowed, NotFound
 from devices.models import Device, Room
-from devices.rules import has_rules, rules_copy
+from devices.sharing.rules import has_rules, rules_copy
 from households.access import members_hold, need
-from households.audit import AuditKind, audit_note
 from households.models import Membership
+from households.record.audit import AuditKind, audit_note
 from households.roles import Permission, allows
 
 

@@ -9,7 +9,7 @@ from django.db.models import Exists, Max, OuterRef, Prefetch, Q, QuerySet, prefe
 
 from common.clock import now
 from devices.models import Device, DeviceCertificate, DeviceToken, Loan, Room
-from devices.rights import devices_visible, loans_running, rights_annotate
+from devices.sharing.rights import devices_visible, loans_running, rights_annotate
 from households.models import Household, Membership
 from households.roles import Role
 from protocol.messages import CallState

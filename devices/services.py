@@ -7,10 +7,10 @@ from django.db import IntegrityError, transaction
 from common.clock import now
 from common.errors import Conflict, Invalid
 from common.push import group_device, push_on_commit
-from devices.certificates import csr_check
 from devices.events import device_removed, device_renamed
 from devices.foreign import device_tokens_revoke
-from devices.keys import KEY_USED, key_was_used
+from devices.identity.certificates import csr_check
+from devices.identity.keys import KEY_USED, key_was_used
 from devices.models import (
     Device,
     DeviceAuthorization,
@@ -22,10 +22,10 @@ from devices.models import (
 )
 from devices.presence import presence_end
 from devices.rooms import room_hold
-from devices.rules import need_part
-from households.audit import AuditKind, audit_note
+from devices.sharing.rules import need_part
 from households.events import rights_changed
 from households.models import Household, Membership, User
+from households.record.audit import AuditKind, audit_note
 from protocol.messages import DeviceSettings, Unclaimed
 
 

@@ -3,7 +3,7 @@
 from celery import shared_task
 
 from common.tasks import over_all_households
-from devices.authorization import authorizations_sweep
+from devices.claiming.authorization import authorizations_sweep
 from devices.presence import presence_sweep
 
 

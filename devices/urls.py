@@ -2,7 +2,11 @@
 
 from django.urls import path
 
-from devices import claim_views, life_views, rights_views, transfer_views, views
+from devices import views
+from devices.claiming import views as claim_views
+from devices.life import transfer_views
+from devices.life import views as life_views
+from devices.sharing import views as rights_views
 
 app_name = "devices"
 urlpatterns = [

@@ -1,4 +1,4 @@
-"""Home, and the pages of a device. The way to a new one is in devices.claim_views."""
+"""Home, and the pages of a device. The way to a new one is in devices.claiming.views."""
 
 from urllib.parse import urlencode
 from uuid import UUID
@@ -13,12 +13,10 @@ from django.views.decorators.http import require_GET, require_http_methods
 from devices.access import access_device
 from devices.foreign import USUAL_NAME, device_token_renew, foreign_device_create
 from devices.forms import DeviceForm, DeviceSettingsForm
-from devices.life_views import life_of
+from devices.life.transfers import transfers_coming
+from devices.life.views import life_of
 from devices.models import Device
 from devices.reach import whip_address
-from devices.rights import device_rings, has_right
-from devices.rights_views import lent, who_may
-from devices.rules import may_part, need_move
 from devices.selectors import (
     certificate_current,
     device_joining,
@@ -28,7 +26,9 @@ from devices.selectors import (
     room_cards,
 )
 from devices.services import device_update
-from devices.transfers import transfers_coming
+from devices.sharing.rights import device_rings, has_right
+from devices.sharing.rules import may_part, need_move
+from devices.sharing.views import lent, who_may
 from households.access import member_of, need
 from households.roles import Permission, allows
 

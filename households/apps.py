@@ -5,4 +5,5 @@ class HouseholdsConfig(AppConfig):
     name = "households"
 
     def ready(self) -> None:
-        from households import account_receivers, receivers  # noqa: F401 - connects them
+        from households import receivers  # noqa: F401 - connects them
+        from households.accounts import receivers as account_receivers  # noqa: F401 - connects them

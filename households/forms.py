@@ -49,7 +49,7 @@ class JoinForm(AccountForm, ConsentForm):
     """Somebody who has no account yet."""
 
     def account(self) -> dict[str, str]:
-        """What households.accounts.account_create() takes. Call after is_valid()."""
+        """What households.accounts.services.account_create() takes. Call after is_valid()."""
         return {name: self.cleaned_data[name] for name in ("name", "email", "password")}
 
 

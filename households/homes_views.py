@@ -16,7 +16,7 @@ from households.access import SESSION_KEY, household_choose, member_of, membersh
 from households.events import id_sought
 from households.forms import NewHomeForm
 from households.models import Membership, User
-from households.people import member_leave
+from households.people.members import member_leave
 from households.roles import Role
 from households.selectors import departure_last, lent_by, member_list, membership_list
 from households.services import household_create

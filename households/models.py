@@ -156,7 +156,7 @@ class SetupToken(BaseModel):
 
 
 class AuditEntry(models.Model):
-    """What somebody did, for the owners of a household. Never changed: see households.audit."""
+    """What somebody did, for the owners of a household. Never changed: see households.record.audit."""
 
     household = models.ForeignKey(Household, on_delete=models.CASCADE, related_name="audit_entries")
     number = models.PositiveBigIntegerField()  # 1, 2, 3, ... in each household

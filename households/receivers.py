@@ -8,9 +8,9 @@ from django.contrib.sessions.models import Session
 from django.db.models.signals import post_delete, post_save
 from django.dispatch import receiver
 
-from households.audit import audit_begin
 from households.events import credential_ended, id_sought
 from households.models import Household, Membership, User
+from households.record.audit import audit_begin
 from households.roles import Permission, allows
 from households.selectors import member_list
 from households.services import api_tokens_end

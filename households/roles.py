@@ -43,7 +43,7 @@ class Permission(models.TextChoices):
     HOUSEHOLD_MANAGE = "household_manage"
 
 
-# What a rule of a room or a device may settle otherwise than the role does; see devices.rights.
+# What a rule of a room or a device may settle otherwise than the role does; see devices.sharing.rights.
 DEVICE_RIGHTS = (Permission.CALL, Permission.DROP_IN, Permission.RECORDINGS_HEAR, Permission.ANNOUNCE)
 
 _P = Permission

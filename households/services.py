@@ -9,10 +9,10 @@ from common.codes import secret_hash, secret_make
 from common.errors import Conflict, Invalid, NotAllowed, NotFound
 from common.limits import limit_hit
 from households.access import members_hold, need
-from households.accounts import AccountRefused, password_problems
-from households.audit import AuditKind, audit_note
+from households.accounts.services import AccountRefused, password_problems
 from households.events import credential_ended
 from households.models import ApiToken, Household, Language, Membership, SetupToken, User
+from households.record.audit import AuditKind, audit_note
 from households.roles import ROLE_NOUNS, Permission, Role
 
 

@@ -3,8 +3,8 @@
 from celery import shared_task
 
 from common.tasks import in_household_of
-from households.activity import record_check_keep
 from households.models import Household
+from households.record.activity import record_check_keep
 
 
 @shared_task

@@ -2,8 +2,11 @@
 
 from django.urls import path
 
-from households import account_views, activity_views, homes_views, join_views, views
-from households.tries import guarded
+from households import homes_views, views
+from households.accounts import views as account_views
+from households.accounts.tries import guarded
+from households.people import join_views
+from households.record import views as activity_views
 
 app_name = "households"
 urlpatterns = [

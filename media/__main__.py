@@ -132,7 +132,7 @@ def _tell_hub() -> None:
     from django.conf import settings
 
     from common.servers import server_addresses
-    from devices.certificates import hub_id_known
+    from devices.identity.certificates import hub_id_known
 
     database, redis = server_addresses()
     log.info(

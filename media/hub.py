@@ -22,7 +22,7 @@ from calls.services import call_leg_joined, call_leg_left, call_leg_lost
 from calls.whip import whip_closed, whip_heard
 from common.push import apush_channel
 from common.tasks import delay_now
-from devices.login import device_key_refused, device_keys
+from devices.identity.login import device_key_refused, device_keys
 from devices.services import device_echo_measured
 from media.door import LegState, OpenedFile, RecordingFile
 from media.stats import Judged, Measured

@@ -11,7 +11,7 @@ from common.errors import DomainError, NotSignedIn
 from common.push import apush, group_guest, group_household, group_members, group_user, group_worker
 from devices.gate import OfDevice, Who, member_passes
 from households.access import SESSION_KEY, membership_for_user, membership_in, role_refusal, token_open
-from households.credentials import Credential, credential_membership, credential_user, session_data
+from households.accounts.credentials import Credential, credential_membership, credential_user, session_data
 from households.models import Membership, User
 from households.roles import Permission, allows
 from protocol.base import Message

@@ -15,14 +15,14 @@ from calls.selectors import call_live_for_device
 from calls.services import call_accept, call_decline, call_end, call_invitation, call_ring, call_state_message
 from common.clock import now
 from common.push import group_device
-from devices.certificates import authority_get
 from devices.gate import Who
-from devices.keys import certificate_request, certificate_used, device_epoch, device_key_is_wanted
-from devices.login import answer_proof, device_answer_refused, hub_proof, login_lost, login_prove
+from devices.identity.certificates import authority_get
+from devices.identity.keys import certificate_request, certificate_used, device_epoch, device_key_is_wanted
+from devices.identity.login import answer_proof, device_answer_refused, hub_proof, login_lost, login_prove
+from devices.life.transfers import transfer_code
 from devices.models import Device
 from devices.presence import presence_connect, presence_disconnect, presence_touch
 from devices.services import device_echo_measured, device_settings
-from devices.transfers import transfer_code
 from protocol import messages as m
 from protocol.base import Message
 from protocol.certificates import CertificateInUse, CertificateRequest, KeyWanted

@@ -20,7 +20,7 @@ from common.push import apush, group_worker
 from common.tasks import delay_now
 from devices.access import access_device
 from devices.presence import presence_list
-from devices.rights import need_right
+from devices.sharing.rights import need_right
 from households.access import need
 from households.models import Household, Membership
 from households.roles import Permission, Role

@@ -4,7 +4,7 @@ from typing import Any
 from uuid import uuid4
 
 from common.errors import NotSignedIn
-from households.credentials import Credential
+from households.accounts.credentials import Credential
 from households.models import Membership
 from signaling.socket import HubSocket
 

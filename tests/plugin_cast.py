@@ -90,8 +90,8 @@ def _cast_make() -> Cast:
 
 def device_make(member: "Membership", name: str, room: str) -> "tuple[Device, ec.EllipticCurvePrivateKey]":
     """Claimed the way every device is claimed."""
-    from devices.authorization import authorization_poll, authorization_start
-    from devices.confirmation import authorization_confirm, authorization_find
+    from devices.claiming.authorization import authorization_poll, authorization_start
+    from devices.claiming.confirmation import authorization_confirm, authorization_find
     from devices.services import room_get_or_create
     from protocol.enrollment import AuthorizationRequest
 

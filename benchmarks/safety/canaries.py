@@ -31,7 +31,7 @@ from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 from households.models import Membership, User
 from households.services import api_token_create
-from households.sign_in import password_link_path
+from households.accounts.sign_in import password_link_path
 user = User.objects.get()
 seed = generate_totp_secret()
 TOTP.activate(user, seed)

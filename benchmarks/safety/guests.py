@@ -68,7 +68,7 @@ def _run(options: Options) -> list[Figure]:
 def _entropy() -> Figure:
     """Of the secret in the fragment. Each link is another one, and its bytes come from the system's generator."""
     from common.codes import secret_make
-    from households.invitations import _SECRET_BYTES
+    from households.people.invitations import _SECRET_BYTES
 
     links = {secret_make(_SECRET_BYTES) for _ in range(LINKS)}
     bits = 8 * _SECRET_BYTES if len(links) == LINKS else math.floor(math.log2(len(links)))
@@ -167,7 +167,7 @@ def _lend(cast: "Cast", guest: "Membership", for_s: float | None) -> "Loan":
 def _end(cast: "Cast", loan: "Loan") -> None:
     from django_scopes import scope
 
-    from devices.loans import loan_end
+    from devices.sharing.loans import loan_end
 
     with scope(household=loan.household):
         loan_end(loan=loan, by=cast.anna.user)

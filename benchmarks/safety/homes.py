@@ -54,7 +54,7 @@ def _device(household: object, room: object, number: int) -> dict[str, object]:
 
 def device_asks() -> "Authorization":
     """A device of its own kind shows its codes."""
-    from devices.authorization import authorization_start
+    from devices.claiming.authorization import authorization_start
     from protocol.enrollment import AuthorizationRequest
 
     request = AuthorizationRequest(

@@ -77,7 +77,7 @@ def _requests(chance: random.Random, count: int) -> Iterator[str]:
 
 def _try(text: str, found: Found) -> None:
     from common.errors import Invalid
-    from devices.certificates import certificate_sign, csr_check
+    from devices.identity.certificates import certificate_sign, csr_check
 
     device_id = uuid4()
     try:

@@ -124,7 +124,7 @@ def _new_password(slot: Slot) -> None:
 
 
 def _removed(slot: Slot) -> None:
-    from households.people import member_remove
+    from households.people.members import member_remove
 
     assert slot.membership is not None
     member_remove(member=slot.membership, by=slot.owner)

@@ -167,7 +167,7 @@ def _renewed(service: Service, user: "User", count: int) -> float:
 def _is_renewed(service: Service, user: "User", number: int) -> bool:
     from django.conf import settings
 
-    from households.sessions import SessionStore
+    from households.accounts.sessions import SessionStore
 
     name, given = settings.SESSION_COOKIE_NAME, SessionStore()
     given["of"] = "a stranger"

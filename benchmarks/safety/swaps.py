@@ -121,8 +121,8 @@ def _run(folder: Path, count: int) -> list[Figure]:
 
 def _rig_make(folder: Path) -> Rig:
     from agent.identity import Identity
-    from devices.authorization import authorization_poll, authorization_start
-    from devices.confirmation import authorization_confirm, authorization_find
+    from devices.claiming.authorization import authorization_poll, authorization_start
+    from devices.claiming.confirmation import authorization_confirm, authorization_find
     from devices.services import room_get_or_create
     from protocol.enrollment import AuthorizationRequest
     from tests.plugin_cast import _cast_make
@@ -162,7 +162,7 @@ async def _measure(rig: Rig, count: int) -> Found:
 
 
 async def _recorded(rig: Rig, kind: str) -> int:
-    from households.audit import audit_list
+    from households.record.audit import audit_list
 
     return await audit_list(rig.member.household).filter(kind=kind).acount()
 

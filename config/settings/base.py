@@ -75,7 +75,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
     "allauth.account.middleware.AccountMiddleware",
-    "households.sign_ins.SignInsMiddleware",
+    "households.accounts.sign_ins.SignInsMiddleware",
     "households.middleware.AskAgainMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "households.middleware.HouseholdMiddleware",
@@ -149,7 +149,7 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "devices:home"
-ACCOUNT_ADAPTER = "households.adapter.AccountAdapter"
+ACCOUNT_ADAPTER = "households.accounts.adapter.AccountAdapter"
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
@@ -160,25 +160,25 @@ ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False
 # allauth's own notes each address in a table of its own, and signs people in with all that stand there.
 ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = "django.contrib.auth.tokens.PasswordResetTokenGenerator"  # noqa: S105
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
-# Counted by ourselves: households.tries.
+# Counted by ourselves: households.accounts.tries.
 ACCOUNT_RATE_LIMITS = MFA_RATE_LIMITS = False
 ACCOUNT_FORMS = {
-    "login": "households.account_forms.SignInForm",
-    "reauthenticate": "households.account_forms.AskAgainForm",
-    "change_password": "households.account_forms.PasswordForm",
-    "reset_password": "households.account_forms.ForgottenForm",
-    "reset_password_from_key": "households.account_forms.NewPasswordForm",
+    "login": "households.accounts.forms.SignInForm",
+    "reauthenticate": "households.accounts.forms.AskAgainForm",
+    "change_password": "households.accounts.forms.PasswordForm",
+    "reset_password": "households.accounts.forms.ForgottenForm",
+    "reset_password_from_key": "households.accounts.forms.NewPasswordForm",
 }
-MFA_ADAPTER = "households.adapter.SecondFactorAdapter"
+MFA_ADAPTER = "households.accounts.adapter.SecondFactorAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_TOTP_TOLERANCE = 1  # clocks of phones and hubs differ by seconds; no code is taken twice
 MFA_FORMS = {
-    "authenticate": "households.account_forms.CodeForm",
-    "reauthenticate": "households.account_forms.AskAgainByCodeForm",
-    "activate_totp": "households.account_forms.AppForm",
-    "add_webauthn": "households.account_forms.PasskeyForm",
-    "edit_webauthn": "households.account_forms.PasskeyNameForm",
+    "authenticate": "households.accounts.forms.CodeForm",
+    "reauthenticate": "households.accounts.forms.AskAgainByCodeForm",
+    "activate_totp": "households.accounts.forms.AppForm",
+    "add_webauthn": "households.accounts.forms.PasskeyForm",
+    "edit_webauthn": "households.accounts.forms.PasskeyNameForm",
 }
 EMAIL_BACKEND = "config.mail.WindowBackend"
 SESSION_COOKIE_NAME = "hearthline_session"
@@ -186,8 +186,8 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = IS_HTTPS
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_FAILURE_VIEW = "common.middleware.stale_page"
 # Not in the cache: pages go on while Redis is away.
-SESSION_ENGINE = "households.sessions"
-SESSION_SERIALIZER = "households.sessions.EncryptedSerializer"
+SESSION_ENGINE = "households.accounts.sessions"
+SESSION_SERIALIZER = "households.accounts.sessions.EncryptedSerializer"
 
 # --- pages -----------------------------------------------------------------------------------
 LANGUAGE_CODE = "en"

@@ -19,9 +19,9 @@ from calls.models import (
 )
 from common.clock import now
 from devices.models import AccessRule, Device, DeviceCertificate, Loan
-from households.audit import AuditKind, audit_note
 from households.keys import key_wrap
 from households.models import Membership
+from households.record.audit import AuditKind, audit_note
 from households.roles import Permission
 from protocol.messages import CallState
 from transcripts.models import Transcript, TranscriptSegment

@@ -15,9 +15,9 @@ from common.speech_models import CATALOGUE
 from config.access_table import ADDRESSES
 from devices.gate import Row, Who
 from devices.models import Device, Loan, Transfer
-from devices.rights import LENT_BY
-from households.invitations import invitation_create
+from devices.sharing.rights import LENT_BY
 from households.models import Membership, User
+from households.people.invitations import invitation_create
 from households.roles import Permission, Role, allows
 from households.services import api_token_create
 from protocol.base import Message

@@ -20,11 +20,11 @@ from announcements.services import (
 from announcements.tasks import announcement_speak_task, announcements_sweep_task
 from announcements.welcome import device_welcome
 from common.clock import now
-from devices.loans import loan_end
 from devices.models import Loan
-from devices.rules import rules_save
+from devices.sharing.loans import loan_end
+from devices.sharing.rules import rules_save
 from households.models import Membership
-from households.people import member_remove
+from households.people.members import member_remove
 from households.roles import Permission
 from protocol.messages import DeliveryState
 from tests.plugin_cast import Cast, device_go_online, guest_make, loan_make

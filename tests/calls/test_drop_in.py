@@ -11,9 +11,9 @@ from calls.placement import worker_goodbye, worker_heartbeat
 from calls.rights import call_recheck
 from calls.services import call_accept, call_end, call_invitation, call_start
 from common.clock import now
-from devices.loans import loan_end
 from devices.models import Device, DeviceKind, Loan
-from devices.rules import rules_save
+from devices.sharing.loans import loan_end
+from devices.sharing.rules import rules_save
 from households.models import Membership
 from households.roles import Permission
 from protocol.messages import CallState

@@ -13,7 +13,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from calls.models import Call, ListeningCopy
 from calls.sounds import sound_path
 from common.clock import now
-from households.audit import AuditKind, audit_list, audit_sentence
+from households.record.audit import AuditKind, audit_list, audit_sentence
 from protocol.messages import CallState
 from tests.plugin_cast import Cast
 

@@ -16,11 +16,11 @@ from calls.models import Call
 from calls.placement import worker_goodbye, worker_heartbeat
 from calls.services import call_start
 from devices.events import device_removed
-from devices.loans import loan_end
 from devices.services import device_unclaim
+from devices.sharing.loans import loan_end
 from households.events import rights_changed
 from households.models import Membership
-from households.people import member_remove
+from households.people.members import member_remove
 from protocol.messages import CallState
 from tests.plugin_cast import Cast, device_go_online, guest_make, loan_make
 

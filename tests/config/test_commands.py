@@ -15,7 +15,7 @@ from django.urls import reverse
 from django_scopes import scope
 
 from common.address import address_note
-from households.audit import audit_list, audit_sentence
+from households.record.audit import audit_list, audit_sentence
 from tests.plugin_cast import PASSWORD, Cast
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]

@@ -1,7 +1,7 @@
 """What somebody may do with a device, all at once."""
 
 from devices.models import Device
-from devices.rights import device_allows, devices_visible, has_right, rights_annotate
+from devices.sharing.rights import device_allows, devices_visible, has_right, rights_annotate
 from households.models import Membership
 from households.roles import DEVICE_RIGHTS, Permission
 

@@ -16,11 +16,11 @@ from django_scopes import scope, scopes_disabled
 from calls.models import Call
 from common.clock import now
 from common.redis import redis_get
-from devices.authorization import PollProblem, authorization_poll, authorization_start
+from devices.claiming.authorization import PollProblem, authorization_poll, authorization_start
+from devices.claiming.tries import LINK_TRIES, TYPED_TRIES, WINDOW_S, try_return, try_take
 from devices.models import AuthorizationState, Device, DeviceAuthorization
-from devices.tries import LINK_TRIES, TYPED_TRIES, WINDOW_S, try_return, try_take
-from households.audit import AuditKind, audit_list
 from households.models import Household, Membership, User
+from households.record.audit import AuditKind, audit_list
 from protocol.enrollment import Authorization, AuthorizationRequest
 from protocol.messages import CallState
 from tests.plugin_cast import PASSWORD, Cast, csr_make

@@ -23,15 +23,20 @@ from hypothesis import strategies as st
 from benchmarks.safety.signing import Bent, authority, edwards, huge, names, swapped
 from common.clock import now
 from common.errors import Conflict, DomainError, Invalid, NotAllowed, NotFound, TooMany
-from devices.authorization import PollProblem, authorization_poll, authorization_start, authorizations_sweep
-from devices.certificates import authority_get, csr_check, fingerprint
-from devices.confirmation import (
+from devices.claiming.authorization import (
+    PollProblem,
+    authorization_poll,
+    authorization_start,
+    authorizations_sweep,
+)
+from devices.claiming.confirmation import (
     authorization_confirm,
     authorization_deny,
     authorization_find,
     user_code_normalize,
 )
-from devices.known import device_known
+from devices.claiming.known import device_known
+from devices.identity.certificates import authority_get, csr_check, fingerprint
 from devices.models import AccessRule, Device, DeviceAuthorization, Room
 from devices.services import device_unclaim
 from households.models import Membership

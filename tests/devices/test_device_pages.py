@@ -30,7 +30,7 @@ def anna(client: Client, cast: Cast) -> Client:
 @pytest.fixture
 def secret(cast: Cast) -> str:
     """A device waits to be claimed; this is what its QR code says."""
-    from devices.authorization import authorization_start
+    from devices.claiming.authorization import authorization_start
     from protocol.enrollment import AuthorizationRequest
 
     request = AuthorizationRequest(csr_pem=csr_make(), model="Attic box", serial="SN-9")

@@ -6,7 +6,7 @@ from django.urls import reverse
 from django_scopes import scope
 
 from devices.models import Device
-from households.audit import AuditKind, audit_list, audit_sentence
+from households.record.audit import AuditKind, audit_list, audit_sentence
 from tests.plugin_cast import Cast
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]

@@ -10,13 +10,13 @@ from django_scopes import scope, scopes_disabled
 
 from common.clock import now
 from common.errors import Conflict, Invalid, NotAllowed, NotFound, TooMany
-from devices.certificates import authority_get, fingerprint
 from devices.foreign import foreign_device_create
-from devices.keys import certificate_request, certificate_used, device_key_ask, device_key_change
+from devices.identity.certificates import authority_get, fingerprint
+from devices.identity.keys import certificate_request, certificate_used, device_key_ask, device_key_change
 from devices.models import Device, DeviceCertificate
 from devices.selectors import certificate_current, key_changed_at
 from devices.services import device_unclaim
-from households.audit import AuditKind, audit_list
+from households.record.audit import AuditKind, audit_list
 from protocol.certificates import Certificate
 from protocol.identity import next_key_text
 from tests.plugin_cast import Cast, csr_make
@@ -176,7 +176,7 @@ def test_a_wanted_key_gets_a_certificate_and_the_next_epoch_and_the_old_one_stil
 def test_a_device_makes_no_keys_without_end_and_is_none_the_worse_for_it(
     cast: Cast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("devices.keys.NEXT_KEYS_MOST", 3)
+    monkeypatch.setattr("devices.identity.keys.NEXT_KEYS_MOST", 3)
     device_key_ask(membership=cast.anna, device=cast.kitchen)
     for _ in range(2):
         next_certificate(cast, key_make())

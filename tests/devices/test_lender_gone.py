@@ -10,12 +10,12 @@ from django_scopes import scope, scopes_disabled
 from calls.models import Call
 from common.clock import now
 from common.errors import Conflict, NotAllowed, NotFound
-from devices.loans import loan_create, loan_end
 from devices.models import Loan
-from households.audit import AuditKind, audit_list, audit_sentence
-from households.invitations import invitation_accept
+from devices.sharing.loans import loan_create, loan_end
 from households.models import Membership, User
-from households.people import household_hand_over, member_leave, member_remove, role_change
+from households.people.invitations import invitation_accept
+from households.people.members import household_hand_over, member_leave, member_remove, role_change
+from households.record.audit import AuditKind, audit_list, audit_sentence
 from households.roles import Permission, Role
 from protocol.messages import CallState
 from tests.devices.having import rights_of

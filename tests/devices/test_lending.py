@@ -13,10 +13,10 @@ from django_scopes import scope
 from calls.models import Call
 from common.clock import now
 from devices.models import DeviceKind, Loan
-from devices.rule_forms import loan_ends
-from households.audit import audit_list, audit_sentence
-from households.invitations import invitation_accept_new
+from devices.sharing.forms import loan_ends
 from households.models import Invitation, Membership
+from households.people.invitations import invitation_accept_new
+from households.record.audit import audit_list, audit_sentence
 from households.roles import Permission, Role
 from protocol.messages import CallState
 from tests.devices.having import rights_of

@@ -8,7 +8,7 @@ from django_scopes import scope, scopes_disabled
 from common.clock import now
 from devices.models import Device, DevicePresence
 from devices.services import device_unclaim
-from households.audit import AuditKind, audit_list, audit_sentence
+from households.record.audit import AuditKind, audit_list, audit_sentence
 from tests.plugin_cast import Cast
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]

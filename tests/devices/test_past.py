@@ -8,10 +8,10 @@ from django.urls import reverse
 from django_scopes import scope, scopes_disabled
 
 from common.clock import now
+from devices.life.transfers import transfer_accept, transfer_create, transfer_find
 from devices.models import Device, Loan
 from devices.past import device_past
 from devices.services import device_unclaim
-from devices.transfers import transfer_accept, transfer_create, transfer_find
 from households.models import Household, Membership
 from households.roles import Role
 from tests.plugin_cast import Cast, guest_make, loan_make

@@ -9,7 +9,7 @@ from common.clock import now
 from common.errors import NotAllowed, NotFound
 from devices.access import access_device
 from devices.models import Device, DeviceKind, Loan
-from devices.rights import devices_visible, devices_with, loan_end_next
+from devices.sharing.rights import devices_visible, devices_with, loan_end_next
 from households.roles import DEVICE_RIGHTS, Permission
 from tests.devices.having import rights_of
 from tests.plugin_cast import Cast, guest_make, loan_make, rule_make

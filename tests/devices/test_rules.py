@@ -7,11 +7,11 @@ from django_scopes import scope
 
 from common.errors import NotFound
 from devices.models import AccessRule, Device, Room
-from devices.rules import rules_save
 from devices.services import room_get_or_create
-from households.audit import AuditKind, audit_list, audit_sentence
+from devices.sharing.rules import rules_save
 from households.models import Membership
-from households.people import member_remove
+from households.people.members import member_remove
+from households.record.audit import AuditKind, audit_list, audit_sentence
 from households.roles import DEVICE_RIGHTS, Permission, Role
 from tests.devices.having import rights_of
 from tests.plugin_cast import Cast, rule_make

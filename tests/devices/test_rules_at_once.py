@@ -12,8 +12,8 @@ from common.errors import Conflict, DomainError, Invalid, NotFound
 from devices.foreign import foreign_device_create
 from devices.models import AccessRule, Device, EchoRemoval, Room
 from devices.rooms import room_remove, room_rename
-from devices.rules import rules_save
 from devices.services import device_unclaim, device_update, room_get_or_create
+from devices.sharing.rules import rules_save
 from households.models import Membership
 from households.roles import Permission, Role
 from tests.plugin_cast import Cast

@@ -5,13 +5,13 @@ from django.test import Client
 from django.urls import reverse
 from django_scopes import scope, scopes_disabled
 
-from devices.authorization import authorization_start
-from devices.confirmation import authorization_confirm, authorization_find
+from devices.claiming.authorization import authorization_start
+from devices.claiming.confirmation import authorization_confirm, authorization_find
 from devices.models import AccessRule, Device, Room
-from devices.rights import devices_ever_with
-from devices.rules import rules_save
-from households.audit import audit_list, audit_sentence
+from devices.sharing.rights import devices_ever_with
+from devices.sharing.rules import rules_save
 from households.models import Membership
+from households.record.audit import audit_list, audit_sentence
 from households.roles import Permission, Role
 from protocol.enrollment import AuthorizationRequest
 from tests.plugin_cast import Cast, csr_make, device_make, rule_make

@@ -17,12 +17,10 @@ from django_scopes import scope, scopes_disabled
 from calls.models import Call
 from common.clock import now
 from common.errors import Conflict, NotAllowed, NotFound
-from devices.authorization import PollProblem, authorization_poll, authorization_start
-from devices.certificates import fingerprint
+from devices.claiming.authorization import PollProblem, authorization_poll, authorization_start
 from devices.foreign import foreign_device_create
-from devices.models import AccessRule, Device, DeviceAuthorization, Transfer
-from devices.services import device_unclaim
-from devices.transfers import (
+from devices.identity.certificates import fingerprint
+from devices.life.transfers import (
     transfer_accept,
     transfer_cancel,
     transfer_code,
@@ -31,8 +29,10 @@ from devices.transfers import (
     transfer_give_up,
     transfers_coming,
 )
-from households.audit import audit_list, audit_sentence
+from devices.models import AccessRule, Device, DeviceAuthorization, Transfer
+from devices.services import device_unclaim
 from households.models import Household, Membership
+from households.record.audit import audit_list, audit_sentence
 from households.roles import Permission, Role
 from protocol.enrollment import Authorization, AuthorizationRequest
 from protocol.identity import transfer_text

@@ -10,13 +10,13 @@ from django.test import Client
 from django_scopes import scope, scopes_disabled
 
 from common.errors import Conflict, NotAllowed
-from devices.authorization import authorization_poll, authorization_start
-from devices.certificates import fingerprint
-from devices.confirmation import authorization_confirm, authorization_find
-from devices.keys import certificate_request, device_key_ask, device_key_change
+from devices.claiming.authorization import authorization_poll, authorization_start
+from devices.claiming.confirmation import authorization_confirm, authorization_find
+from devices.identity.certificates import fingerprint
+from devices.identity.keys import certificate_request, device_key_ask, device_key_change
+from devices.life.transfers import transfer_accept, transfer_code, transfer_create, transfer_find
 from devices.models import Device
 from devices.services import device_unclaim
-from devices.transfers import transfer_accept, transfer_code, transfer_create, transfer_find
 from households.models import Membership
 from protocol.enrollment import Authorization, AuthorizationRequest
 from protocol.identity import next_key_text, transfer_text

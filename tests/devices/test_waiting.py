@@ -8,9 +8,9 @@ from django.test import Client
 from django_scopes import scopes_disabled
 
 from common.errors import NotFound
-from devices import api, authorization
-from devices.authorization import PollProblem, authorization_poll, authorization_start
-from devices.confirmation import authorization_confirm, authorization_find
+from devices.claiming import api, authorization
+from devices.claiming.authorization import PollProblem, authorization_poll, authorization_start
+from devices.claiming.confirmation import authorization_confirm, authorization_find
 from devices.models import Device, DeviceAuthorization
 from protocol.enrollment import Authorization, AuthorizationRequest
 from tests.plugin_cast import Cast, csr_make

@@ -83,7 +83,7 @@ def test_a_wrong_code_is_refused_in_words(page: Page, fake_hub: FakeHub) -> None
 
 
 def _claim_link(model: str = "Test speaker", serial: str = "SN attic") -> str:
-    from devices.authorization import authorization_start
+    from devices.claiming.authorization import authorization_start
     from protocol.enrollment import AuthorizationRequest
 
     request = AuthorizationRequest(csr_pem=csr_make(), model=model, serial=serial)

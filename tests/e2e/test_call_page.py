@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from calls.models import Call, CallBreak
 from common.clock import now
-from households.audit import AuditKind, audit_list
+from households.record.audit import AuditKind, audit_list
 from tests.e2e.filled import SPOKEN, call_fill
 from tests.e2e.screens import look, picture
 from tests.fakes.browser_hub import FakeHub

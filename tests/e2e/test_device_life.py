@@ -14,13 +14,13 @@ from django_scopes import scopes_disabled
 
 from agent.identity import ENROLLMENT_FILE, Identity
 from common.clock import now
-from devices.confirmation import authorization_confirm, authorization_find
-from devices.keys import device_key_ask
+from devices.claiming.confirmation import authorization_confirm, authorization_find
+from devices.identity.keys import device_key_ask
+from devices.life.transfers import transfer_accept, transfer_create, transfer_find
 from devices.models import Device, DeviceCertificate, Transfer
 from devices.services import device_unclaim
-from devices.transfers import transfer_accept, transfer_create, transfer_find
-from households.audit import AuditKind, audit_list
 from households.models import Membership
+from households.record.audit import AuditKind, audit_list
 from tests.e2e.house import Device as Box
 from tests.fakes.dying_agent import DEAD
 from tests.plugin_cast import Cast
@@ -100,11 +100,11 @@ def _certificate_age(box: Box, *, days: int) -> None:
     """As if it had been given so long ago: signed by the hub, with the dates of then."""
     from cryptography.hazmat.primitives.serialization import Encoding
 
-    from devices.certificates import certificate_sign, csr_check
+    from devices.identity.certificates import certificate_sign, csr_check
 
     with pytest.MonkeyPatch.context() as patch:
         then = now() - timedelta(days=days)
-        patch.setattr("devices.certificates.now", lambda: then)
+        patch.setattr("devices.identity.certificates.now", lambda: then)
         identity = identity_of(box)
         old = certificate_sign(request=csr_check(identity.csr_pem("x")), device_id=identity.device_id)
     file = box.folder / "data" / ENROLLMENT_FILE

@@ -5,8 +5,8 @@ from django.urls import reverse
 from django_scopes import scopes_disabled
 from playwright.sync_api import Page, expect
 
+from devices.life.transfers import transfer_create
 from devices.models import DevicePresence, Transfer
-from devices.transfers import transfer_create
 from tests.e2e.screens import look
 from tests.fakes.browser_hub import FakeHub
 from tests.plugin_cast import Cast

@@ -7,7 +7,7 @@ from django.urls import reverse
 from playwright.sync_api import Page, expect
 
 from common.clock import now
-from households.audit import AuditKind, audit_note
+from households.record.audit import AuditKind, audit_note
 from tests.e2e.screens import look
 from tests.fakes.browser_hub import FakeHub
 from tests.plugin_cast import PASSWORD, Cast
@@ -41,7 +41,7 @@ def test_owners_read_what_was_done_and_narrow_it_down(
 ) -> None:
     begun = now() - timedelta(days=3)
     for number in range(60):
-        monkeypatch.setattr("households.audit.now", lambda at=begun + timedelta(hours=number): at)
+        monkeypatch.setattr("households.record.audit.now", lambda at=begun + timedelta(hours=number): at)
         audit_note(
             cast.anna.household, AuditKind.RECORDING_PLAYED, actor=cast.ben.user, device="Kitchen speaker"
         )

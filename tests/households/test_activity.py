@@ -17,10 +17,10 @@ from django.test import AsyncClient, Client
 from django.urls import reverse
 from django_scopes import scope, scopes_disabled
 
-from households import activity as activity_module
-from households.activity import PAGE_SIZE, Group, activity_names, activity_page, group_of
-from households.audit import AuditKind, audit_check, audit_hash, audit_list, audit_note, audit_sentence
 from households.models import AuditEntry, AuditHead, Household, Membership
+from households.record import activity as activity_module
+from households.record.activity import PAGE_SIZE, Group, activity_names, activity_page, group_of
+from households.record.audit import AuditKind, audit_check, audit_hash, audit_list, audit_note, audit_sentence
 from households.roles import Role
 from households.tasks import audit_check_task
 from tests.plugin_cast import Cast
@@ -91,7 +91,7 @@ def test_times_and_days_are_those_of_the_household(
 ) -> None:
     Household.objects.filter(pk=cast.anna.household.pk).update(time_zone="Pacific/Auckland")
     late = datetime(2026, 3, 1, 22, 30, tzinfo=UTC)  # it is the next day there, and summer: 13 hours ahead
-    monkeypatch.setattr("households.audit.now", lambda: late)
+    monkeypatch.setattr("households.record.audit.now", lambda: late)
     play(cast)
     page = text(anna.get(ACTIVITY))
     assert "Monday, 2 March 2026" in page
@@ -178,7 +178,7 @@ def test_a_long_record_is_looked_at_elsewhere(
 ) -> None:
     asked: list[int] = []
     monkeypatch.setattr(activity_module, "CHECKED_AT_ONCE", 0)
-    monkeypatch.setattr("households.activity_views.delay_now", lambda task, key: asked.append(key))
+    monkeypatch.setattr("households.record.views.delay_now", lambda task, key: asked.append(key))
     for _ in range(3):
         assert "Looking whether the record is whole" in text(anna.get(WHOLE))
     assert asked == [anna_id(cast)]
@@ -225,7 +225,7 @@ def verify_fails(path: Path | None = None) -> str:
 async def test_the_file_holds_every_entry_and_tells_of_its_own_export(
     cast: Cast, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("households.audit_file._AT_ONCE", 2)
+    monkeypatch.setattr("households.record.file._AT_ONCE", 2)
     await sync_to_async(play)(cast, 4)
     lines = await exported(cast)
     entries = [json.loads(line) for line in lines]

@@ -6,7 +6,8 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 from django_scopes import scopes_disabled
 
-from households.audit import (
+from households.models import AuditEntry, AuditHead, Household
+from households.record.audit import (
     AuditCheck,
     AuditKind,
     AuditProblem,
@@ -15,7 +16,6 @@ from households.audit import (
     audit_note,
     audit_sentence,
 )
-from households.models import AuditEntry, AuditHead, Household
 from tests.plugin_cast import Cast
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]

@@ -9,7 +9,7 @@ from django.test import Client, override_settings
 from django.urls import reverse
 
 from common.address import addresses
-from households.sign_in import email_change, password_link_path
+from households.accounts.sign_in import email_change, password_link_path
 from tests.plugin_cast import PASSWORD, Cast
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]

@@ -12,9 +12,9 @@ from django_scopes import scope
 from announcements.services import announcement_send
 from calls.models import Call
 from common.clock import now
-from households.audit import audit_list, audit_sentence
 from households.models import Household, Membership
-from households.people import member_remove
+from households.people.members import member_remove
+from households.record.audit import audit_list, audit_sentence
 from households.roles import Role
 from protocol.messages import CallState
 from tests.plugin_cast import Cast

@@ -8,8 +8,8 @@ from django.test import Client
 from django.urls import reverse
 from django_scopes import scope
 
-from households.audit import audit_list, audit_sentence
 from households.models import Membership
+from households.record.audit import audit_list, audit_sentence
 from households.services import setup_token_make
 from tests.plugin_cast import PASSWORD, Cast
 

@@ -13,9 +13,9 @@ from django_scopes import scope
 from calls.services import call_start
 from common.clock import now
 from common.errors import Conflict, NotAllowed
-from households.audit import AuditKind, audit_list, audit_sentence
-from households.invitations import invitation_accept, invitation_create, invitation_revoke
 from households.models import Household, Invitation, Membership, User
+from households.people.invitations import invitation_accept, invitation_create, invitation_revoke
+from households.record.audit import AuditKind, audit_list, audit_sentence
 from households.roles import Role
 from protocol.errors import ErrorCode
 from tests.households.waiting import before

@@ -14,11 +14,11 @@ from calls.models import Call
 from common.clock import now
 from common.errors import Conflict, NotAllowed, NotFound
 from devices.models import Device, Loan
-from households.audit import AuditKind, audit_list, audit_sentence
 from households.events import rights_changed
-from households.invitations import invitation_create
 from households.models import ApiToken, Departure, Household, Invitation, Membership, User
-from households.people import household_hand_over, member_leave, member_remove, role_change
+from households.people.invitations import invitation_create
+from households.people.members import household_hand_over, member_leave, member_remove, role_change
+from households.record.audit import AuditKind, audit_list, audit_sentence
 from households.roles import Role
 from households.services import api_token_create
 from tests.plugin_cast import Cast

@@ -22,11 +22,11 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, reverse
 from django_scopes import scope
 
-from households.account_urls import urlpatterns as offered
-from households.audit import audit_list, audit_sentence
+from households.accounts.sessions import SessionStore, session_name
+from households.accounts.sign_in import email_change, password_link_path
+from households.accounts.urls import urlpatterns as offered
 from households.models import Membership
-from households.sessions import SessionStore, session_name
-from households.sign_in import email_change, password_link_path
+from households.record.audit import audit_list, audit_sentence
 from tests.households.waiting import before
 from tests.plugin_cast import PASSWORD, Cast
 

@@ -14,13 +14,13 @@ from django_scopes import scope, scopes_disabled
 from common.errors import DomainError, NotAllowed, NotFound, NotSignedIn
 from devices.foreign import device_token_open, device_token_renew, foreign_device_create
 from households.access import token_open
-from households.audit import audit_list, audit_sentence
+from households.accounts.sign_in import password_link_path
 from households.events import credential_ended
 from households.models import ApiToken, Membership, User
-from households.people import member_remove, role_change
+from households.people.members import member_remove, role_change
+from households.record.audit import audit_list, audit_sentence
 from households.roles import Role
 from households.services import api_token_create
-from households.sign_in import password_link_path
 from tests.households.waiting import before
 from tests.plugin_cast import PASSWORD, Cast
 

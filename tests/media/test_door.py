@@ -14,7 +14,7 @@ from calls.models import Call, CallParticipant, Recording, RecordingState
 from calls.services import call_start
 from common.clock import now
 from devices.models import Device, DevicePresence
-from households.audit import AuditKind, audit_list, audit_sentence
+from households.record.audit import AuditKind, audit_list, audit_sentence
 from media import hub
 from media.door import LegState, OpenedFile, RecordingFile
 from media.hub import HubDoor

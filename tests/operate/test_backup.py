@@ -25,7 +25,7 @@ MAKE = """
 import django; django.setup()
 from django.core.management import call_command
 call_command("migrate", verbosity=0)
-from households.audit import AuditKind, audit_note
+from households.record.audit import AuditKind, audit_note
 from households.models import Household, Membership, User
 home = Household.objects.create(name="Lake House")
 user = User.objects.create_user("anna@example.org", "a long enough password", name="Anna")
@@ -35,7 +35,7 @@ audit_note(home, AuditKind.SIGNED_IN, actor=user)
 LOOK = """
 import django; django.setup()
 from django.db import connection
-from households.audit import audit_check
+from households.record.audit import audit_check
 from households.models import Household, User
 home = Household.objects.get()
 check = audit_check(home)

@@ -12,10 +12,10 @@ from django_scopes import scopes_disabled
 
 from calls.models import Call
 from calls.services import call_start
-from devices.certificates import authority_get, signature_is_valid
+from devices.identity.certificates import authority_get, signature_is_valid
 from devices.models import Device
-from households.audit import audit_list, audit_sentence
 from households.models import Membership
+from households.record.audit import audit_list, audit_sentence
 from media.hub import HubDoor
 from protocol.identity import answer_text, fingerprints
 from protocol.worker import LegOffer

@@ -9,8 +9,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from django_scopes import scope, scopes_disabled
 
 from common.clock import now
-from devices.certificates import fingerprint
-from devices.keys import device_key_ask
+from devices.identity.certificates import fingerprint
+from devices.identity.keys import device_key_ask
 from devices.models import Device, DeviceCertificate
 from devices.services import device_unclaim
 from protocol.errors import CloseCode

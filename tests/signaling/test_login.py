@@ -9,10 +9,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from django_scopes import scope, scopes_disabled
 
 from common.push import apush, group_device
-from devices.certificates import authority_get, signature_is_valid
+from devices.identity.certificates import authority_get, signature_is_valid
+from devices.life.transfers import transfer_accept, transfer_create, transfer_find
 from devices.models import Device
 from devices.services import device_unclaim
-from devices.transfers import transfer_accept, transfer_create, transfer_find
 from protocol.errors import CloseCode
 from protocol.identity import HubWord, hub_text, login_text
 from protocol.messages import Unclaimed

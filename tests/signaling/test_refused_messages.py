@@ -19,7 +19,7 @@ from calls.services import call_start
 from common.errors import Unavailable
 from common.push import apush, group_device, group_household, group_worker
 from common.stamps import EVENT_TYPE, event_stamped
-from households.audit import audit_list, audit_sentence
+from households.record.audit import audit_list, audit_sentence
 from media.lease import HubLink
 from protocol.base import Message
 from protocol.messages import CallMoved, WebrtcAnswer

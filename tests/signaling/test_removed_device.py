@@ -7,9 +7,9 @@ from django_scopes import scope, scopes_disabled
 
 from common.errors import NotFound
 from devices.access import access_device
-from devices.authorization import PollProblem, authorization_poll, authorization_start
-from devices.confirmation import authorization_confirm, authorization_find
-from devices.login import device_keys
+from devices.claiming.authorization import PollProblem, authorization_poll, authorization_start
+from devices.claiming.confirmation import authorization_confirm, authorization_find
+from devices.identity.login import device_keys
 from devices.models import Device, DeviceCertificate
 from devices.services import device_unclaim
 from households.roles import Permission

@@ -15,10 +15,10 @@ from calls.models import Call
 from common.clock import now
 from devices.models import EchoRemoval, Loan
 from devices.services import device_update
-from households.audit import AuditKind, audit_note
-from households.credentials import credential_membership
+from households.accounts.credentials import credential_membership
 from households.events import rights_changed
 from households.models import Membership
+from households.record.audit import AuditKind, audit_note
 from households.roles import Role
 from households.services import api_token_create, api_token_revoke
 from protocol.errors import CloseCode

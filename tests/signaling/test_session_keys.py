@@ -10,7 +10,7 @@ from django.test import Client
 from django_scopes import scopes_disabled
 
 from calls.models import CallParticipant
-from households.sessions import session_name
+from households.accounts.sessions import session_name
 from tests.fakes.worker import FakeWorker
 from tests.plugin_cast import Cast
 from tests.signaling.sockets import ORIGIN, Socket, device_socket

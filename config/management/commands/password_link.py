@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand
 
 from common.address import addresses
 from config.management.people import person_find
-from households.sign_in import password_link_path
+from households.accounts.sign_in import password_link_path
 
 
 class Command(BaseCommand):

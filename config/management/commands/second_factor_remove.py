@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from config.management.people import person_find
-from households.sign_in import second_factor_remove
+from households.accounts.sign_in import second_factor_remove
 
 
 class Command(BaseCommand):

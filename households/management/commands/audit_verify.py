@@ -6,9 +6,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from households.audit import AuditCheck, audit_check
-from households.audit_file import NotARecord, audit_file_check
 from households.models import Household
+from households.record.audit import AuditCheck, audit_check
+from households.record.file import NotARecord, audit_file_check
 
 
 class Command(BaseCommand):

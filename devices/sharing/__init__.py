@@ -1,0 +1,1 @@
+"""Who in a home may do what with a device: rights by role, rules by owners, loans for a time."""

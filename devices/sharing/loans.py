@@ -1,0 +1,149 @@
+"""Lending a device to one person for a time. What the loan gives is in devices.sharing.rights."""
+
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import Q, QuerySet
+from django_scopes import scope
+
+from common.clock import now
+from common.errors import Conflict, Invalid
+from devices.models import Device, Loan
+from devices.sharing.rights import LENT_BY, right_refusal, rights_own
+from households.access import members_hold, need
+from households.events import rights_changed
+from households.models import Household, Invitation, Membership, User
+from households.people.invitations import invitation_create, invitation_revoke, invitations_hold
+from households.record.audit import AuditKind, audit_note
+from households.roles import Permission, Role
+
+LONGEST = timedelta(days=366)
+
+
+def loan_create(
+    *,
+    membership: Membership,
+    device: Device,
+    rights: set[Permission],
+    starts_at: datetime,
+    ends_at: datetime,
+    to: Membership | None,
+    name: str = "",
+) -> tuple[Loan, str]:
+    """`to` None: to whom an invitation brings; its secret is returned, which is shown once and never again.
+
+    Nobody lends what they may not do themselves: a rule of an owner would be worth nothing. Raises NotAllowed, Invalid,
+    and NotFound for somebody who was removed meanwhile.
+    """
+    with transaction.atomic():
+        # Or a loan could come just after loans_end_of() looked.
+        members_hold(membership, *([to] if to else []))
+        need(membership, Permission.LEND)
+        _check(membership, device, rights, starts_at, ends_at)
+        invitation, token = (None, "") if to else _invite(membership, name, ends_at)
+        loan = Loan.objects.create(
+            household=membership.household,
+            device=device,
+            member=to,
+            invitation=invitation,
+            starts_at=starts_at,
+            ends_at=ends_at,
+            lent_by=membership.user,
+            **{LENT_BY[right]: True for right in rights},
+        )
+        if to is not None:
+            rights_changed.send(sender=Loan, household=membership.household, user=to.user)
+        details = {"actor": membership.user, "device": device, "person": loan.person}
+        audit_note(membership.household, AuditKind.LENT, **details)
+    return loan, token
+
+
+def loan_end(*, loan: Loan, by: User) -> None:
+    """Before its time, also in a call. Raises Conflict when it is over already."""
+    with transaction.atomic():
+        if loan.member is None and loan.invitation_id:
+            # Whoever comes by the link at this moment holds its row first, too.
+            Invitation.objects.select_for_update().filter(pk=loan.invitation_id).first()
+        running = Loan.objects.filter(pk=loan.pk, ended_at=None, ends_at__gt=now())
+        if not running.update(ended_at=now()):
+            raise Conflict("This is not lent any more.")
+        if loan.member is not None:
+            rights_changed.send(sender=Loan, household=loan.household, user=loan.member.user)
+        elif loan.invitation is not None:
+            invitation_revoke(invitation=loan.invitation, by=by)
+        details = {"actor": by, "device": loan.device, "person": loan.person}
+        audit_note(loan.household, AuditKind.LOAN_ENDED, **details)
+
+
+def loans_end_of(*, household: Household, lender: User, by: User) -> None:
+    """Whoever may lend nothing any more has nothing lent, also in a call. Call it inside a transaction.
+
+    Links to what waits for somebody are for whoever calls this to take back (invitations_void).
+    """
+    with scope(household=household):
+        invitations_hold(household=household, of=lender)  # nobody comes by one of them meanwhile
+        lent = _alive(Loan.objects.filter(household=household, lent_by=lender))
+        loans = list(lent.select_for_update(of=("self",)).order_by("pk"))
+        Loan.objects.filter(pk__in=[loan.pk for loan in loans]).update(ended_at=now())
+        for user in {loan.member.user for loan in loans if loan.member}:
+            rights_changed.send(sender=Loan, household=household, user=user)
+        for loan in loans:
+            details = {"actor": by, "device": loan.device, "person": loan.person}
+            audit_note(household, AuditKind.LOAN_ENDED, **details)
+
+
+def loans_lent(membership: Membership) -> list[str]:
+    """What the member has lent to others, in words."""
+    loans = Loan.objects.filter(household=membership.household, lent_by=membership.user)
+    return [f"{loan.device} to {loan.person}" for loan in _alive(loans).order_by("ends_at")]
+
+
+def loans_with(invitation: Invitation) -> list[tuple[str, datetime]]:
+    """What waits for whoever comes by the invitation, and until when. Needs no scope."""
+    with scope(household=invitation.household):
+        loans = _alive(Loan.objects.filter(invitation=invitation)).order_by("ends_at")
+        return [(loan.device.name, loan.ends_at) for loan in loans]
+
+
+def loan_take(*, membership: Membership, invitation: Invitation) -> None:
+    """Whoever came by the invitation has what was lent with it."""
+    Loan.objects.filter(invitation=invitation, member=None).update(member=membership)
+
+
+def loan_list(device: Device) -> QuerySet[Loan]:
+    """What is lent, or will be: the next to end first."""
+    return _alive(Loan.objects.filter(device=device)).order_by("ends_at")
+
+
+def _alive(loans: QuerySet[Loan]) -> QuerySet[Loan]:
+    """Those that give somebody something, now or later."""
+    waiting = Q(member=None, invitation__revoked_at=None, invitation__expires_at__gt=now())
+    alive = loans.filter(
+        waiting | Q(member__isnull=False), device__revoked_at=None, ended_at=None, ends_at__gt=now()
+    )
+    return alive.select_related("member__user", "invitation", "device")
+
+
+def _check(
+    membership: Membership, device: Device, rights: set[Permission], starts_at: datetime, ends_at: datetime
+) -> None:
+    if not rights:
+        raise Invalid("Choose what they may do.")
+    if ends_at <= max(starts_at, now()):
+        raise Invalid("Choose an end that is still to come, after the beginning.")
+    if ends_at - now() > LONGEST:
+        raise Invalid("Nothing is lent for longer than a year.")
+    own = rights_own(membership, device)
+    if missing := next((right for right in LENT_BY if right in rights and right not in own), None):
+        raise right_refusal(device, missing)
+
+
+def _invite(membership: Membership, name: str, ends_at: datetime) -> tuple[Invitation, str]:
+    """A link that is worth nothing once the loan is over."""
+    invitation, token = invitation_create(
+        membership=membership, role=Role.GUEST, name=name, permission=Permission.LEND
+    )
+    if ends_at < invitation.expires_at:
+        Invitation.objects.filter(pk=invitation.pk).update(expires_at=ends_at)
+        invitation.expires_at = ends_at
+    return invitation, token

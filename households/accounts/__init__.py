@@ -1,0 +1,1 @@
+"""A person and how they get in: e-mail address, password, second factor, sessions, API tokens."""

@@ -1,0 +1,98 @@
+"""allauth's hooks."""
+
+import base64
+from typing import Any, Final
+
+from allauth.account.adapter import DefaultAccountAdapter
+from allauth.mfa.adapter import DefaultMFAAdapter
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest
+from django.urls import reverse
+
+from common.address import addresses
+from common.encryption import decrypt, encrypt
+from common.errors import TooMany
+from households.accounts.sign_in import sign_in_refused
+from households.accounts.tries import TOO_MANY_OF_ACCOUNT, account_take
+from households.models import User
+from households.services import owner_exists
+
+_PURPOSE: Final = "second factors"
+
+
+class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has no types
+    """Nobody signs up alone: the first owner comes through the set-up page, everybody else is invited."""
+
+    error_messages = DefaultAccountAdapter.error_messages | {
+        "too_many_login_attempts": TOO_MANY_OF_ACCOUNT,
+        "email_password_mismatch": "This e-mail address and this password do not belong together.",
+        "enter_current_password": "This is not your password.",
+        "incorrect_password": "This is not your password.",
+        "incorrect_code": "This code is not right.",
+    }
+
+    def is_open_for_signup(self, request: HttpRequest) -> bool:
+        return False
+
+    def get_login_redirect_url(self, request: HttpRequest) -> Any:
+        return super().get_login_redirect_url(request) if owner_exists() else "/setup/"
+
+    def get_password_change_redirect_url(self, request: HttpRequest) -> str:
+        return reverse("households:account")
+
+    def get_client_ip(self, request: HttpRequest) -> str:
+        """As config.edge found it. allauth would look into headers."""
+        return str(request.META.get("REMOTE_ADDR") or "127.0.0.1")
+
+    def authenticate(self, request: HttpRequest, **credentials: Any) -> Any:
+        """Counts before it looks. Raises ValidationError after too many, Unavailable while nothing can be counted."""
+        login = str(credentials.get("email") or credentials.get("username") or "")
+        try:
+            counted = account_take(login)
+        except TooMany as error:
+            sign_in_refused(login)
+            raise ValidationError(error.message) from None
+        user = super().authenticate(request, **credentials)
+        if user is None:
+            sign_in_refused(login)
+        else:
+            counted.give_back()
+        return user
+
+    def get_reset_password_from_key_url(self, key: str) -> str:
+        """At an address of this hub for other computers, too; not at the name under which it was asked.
+
+        Whoever asks chooses that name, and the one who opens the link would hand them the key.
+        """
+        uidb36, _, token = key.partition("-")
+        path = reverse("account_reset_password_from_key", kwargs={"uidb36": uidb36, "key": token})
+        return f"{addresses()[-1]}{path}"
+
+    def send_password_reset_mail(self, user: Any, email: str, context: dict[str, Any]) -> None:
+        """Silent after too many: the page says the same for every address."""
+        try:
+            account_take(email, purpose="reset")
+        except TooMany:
+            return
+        super().send_password_reset_mail(user, email, context)
+
+
+class SecondFactorAdapter(DefaultMFAAdapter):  # type: ignore[misc]
+    """What a code is made of lies encrypted in the table, under a key of the hub."""
+
+    error_messages = DefaultMFAAdapter.error_messages | {"incorrect_code": "This code is not right."}
+
+    def encrypt(self, text: str) -> str:
+        return base64.b64encode(encrypt(text.encode(), purpose=_PURPOSE)).decode()
+
+    def decrypt(self, encrypted_text: str) -> str:
+        return decrypt(base64.b64decode(encrypted_text), purpose=_PURPOSE).decode()
+
+    def generate_authenticator_name(self, user: User, type: Any) -> str:  # noqa: A002 - allauth's name for it
+        return "My passkey"
+
+    def get_totp_issuer(self) -> str:
+        return "Hearthline"
+
+    def _get_site_name(self) -> str:
+        return "Hearthline"

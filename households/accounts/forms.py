@@ -1,0 +1,192 @@
+"""What a person types about their account: allauth's forms with our limits and words, and our own."""
+
+from typing import Any, Final
+
+from allauth.account.adapter import get_adapter
+from allauth.account.forms import (
+    ChangePasswordForm,
+    LoginForm,
+    ReauthenticateForm,
+    ResetPasswordForm,
+    ResetPasswordKeyForm,
+)
+from allauth.core import context
+from allauth.mfa.base.forms import AuthenticateForm
+from allauth.mfa.base.forms import ReauthenticateForm as ReauthenticateByCodeForm
+from allauth.mfa.totp.forms import ActivateTOTPForm
+from allauth.mfa.webauthn.forms import AddWebAuthnForm, EditWebAuthnForm
+from django import forms
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+
+from common.errors import TooMany
+from common.limits import Try
+from households.accounts.sign_in import ADDRESS_TAKEN
+from households.accounts.tries import account_take, code_use
+from households.models import User
+
+_ADDRESS: Final = "E-mail address"
+_PASSWORD_HINT: Final = "At least ten characters. A short sentence is easy to remember."  # noqa: S105
+_NAME_LENGTH: Final = 80
+
+
+def _plain(form: forms.Form, labels: dict[str, str]) -> None:
+    """Our labels, and no second one inside the field."""
+    for name, field in form.fields.items():
+        field.widget.attrs.pop("placeholder", None)
+        field.label = labels.get(name, field.label)
+
+
+class SignInForm(LoginForm):  # type: ignore[misc]  # allauth has no types
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _plain(self, {"login": _ADDRESS, "password": "Password"})
+        # What password managers and passkeys in the field's own list look for.
+        self.fields["login"].widget.attrs |= {"autocomplete": "username webauthn", "autocapitalize": "off"}
+
+
+class AskAgainForm(ReauthenticateForm):  # type: ignore[misc]
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _plain(self, {"password": "Password"})
+
+
+class ForgottenForm(ResetPasswordForm):  # type: ignore[misc]
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _plain(self, {"email": _ADDRESS})
+        self.fields["email"].widget.attrs["autocomplete"] = "username"
+
+
+class NewPasswordForm(ResetPasswordKeyForm):  # type: ignore[misc]
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _plain(self, {"password1": "New password", "password2": "New password, once more"})
+        self.fields["password1"].help_text = _PASSWORD_HINT
+
+
+class PasswordForm(ChangePasswordForm):  # type: ignore[misc]
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _plain(
+            self,
+            {
+                "oldpassword": "Your password now",
+                "password1": "New password",
+                "password2": "New password, once more",
+            },
+        )
+        self.fields["oldpassword"].help_text = ""
+        self.fields["password1"].help_text = _PASSWORD_HINT
+
+    def clean_oldpassword(self) -> str:
+        counted = _take(self.user)
+        password: str = super().clean_oldpassword()
+        counted.give_back()
+        return password
+
+
+class EmailForm(forms.Form):
+    """Raises Unavailable while tries cannot be counted."""
+
+    email = forms.EmailField(
+        label="New e-mail address",
+        max_length=254,
+        widget=forms.EmailInput(attrs={"autocomplete": "username", "autocapitalize": "off"}),
+    )
+    password = forms.CharField(
+        label="Your password",
+        max_length=200,
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
+    )
+
+    def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.user = user
+
+    def clean_password(self) -> str:
+        password = str(self.cleaned_data["password"])
+        counted = _take(self.user)
+        if not self.user.check_password(password):
+            raise get_adapter().validation_error("incorrect_password")
+        counted.give_back()
+        return password
+
+    def clean(self) -> dict[str, Any]:
+        """Who has which address is told only to whoever knows a password."""
+        values = dict(super().clean() or {})
+        email = str(values.get("email", "")).lower()
+        if not self.errors and User.objects.filter(email=email).exclude(pk=self.user.pk).exists():
+            self.add_error("email", ADDRESS_TAKEN)
+        return values
+
+
+class NameForm(forms.Form):
+    name = forms.CharField(
+        label="Your name", max_length=_NAME_LENGTH, widget=forms.TextInput(attrs={"autocomplete": "name"})
+    )
+
+
+class _Code:
+    """Counts wrong codes together with wrong passwords, and takes none twice."""
+
+    def clean_code(self) -> str:
+        user: User = self.user  # type: ignore[attr-defined]
+        counted = _take(user)
+        code: str = super().clean_code()  # type: ignore[misc]
+        if not code_use(user, code):
+            raise ValidationError("This code was used already. Wait for the next one.")
+        counted.give_back()
+        return code
+
+
+class CodeForm(_Code, AuthenticateForm):  # type: ignore[misc]
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _plain(self, {"code": "Code of the app, or a recovery code"})
+
+
+class AskAgainByCodeForm(_Code, ReauthenticateByCodeForm):  # type: ignore[misc]
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _plain(self, {"code": "Code of the app, or a recovery code"})
+
+
+class AppForm(_Code, ActivateTOTPForm):  # type: ignore[misc]
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _plain(self, {"code": "Code that the app shows"})
+
+
+class PasskeyForm(AddWebAuthnForm):  # type: ignore[misc]
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _plain(self, {"name": "Name of the passkey"})
+        self.fields["name"].max_length = _NAME_LENGTH
+        self.fields["name"].widget.attrs |= {"autocomplete": "off", "maxlength": _NAME_LENGTH}
+
+    def clean_name(self) -> str:
+        return str(super().clean_name())[:_NAME_LENGTH]
+
+
+class PasskeyNameForm(EditWebAuthnForm):  # type: ignore[misc]
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _plain(self, {"name": "Name of the passkey"})
+        self.fields["name"].widget.attrs |= {"autocomplete": "off", "maxlength": _NAME_LENGTH}
+
+    def clean_name(self) -> str:
+        return str(self.cleaned_data["name"])[:_NAME_LENGTH]
+
+    def save(self) -> Any:
+        messages.success(context.request, "Saved.")
+        return super().save()
+
+
+def _take(user: User) -> Try:
+    """Raises ValidationError after too many wrong tries."""
+    try:
+        return account_take(user.email)
+    except TooMany as error:
+        raise ValidationError(error.message) from None

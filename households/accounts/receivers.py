@@ -1,0 +1,75 @@
+"""Reactions to what allauth tells, one line each."""
+
+from typing import Any
+
+from allauth.account.signals import (
+    authentication_step_completed,
+    password_changed,
+    password_reset,
+    user_logged_in,
+)
+from allauth.mfa.models import Authenticator
+from allauth.mfa.signals import (
+    authentication_failed,
+    authenticator_added,
+    authenticator_removed,
+    authenticator_reset,
+)
+from allauth.usersessions import signals as of_sessions
+from django.contrib import messages
+from django.dispatch import receiver
+from django.http import HttpRequest
+
+from households.accounts import sign_in
+from households.accounts.sign_ins import sign_in_list, sign_ins_end
+from households.accounts.tries import try_was_right
+from households.models import User
+
+# allauth would write the keys of sessions themselves into its table: households.accounts.sign_ins does that instead.
+user_logged_in.disconnect(of_sessions.on_user_logged_in)
+password_changed.disconnect(of_sessions.on_password_changed)
+
+
+@receiver(authentication_step_completed)
+def on_step_completed(request: HttpRequest, **_: Any) -> None:
+    try_was_right(request)
+
+
+@receiver(user_logged_in)
+def on_signed_in(user: User, **_: Any) -> None:
+    sign_in_list(user)  # forgets those that ended
+    sign_in.signed_in(user)
+
+
+@receiver(authentication_failed)
+def on_code_refused(user: User, **_: Any) -> None:
+    sign_in.sign_in_refused(user.email)
+
+
+@receiver(authenticator_added)
+def on_factor_added(user: User, authenticator: Authenticator, **_: Any) -> None:
+    sign_in.factor_added(user, authenticator)
+
+
+@receiver(authenticator_reset)
+def on_codes_renewed(user: User, **_: Any) -> None:
+    sign_in.factor_changed(user, "new recovery codes", actor=user)
+
+
+@receiver(authenticator_removed)
+def on_factor_removed(user: User, authenticator: Authenticator, **_: Any) -> None:
+    sign_in.factor_removed(user, authenticator)
+
+
+@receiver(password_changed)
+def on_password_changed(request: HttpRequest, user: User, **_: Any) -> None:
+    count = sign_ins_end(user=user, but=request)
+    sign_in.password_changed(user)
+    others = "" if not count else " You are signed out everywhere else."
+    messages.success(request, f"Your password is changed.{others}")
+
+
+@receiver(password_reset)
+def on_password_reset(user: User, **_: Any) -> None:
+    sign_ins_end(user=user)
+    sign_in.password_changed(user)

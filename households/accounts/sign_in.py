@@ -1,0 +1,108 @@
+"""What signing in, and changing how one does, leaves in the record of each household of the person."""
+
+from typing import Final
+
+from allauth.account.models import EmailAddress
+from allauth.account.utils import user_pk_to_url_str
+from allauth.mfa.models import Authenticator
+from django.contrib.auth.tokens import default_token_generator
+from django.db import IntegrityError, transaction
+from django.urls import reverse
+from redis.exceptions import RedisError
+
+from common.errors import Conflict
+from households.accounts.sign_ins import sign_ins_end
+from households.accounts.tries import first_in_a_while
+from households.models import Household, User
+from households.record.audit import AuditKind, audit_note
+
+PASSKEY: Final = Authenticator.Type.WEBAUTHN
+APP: Final = Authenticator.Type.TOTP
+RECOVERY_CODES: Final = Authenticator.Type.RECOVERY_CODES
+ADDRESS_TAKEN: Final = "This address cannot be used here."
+_WORDS: Final = {
+    PASSKEY: "a passkey",
+    APP: "an authenticator app",
+    RECOVERY_CODES: "recovery codes",
+}
+
+
+def households_note(user: User, kind: AuditKind, **details: object) -> None:
+    """In every household of the person."""
+    with transaction.atomic():
+        for household in Household.objects.filter(memberships__user=user).order_by("pk"):
+            audit_note(household, kind, **details)
+
+
+def signed_in(user: User) -> None:
+    households_note(user, AuditKind.SIGNED_IN, actor=user)
+
+
+def sign_in_refused(login: str) -> None:
+    """Once in five minutes for each account, so that a guesser cannot fill the record."""
+    user = User.objects.filter(email=login.strip().lower()).first()
+    try:
+        is_news = user is not None and first_in_a_while("refused", user)
+    except RedisError:
+        return
+    if user is not None and is_news:
+        households_note(user, AuditKind.SIGN_IN_REFUSED, person=user)
+
+
+def factor_changed(user: User, what: str, *, actor: User | None = None) -> None:
+    """`actor` None: whoever runs the hub."""
+    names = {"actor": actor} if actor else {}
+    households_note(user, AuditKind.SECOND_FACTOR_CHANGED, what=what, person=user, **names)
+
+
+def factor_added(user: User, authenticator: Authenticator) -> None:
+    factor_changed(user, f"{_WORDS.get(authenticator.type, 'something')} added", actor=user)
+
+
+def factor_removed(user: User, authenticator: Authenticator) -> None:
+    factor_changed(user, f"{_WORDS.get(authenticator.type, 'something')} removed", actor=user)
+
+
+def password_changed(user: User) -> None:
+    households_note(user, AuditKind.PASSWORD_CHANGED, actor=user)
+
+
+def email_change(*, user: User, email: str) -> None:
+    """The new address signs in from now on; a link for a new password that was sent to the old one is dead.
+
+    Raises Conflict for one that somebody else took a moment ago.
+    """
+    before, user.email = user.email, email.strip().lower()
+    try:
+        with transaction.atomic():
+            user.save(update_fields=["email", "updated_at"])
+            # Of earlier versions: allauth signs people in with each of them.
+            EmailAddress.objects.filter(user=user).delete()
+            factor_changed(user, "another e-mail address", actor=user)
+    except IntegrityError:
+        user.email = before
+        raise Conflict(ADDRESS_TAKEN) from None
+
+
+def name_change(*, user: User, name: str) -> None:
+    user.name = name.strip()
+    user.save(update_fields=["name", "updated_at"])
+
+
+def second_factor_remove(user: User) -> int:
+    """By whoever runs the hub, for somebody who lost it. Ends all sessions. How many parts it had."""
+    with transaction.atomic():
+        count: int = Authenticator.objects.filter(user=user).exclude(type=RECOVERY_CODES).count()
+        Authenticator.objects.filter(user=user).delete()
+        sign_ins_end(user=user)
+        if count:
+            factor_changed(user, f"second factor of {user} removed by whoever runs the hub")
+    return count
+
+
+def password_link_path(user: User) -> str:
+    """Where the person chooses a new password, without the old one. Works once."""
+    token = default_token_generator.make_token(user)
+    return reverse(
+        "account_reset_password_from_key", kwargs={"uidb36": user_pk_to_url_str(user), "key": token}
+    )

@@ -1,0 +1,1 @@
+"""Who belongs to a household, and how somebody comes to it."""

@@ -1,0 +1,147 @@
+"""Joining a household by a link. It works once, for seven days, and can be taken back."""
+
+from datetime import timedelta
+
+from django.db import IntegrityError, transaction
+from django_scopes import scope
+
+from common.clock import now
+from common.codes import secret_hash, secret_make
+from common.errors import Conflict, NotFound
+from common.limits import limit_hit
+from households.access import members_hold, need
+from households.accounts.services import account_create
+from households.events import member_joined, rights_changed
+from households.models import Household, Invitation, Membership, User
+from households.record.audit import AuditKind, audit_note
+from households.roles import ROLE_NOUNS, Permission, Role
+
+LIFE = timedelta(days=7)
+_SECRET_BYTES = 16  # 128 bit
+
+
+def invitation_create(
+    *, membership: Membership, role: Role, name: str = "", permission: Permission = Permission.PEOPLE_MANAGE
+) -> tuple[Invitation, str]:
+    """The row, and the secret of its link, which is shown once and never again.
+
+    Raises TooMany, and NotFound or NotAllowed for somebody who may not invite any more.
+    """
+    limit_hit(f"invite:{membership.pk}", most=50, per_s=3600, message="Too many invitations. Wait an hour.")
+    token = secret_make(_SECRET_BYTES)
+    with transaction.atomic():
+        members_hold(membership)  # or a link could come just after invitations_void() looked
+        need(membership, permission)
+        invitation = Invitation.objects.create(
+            household=membership.household,
+            role=role,
+            name=name.strip()[:80],
+            token_hash=secret_hash(token),
+            made_by=membership.user,
+            expires_at=now() + LIFE,
+        )
+        audit_note(
+            membership.household,
+            AuditKind.INVITED,
+            actor=membership.user,
+            person=_person(invitation),
+            role=ROLE_NOUNS[role],
+        )
+    return invitation, token
+
+
+def invitation_revoke(*, invitation: Invitation, by: User) -> None:
+    """Raises Conflict when somebody came by it a moment ago."""
+    with transaction.atomic():
+        still_open = Invitation.objects.filter(pk=invitation.pk, used_at=None, revoked_at=None)
+        if not still_open.update(revoked_at=now()):
+            raise Conflict("This invitation is not open any more.")
+        _revocation_note(invitation, by)
+
+
+def invitations_void(*, household: Household, of: User, by: User) -> None:
+    """What somebody invited who may not invite any more opens nothing. Call it inside a transaction."""
+    invitations = invitations_hold(household=household, of=of)
+    Invitation.objects.filter(pk__in=[invitation.pk for invitation in invitations]).update(revoked_at=now())
+    for invitation in invitations:
+        _revocation_note(invitation, by)
+
+
+def invitations_hold(*, household: Household, of: User) -> list[Invitation]:
+    """What somebody invited and nobody came by yet; until the transaction ends nobody does.
+
+    Call it before the record is written: whoever comes by a link holds its row first, and the record after it.
+    """
+    still_open = Invitation.objects.filter(household=household, made_by=of, used_at=None, revoked_at=None)
+    return list(still_open.select_for_update().order_by("pk"))
+
+
+def invitation_find(*, token: str) -> Invitation:
+    """Raises NotFound, and Conflict for one that was used, is too old, or was taken back."""
+    invitation = (
+        Invitation.objects.select_related("household", "made_by")
+        .filter(token_hash=secret_hash(token.strip()))
+        .first()
+    )
+    if invitation is None:
+        raise NotFound("This invitation is not known. Ask for a new link.")
+    if words := _why_closed(invitation):
+        raise Conflict(words)
+    return invitation
+
+
+def invitation_accept(*, token: str, user: User) -> Membership:
+    """Whoever accepts agrees that calls are recorded. Raises what invitation_find raises, Conflict for a member."""
+    with transaction.atomic():
+        invitation, moment = invitation_find(token=token), now()
+        still_open = Invitation.objects.filter(
+            pk=invitation.pk, used_at=None, revoked_at=None, expires_at__gt=moment
+        )
+        if not still_open.update(used_at=moment, used_by=user):
+            raise Conflict(_USED)
+        membership = _join(invitation, user)
+        with scope(household=invitation.household):
+            member_joined.send(sender=Membership, membership=membership, invitation=invitation)
+            rights_changed.send(sender=Membership, household=invitation.household, user=user)
+        noun = ROLE_NOUNS[Role(membership.role)]
+        audit_note(invitation.household, AuditKind.JOINED, actor=user, role=noun)
+        audit_note(invitation.household, AuditKind.CONSENTED, actor=user)
+    return membership
+
+
+def invitation_accept_new(*, token: str, name: str, email: str, password: str) -> Membership:
+    """As somebody who had no account so far. Raises AccountRefused, and what invitation_accept raises."""
+    with transaction.atomic():
+        invitation_find(token=token)
+        return invitation_accept(token=token, user=account_create(name=name, email=email, password=password))
+
+
+_USED = "This invitation was used already. Each link works once."
+
+
+def _why_closed(invitation: Invitation) -> str:
+    if invitation.used_at:
+        return _USED
+    if invitation.revoked_at:
+        return "This invitation was taken back."
+    if invitation.expires_at <= now():
+        return "This invitation is too old. Ask for a new link."
+    return ""
+
+
+def _join(invitation: Invitation, user: User) -> Membership:
+    try:
+        with transaction.atomic():
+            return Membership.objects.create(
+                user=user, household=invitation.household, role=invitation.role, consented_at=now()
+            )
+    except IntegrityError:
+        raise Conflict(f"You belong to {invitation.household} already.") from None
+
+
+def _revocation_note(invitation: Invitation, by: User) -> None:
+    audit_note(invitation.household, AuditKind.INVITATION_REVOKED, actor=by, person=_person(invitation))
+
+
+def _person(invitation: Invitation) -> str:
+    return invitation.name or "somebody"

@@ -1,0 +1,98 @@
+"""Who belongs to a household, and as what. Each deed holds all its parts in one transaction."""
+
+from django.db import transaction
+
+from common.clock import now
+from common.errors import Conflict, Invalid
+from households.access import members_hold, need
+from households.events import lending_ended, rights_changed
+from households.models import Departure, Membership, User
+from households.people.invitations import invitations_void
+from households.record.audit import AuditKind, audit_note
+from households.roles import ROLE_NOUNS, Permission, Role, allows
+
+
+def consent_give(*, membership: Membership) -> None:
+    """The member agrees that calls of this household are recorded. Once is enough."""
+    with transaction.atomic():
+        waiting = Membership.objects.filter(pk=membership.pk, consented_at=None)
+        if waiting.update(consented_at=now()):
+            audit_note(membership.household, AuditKind.CONSENTED, actor=membership.user)
+
+
+def role_change(*, member: Membership, role: Role, by: Membership) -> None:
+    """Raises Conflict for the last owner, NotFound, NotAllowed."""
+    with transaction.atomic():
+        members_hold(by, member)
+        need(by, Permission.PEOPLE_MANAGE)
+        if member.role == role:
+            return
+        if member.role == Role.OWNER and not _others(member, Role.OWNER):
+            raise Conflict("A home needs an owner. Make somebody else an owner first.")
+        _role_set(member, role, by=by)
+        audit_note(
+            member.household,
+            AuditKind.ROLE_CHANGED,
+            actor=by.user,
+            person=member.user,
+            role=ROLE_NOUNS[role],
+        )
+
+
+def member_remove(*, member: Membership, by: Membership) -> None:
+    """At once, also in a call. Raises Conflict for oneself, NotFound, NotAllowed."""
+    if member.pk == by.pk:
+        raise Conflict("Nobody removes themselves. Leave the home instead.")
+    with transaction.atomic():
+        members_hold(by, member)
+        need(by, Permission.PEOPLE_MANAGE)
+        _part(member, by=by.user)
+        audit_note(member.household, AuditKind.REMOVED, actor=by.user, person=member.user)
+
+
+def member_leave(*, membership: Membership) -> None:
+    """Raises Conflict for the only owner."""
+    with transaction.atomic():
+        members_hold(membership)
+        if membership.role == Role.OWNER and not _others(membership, Role.OWNER):
+            raise Conflict("You are the only owner. Hand the home over to somebody first.")
+        _part(membership, by=membership.user)
+        audit_note(membership.household, AuditKind.LEFT, actor=membership.user)
+
+
+def household_hand_over(*, member: Membership, by: Membership) -> None:
+    """An adult becomes the owner, and the owner an adult. Raises Invalid, NotFound, NotAllowed."""
+    with transaction.atomic():
+        members_hold(by, member)
+        need(by, Permission.PEOPLE_MANAGE)
+        if member.role != Role.ADULT:
+            raise Invalid(f"A home is handed over to an adult. Make {member.user} an adult first.")
+        _role_set(member, Role.OWNER, by=by)
+        _role_set(by, Role.ADULT, by=by)
+        audit_note(member.household, AuditKind.HANDED_OVER, actor=by.user, person=member.user)
+
+
+def _others(member: Membership, role: Role) -> bool:
+    others = Membership.objects.filter(household=member.household, role=role, user__is_active=True)
+    return others.exclude(pk=member.pk).exists()
+
+
+def _role_set(member: Membership, role: Role, *, by: Membership) -> None:
+    Membership.objects.filter(pk=member.pk).update(role=role, updated_at=now())
+    if not allows(role, Permission.LEND):
+        lending_ended.send(sender=Membership, household=member.household, user=member.user, by=by.user)
+    if role != Role.OWNER:
+        invitations_void(household=member.household, of=member.user, by=by.user)
+    rights_changed.send(sender=Membership, household=member.household, user=member.user)
+
+
+def _part(member: Membership, *, by: User) -> None:
+    """API tokens, loans and places in rules go with the membership, and so does what they lent to others."""
+    household = member.household
+    lending_ended.send(sender=Membership, household=household, user=member.user, by=by)
+    Departure.objects.create(
+        user=member.user, household_name=household.name, is_removal=by.pk != member.user.pk
+    )
+    invitations_void(household=household, of=member.user, by=by)
+    Membership.objects.filter(pk=member.pk).delete()
+    rights_changed.send(sender=Membership, household=household, user=member.user)

@@ -1,0 +1,155 @@
+"""The record of a household, as its owners read it: by group of things, by person, page by page."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from django.core.cache import cache
+from django.db.models import Q, QuerySet
+
+from households.models import AuditEntry, AuditHead, Household
+from households.record.audit import AuditCheck, AuditKind, audit_check, audit_list, audit_sentence
+
+PAGE_SIZE = 50
+CHECK_KNOWN_S = 60
+# More than these take longer than somebody who opens a page should wait.
+CHECKED_AT_ONCE = 1000
+
+
+class Group(StrEnum):
+    PEOPLE = "people"  # and the household itself: whatever stands in no other group
+    DEVICES = "devices"
+    RECORDINGS = "recordings"
+    SIGN_INS = "sign-ins"
+
+
+_K = AuditKind
+_KINDS: dict[Group, frozenset[str]] = {
+    Group.DEVICES: frozenset(
+        {
+            _K.CLAIMED,
+            _K.CLAIM_REFUSED,
+            _K.CLAIM_GUESSED,
+            _K.RENAMED,
+            _K.MOVED,
+            _K.RENEWED,
+            _K.KEY_ASKED,
+            _K.KEY_CHANGED,
+        }
+        | {
+            _K.DEVICE_TOKEN_MADE,
+            _K.UNCLAIMED,
+            _K.GIVEN,
+            _K.GIVING_CANCELLED,
+            _K.TAKEN,
+            _K.LENT,
+            _K.LOAN_ENDED,
+        }
+        | {_K.ROOM_RENAMED, _K.ROOM_REMOVED}
+        | {_K.RULE_CHANGED, _K.FINGERPRINT_REFUSED, _K.ANSWER_REFUSED, _K.MESSAGE_REFUSED}
+    ),
+    Group.RECORDINGS: frozenset({_K.RECORDING_PLAYED, _K.RECORDING_DOWNLOADED, _K.CONSENTED}),
+    Group.SIGN_INS: frozenset(
+        {_K.SIGNED_IN, _K.SIGN_IN_REFUSED, _K.SECOND_FACTOR_CHANGED, _K.PASSWORD_CHANGED}
+        | {_K.TOKEN_MADE, _K.TOKEN_REVOKED, _K.TOKENS_ENDED}
+    ),
+}
+ICONS = {
+    Group.PEOPLE: "users",
+    Group.DEVICES: "speaker",
+    Group.RECORDINGS: "audio-lines",
+    Group.SIGN_INS: "lock",
+}
+_WARNINGS = frozenset(
+    {
+        _K.SIGN_IN_REFUSED,
+        _K.CLAIM_REFUSED,
+        _K.CLAIM_GUESSED,
+        _K.FINGERPRINT_REFUSED,
+        _K.ANSWER_REFUSED,
+        _K.MESSAGE_REFUSED,
+    }
+)
+
+
+@dataclass(frozen=True)
+class Line:
+    """An entry as the page shows it. `is_warning`: somebody tried what they may not."""
+
+    entry: AuditEntry
+    sentence: str
+    icon: str
+    is_warning: bool
+
+
+@dataclass(frozen=True)
+class Page:
+    """`before`: with which number the next page begins below; None at the end. `above`: the entry before the first."""
+
+    lines: list[Line]
+    before: int | None
+    above: AuditEntry | None
+
+
+def group_of(kind: str) -> Group:
+    return next((group for group, kinds in _KINDS.items() if kind in kinds), Group.PEOPLE)
+
+
+def activity_page(
+    household: Household, *, group: str = "", name: str = "", before: int | None = None
+) -> Page:
+    """Newest first."""
+    rows = _filtered(household, group, name)
+    above = rows.filter(number__gte=before).last() if before else None
+    found = list((rows.filter(number__lt=before) if before else rows)[: PAGE_SIZE + 1])
+    shown = found[:PAGE_SIZE]
+    return Page(
+        [_line(entry) for entry in shown], shown[-1].number if len(found) > PAGE_SIZE else None, above
+    )
+
+
+def activity_names(household: Household) -> list[str]:
+    """Everybody who is named in the record, also who left long ago."""
+    rows = audit_list(household).order_by()
+    found = {name for word in ("actor", "person") for name in rows.values_list(f"details__{word}").distinct()}
+    return sorted((str(name) for (name,) in found if name), key=str.casefold)
+
+
+def record_check(household: Household) -> AuditCheck | None:
+    """Whether the record is whole, as of a minute ago at most. None: that takes too long here; `record_check_asked`.
+
+    Raises redis.RedisError.
+    """
+    key = f"audit-check:{household.pk}"
+    known: AuditCheck | None = cache.get(key)
+    if known is not None:
+        return known
+    head = AuditHead.objects.filter(household=household).first()
+    if head is not None and head.number > CHECKED_AT_ONCE:
+        return None
+    return record_check_keep(household)
+
+
+def record_check_asked(household: Household) -> bool:
+    """True once a minute: whoever gets it has the record looked at elsewhere."""
+    return cache.add(f"audit-check:{household.pk}:asked", 1, timeout=CHECK_KNOWN_S)
+
+
+def record_check_keep(household: Household) -> AuditCheck:
+    found = audit_check(household)
+    cache.set(f"audit-check:{household.pk}", found, timeout=CHECK_KNOWN_S)
+    return found
+
+
+def _filtered(household: Household, group: str, name: str) -> QuerySet[AuditEntry]:
+    rows = audit_list(household)
+    if group == Group.PEOPLE:
+        rows = rows.exclude(kind__in=frozenset().union(*_KINDS.values()))
+    elif group in set(Group):
+        rows = rows.filter(kind__in=_KINDS[Group(group)])
+    return rows.filter(Q(details__actor=name) | Q(details__person=name)) if name else rows
+
+
+def _line(entry: AuditEntry) -> Line:
+    is_warning = entry.kind in _WARNINGS
+    icon = "triangle-alert" if is_warning else ICONS[group_of(entry.kind)]
+    return Line(entry, audit_sentence(entry), icon, is_warning)
