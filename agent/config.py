@@ -18,6 +18,9 @@ class Timings:
     backoff_base_s: float = 0.5
     backoff_max_s: float = 15.0
     refused_backoff_s: float = 60.0  # a foreign or refusing hub does not change its mind quickly
+    not_known_s: float = (
+        3600.0  # so long the hub does not know this device, before it believes that it stays so
+    )
     replaced_s: float = 5.0
     open_timeout_s: float = 10.0
     ping_interval_s: float = 10.0

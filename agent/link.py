@@ -15,7 +15,7 @@ from agent.backoff import Backoff
 from agent.config import AgentConfig
 from agent.errors import OfflineError, RequestRefusedError
 from agent.identity import Identity
-from agent.login import HubRefusedError, Login, text_of
+from agent.login import HubRefusedError, Login, NotKnownError, text_of
 from protocol.base import MAX_MESSAGE_BYTES, Message, MessageError
 from protocol.errors import CloseCode
 from protocol.messages import Error, HelloAck, Ping, Pong, Unclaimed, parse_from_hub
@@ -52,6 +52,7 @@ class Link:
         self.session_count = 0  # how often this device came online
         self.last_word: Unclaimed | None = None  # with which the last household let it go
         self._last_problem = ""
+        self._not_known_since: float | None = None
         self._heard_at = 0.0
         self._hurry = asyncio.Event()  # set while a call waits for the hub
         self._doubt: asyncio.Task[None] | None = None
@@ -161,8 +162,11 @@ class Link:
             ) as socket:
                 return await self._converse(socket, backoff)
         except (OSError, InvalidHandshake, InvalidURI, TimeoutError, ConnectionClosed, MessageError) as error:
+            self._not_known_since = None  # whatever was wrong with it may have been mended meanwhile
             self._tell("The hub at {hub} cannot be reached: {reason}", str(error) or type(error).__name__)
             return _Ending.LOST
+        except NotKnownError as error:
+            return self._not_known(error)
         except HubRefusedError as error:
             self._tell("{reason}", str(error))
             return _Ending.REFUSED
@@ -175,6 +179,7 @@ class Link:
         try:
             async with asyncio.timeout(self._timings.open_timeout_s):
                 first = await login.run(socket)
+            self._not_known_since = None
             if isinstance(first, HelloAck):
                 backoff.reset()
                 self._go_online(socket, first)
@@ -255,6 +260,20 @@ class Link:
             return _Ending.REPLACED
         self._tell("The connection to {hub} is lost: {reason}", str(closed))
         return _Ending.LOST
+
+    def _not_known(self, error: NotKnownError) -> _Ending:
+        """A hub that was restored from an older backup will never know it; one with the wrong rows soon does again."""
+        now = time.monotonic()
+        if self._not_known_since is None:
+            self._not_known_since = now
+        if now - self._not_known_since >= self._timings.not_known_s:
+            self._not_known_since = self.last_word = None
+            log.warning("{reason} It forgets its home.", reason=str(error))
+            return _Ending.UNCLAIMED
+        minutes = round(self._timings.not_known_s / 60)
+        after = f"After {minutes} minutes it forgets its home, and can be added again."
+        self._tell("{reason}", f"{error} Was it restored from a backup? {after}")
+        return _Ending.REFUSED
 
     def _go_online(self, socket: ClientConnection, ack: HelloAck) -> None:
         self._socket, self._is_online, self._last_problem = socket, True, ""

@@ -10,13 +10,17 @@ from agent.identity import Identity
 from protocol.base import MessageError
 from protocol.errors import ErrorCode
 from protocol.identity import HubWord, hub_text
-from protocol.messages import Challenge, DeviceHello, Error, HelloAck, Unclaimed, parse_from_hub
+from protocol.messages import Challenge, DeviceHello, Error, HelloAck, Unclaimed, Unknown, parse_from_hub
 
-_WORDS = {HelloAck: HubWord.WELCOME, Unclaimed: HubWord.UNCLAIMED}
+_WORDS = {HelloAck: HubWord.WELCOME, Unclaimed: HubWord.UNCLAIMED, Unknown: HubWord.UNKNOWN}
 
 
 class HubRefusedError(AgentError):
     """This is not our hub, or it does not want this device."""
+
+
+class NotKnownError(HubRefusedError):
+    """It is our hub, and no row of it names this device."""
 
 
 class Login:
@@ -27,7 +31,9 @@ class Login:
         self._nonce = secrets.token_urlsafe(32)
 
     async def run(self, socket: ClientConnection) -> HelloAck | Unclaimed:
-        """Raises HubRefusedError for a hub that did not claim this device, ConnectionError for one in trouble."""
+        """Raises HubRefusedError for a hub that did not claim this device, ConnectionError for one in trouble,
+        NotKnownError for one that lost its rows.
+        """
         challenge = parse_from_hub(text_of(await socket.recv()), to_device=True)
         if not isinstance(challenge, Challenge):
             raise HubRefusedError("The hub did not begin with a challenge. Is it a Hearthline hub?")
@@ -46,12 +52,15 @@ class Login:
             if isinstance(answer, HelloAck | Unclaimed):
                 self.check(answer)
                 return answer
+            if isinstance(answer, Unknown):
+                self.check(answer)
+                raise NotKnownError("The hub does not know this device any more.")
             if isinstance(answer, Error) and answer.code == ErrorCode.INTERNAL:
                 raise ConnectionError(answer.message)  # such as while its database starts: soon it can
             if isinstance(answer, Error):
                 raise HubRefusedError(f"The hub does not let this device in: {answer.message}")
 
-    def check(self, answer: HelloAck | Unclaimed) -> None:
+    def check(self, answer: HelloAck | Unclaimed | Unknown) -> None:
         """Anybody can say a hub's id; only the hub itself can sign. Raises HubRefusedError."""
         word, device_id = _WORDS[type(answer)], str(self._identity.device_id)
         text = hub_text(word=word, device_id=device_id, nonce=self._nonce)

@@ -45,6 +45,7 @@ class HubWord(StrEnum):
 
     WELCOME = "hello_ack"
     UNCLAIMED = "unclaimed"
+    UNKNOWN = "unknown"
 
 
 def hub_text(*, word: HubWord, device_id: str, nonce: str) -> bytes:

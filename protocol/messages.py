@@ -415,6 +415,16 @@ class Unclaimed(Message):
     transfer_code: str | None = None  # another home took it over: ask for authorization there with this
 
 
+class Unknown(Message):
+    """No row of this hub names the device, though its claim was here: the rows are of an older backup.
+
+    An `error` follows. One word of it is no reason to forget anything: the right rows may come back.
+    """
+
+    type: Literal["unknown"] = "unknown"
+    proof: Signature | None = None  # by the hub's CA, over protocol.identity.hub_text()
+
+
 BrowserMessage = Annotated[
     Hello | Ping | Pong | IceServersRequest | WebrtcOffer | IceCandidate
     | Start | Stop | Speak | MicStart | MicStop | CallInvite | CallAccept | CallDecline | CallEnd | Stats,
@@ -433,7 +443,8 @@ HubToBrowserMessage = Annotated[
 ]  # fmt: skip
 HubToDeviceMessage = Annotated[
     Challenge | HelloAck | Ping | Pong | IceServers | WebrtcAnswer | IceCandidate | CallInvited | CallStateMessage
-    | CallMoved | CallEnd | Announce | DeviceSettings | Certificate | KeyWanted | Unclaimed | Error,
+    | CallMoved | CallEnd | Announce | DeviceSettings | Certificate | KeyWanted | Unclaimed | Unknown
+    | Error,
     Field(discriminator="type"),
 ]  # fmt: skip
 

@@ -18,7 +18,14 @@ from common.push import group_device
 from devices.gate import Who
 from devices.identity.certificates import authority_get
 from devices.identity.keys import certificate_request, certificate_used, device_epoch, device_key_is_wanted
-from devices.identity.login import answer_proof, device_answer_refused, hub_proof, login_lost, login_prove
+from devices.identity.login import (
+    answer_proof,
+    device_answer_refused,
+    hub_proof,
+    login_lost,
+    login_prove,
+    login_unknown,
+)
 from devices.life.transfers import transfer_code
 from devices.models import Device
 from devices.presence import presence_connect, presence_disconnect, presence_touch
@@ -136,6 +143,9 @@ class DeviceConsumer(HubSocket):
         if removed := await self.query(login_lost, hello=message):
             await self._tell_removed(removed, nonce=message.nonce)
             return
+        if await self.query(login_unknown, hello=message):
+            proof = hub_proof(word=HubWord.UNKNOWN, device_id=message.device_id, nonce=message.nonce)
+            await self.reply(m.Unknown(proof=proof))
         await self.refuse(ErrorCode.NOT_SIGNED_IN, "This device is not known here.", message.id)
         await self.close(CloseCode.NOT_SIGNED_IN)
 

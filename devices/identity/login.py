@@ -73,6 +73,12 @@ def login_lost(*, hello: DeviceHello) -> Device | None:
     return device if device is not None and login_key(device, epoch=hello.epoch) is None else None
 
 
+def login_unknown(*, hello: DeviceHello) -> bool:
+    """Whether no row was ever made for this id, or none is left: the device was claimed after the backup was made."""
+    with scopes_disabled():
+        return not Device.objects.filter(public_id=hello.device_id).exists()
+
+
 def hub_proof(*, word: HubWord, device_id: UUID, nonce: str | None) -> str | None:
     """The hub's answer to the nonce of a device's hello. None where it sent none."""
     return (

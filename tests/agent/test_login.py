@@ -55,6 +55,39 @@ async def test_it_does_not_forget_its_household_by_a_word_that_nobody_proved(
         await eventually(lambda: len(hub.authorizations) == 2)
 
 
+async def test_it_forgets_its_household_only_when_its_hub_did_not_know_it_for_a_long_time(
+    hub: FakeHub, start_agent: StartAgent, eventually: Eventually
+) -> None:
+    """Its claim is newer than the backup from which the hub was restored."""
+    async with start_agent(timings=replace(QUICK, not_known_s=1.0)) as agent:
+        await hub.online()
+        hub.says_unknown = True
+        await hub.cut()
+        await hub.until(lambda: hub.challenge_count >= 4)
+        assert agent.identity.is_claimed
+        hub.says_unknown = False  # the right rows are back
+        await hub.online(count=2)
+        assert agent.identity.is_claimed
+        hub.says_unknown = True
+        await hub.cut()
+        await eventually(lambda: len(hub.authorizations) == 2)
+        hub.says_unknown = False
+        await hub.online(count=3)
+
+
+@pytest.mark.parametrize("signs_with", [None, another()], ids=["no proof", "another hub's proof"])
+async def test_another_hub_that_does_not_know_it_changes_nothing(
+    hub: FakeHub, start_agent: StartAgent, signs_with: ec.EllipticCurvePrivateKey | None
+) -> None:
+    async with start_agent(timings=replace(QUICK, not_known_s=0.0)) as agent:
+        await hub.online()
+        hub.says_unknown, hub.signs_with = True, signs_with
+        await hub.cut()
+        await hub.until(lambda: hub.challenge_count >= 5)
+        assert agent.identity.is_claimed
+    assert len(hub.authorizations) == 1
+
+
 async def test_every_connection_has_a_nonce_of_its_own(hub: FakeHub, start_agent: StartAgent) -> None:
     async with start_agent():
         await hub.online()

@@ -39,6 +39,7 @@ from protocol.messages import (
     Ping,
     Pong,
     Unclaimed,
+    Unknown,
     WebrtcAnswer,
     WebrtcOffer,
     parse_device,
@@ -67,6 +68,7 @@ class FakeHub:
         self.gives_foreign_certificate = False
         self.claimed_fingerprints: set[str] = set()
         self.says_unclaimed = False
+        self.says_unknown = False
         self.transfer_code: str | None = None  # goes with it
         self.challenge_count = self.refused_logins = 0
         self.fingerprint_in_link: str | None = None
@@ -297,6 +299,10 @@ class FakeHub:
         if not isinstance(hello, DeviceHello) or not self._is_genuine(hello, nonce):
             self.refused_logins += 1
             await socket.send(Error(code=ErrorCode.NOT_SIGNED_IN, message="Who are you?").to_json())
+            await socket.close(CloseCode.NOT_SIGNED_IN)
+            return
+        if self.says_unknown:
+            await socket.send(Unknown(proof=self.proof(HubWord.UNKNOWN, hello.nonce)).to_json())
             await socket.close(CloseCode.NOT_SIGNED_IN)
             return
         if self.says_unclaimed:

@@ -216,3 +216,24 @@ async def test_whoever_cannot_prove_to_be_the_device_hears_no_code_for_its_new_h
     await device_hello(socket, cast.kitchen, cast.keys[cast.kitchen.pk])
     assert (await socket.hear("unclaimed"))["transfer_code"]
     await socket.closed()
+
+
+async def test_a_device_that_no_row_names_hears_so_with_the_hubs_proof(cast: Cast) -> None:
+    """The hub was restored from a backup that is older than the claim."""
+    with scopes_disabled():
+        await Device.objects.filter(pk=cast.kitchen.pk).adelete()
+    socket = Socket("/ws/device/", [])
+    await socket.open()
+    await device_hello(socket, cast.kitchen, cast.keys[cast.kitchen.pk])
+    unknown = await socket.hear("unknown")
+    assert is_proved(unknown, cast.kitchen, word=HubWord.UNKNOWN)
+    assert not is_proved(unknown, cast.kitchen, word=HubWord.UNCLAIMED)
+    await is_refused(socket)
+
+
+async def test_nobody_hears_that_a_device_with_a_row_is_unknown(cast: Cast) -> None:
+    socket = Socket("/ws/device/", [])
+    await socket.open()
+    await device_hello(socket, cast.kitchen, ec.generate_private_key(ec.SECP256R1()))
+    assert (await socket.hear("unknown", "unclaimed", "error"))["type"] == "error"
+    assert await socket.closed() == CloseCode.NOT_SIGNED_IN
