@@ -109,6 +109,7 @@ _DEVICES: Final[dict[str, dict[str, Row]]] = {
     "coming/<uuid:public_id>/give-up/": {"GET": _P.DEVICES_MANAGE, "POST": _P.DEVICES_MANAGE},
     "devices/<uuid:public_id>/call/": {"GET": CALL},
     "devices/<uuid:public_id>/rules/": {"GET": _P.HOUSEHOLD_MANAGE, "POST": _P.HOUSEHOLD_MANAGE},
+    "devices/<uuid:public_id>/past/rules/": {"GET": _P.HOUSEHOLD_MANAGE, "POST": _P.HOUSEHOLD_MANAGE},
     "devices/<uuid:public_id>/lend/": {"GET": _P.LEND, "POST": _P.LEND},
     "devices/<uuid:public_id>/loans/<uuid:loan_id>/end/": {"GET": _P.LEND, "POST": _P.LEND},
     "rooms/<uuid:public_id>/": {"GET": _P.DEVICES_SEE, "POST": _P.DEVICES_MANAGE},

@@ -33,6 +33,17 @@ def access_device(*, membership: Membership, public_id: UUID | str, need: Permis
     return device
 
 
+def access_device_past(*, membership: Membership, public_id: UUID | str) -> Device:
+    """Also one that left; of one that was added again the newer row, which speaks for both. Raises NotFound."""
+    devices = Device.objects.filter(household=membership.household).select_related(
+        "room", "replaced_by__room"
+    )
+    device = devices.filter(public_id=public_id).first()
+    if device is None:
+        raise NotFound("There is no such device.")
+    return device.replaced_by or device
+
+
 def access_room(*, membership: Membership, public_id: UUID | str) -> Room:
     """Raises NotFound."""
     room = Room.objects.filter(household=membership.household, public_id=public_id).first()

@@ -29,6 +29,7 @@ urlpatterns = [
     path("coming/<uuid:public_id>/", transfer_views.coming, name="coming"),
     path("coming/<uuid:public_id>/give-up/", transfer_views.coming_give_up, name="coming-give-up"),
     path("devices/<uuid:public_id>/rules/", rights_views.device_rules, name="device-rules"),
+    path("devices/<uuid:public_id>/past/rules/", rights_views.device_past_rules, name="past-rules"),
     path("devices/<uuid:public_id>/lend/", rights_views.lend, name="lend"),
     path("devices/<uuid:public_id>/loans/<uuid:loan_id>/end/", rights_views.loan_end_now, name="loan-end"),
     path("rooms/<uuid:public_id>/", rights_views.room, name="room"),

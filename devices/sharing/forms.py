@@ -9,11 +9,11 @@ from django.utils import timezone
 
 from common.clock import now
 from common.errors import Invalid
-from devices.models import Device
+from devices.models import Device, Room
 from devices.sharing.rights import rights_own
-from devices.sharing.rules import GONE, members_to_name
+from devices.sharing.rules import GONE, members_to_name, rights_of
 from households.models import Membership
-from households.roles import DEVICE_RIGHTS, Permission
+from households.roles import Permission
 
 NEW = "new"
 NIGHT = time(22)
@@ -25,11 +25,12 @@ _LATER = {"type": "datetime-local"}
 class RulesForm(forms.Form):
     """For each right `who_RIGHT` (usual or only) and `members_RIGHT`."""
 
-    def __init__(self, *args: Any, membership: Membership, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, membership: Membership, place: Device | Room, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.rights = rights_of(place)
         self.people = members_to_name(membership)
         choices = [(member.public_id, member.user.name) for member in self.people]
-        for right in DEVICE_RIGHTS:
+        for right in self.rights:
             self.fields[f"who_{right}"] = forms.ChoiceField(choices=[("usual", ""), ("only", "")])
             self.fields[f"members_{right}"] = forms.TypedMultipleChoiceField(
                 required=False, coerce=UUID, choices=choices
@@ -44,7 +45,7 @@ class RulesForm(forms.Form):
             right: [member for member in self.people if member.public_id in data[f"members_{right}"]]
             if data[f"who_{right}"] == "only"
             else None
-            for right in DEVICE_RIGHTS
+            for right in self.rights
         }
 
 

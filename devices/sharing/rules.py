@@ -45,6 +45,7 @@ class RightChoice:
 
 def choices_of(place: Device | Room, membership: Membership) -> list[RightChoice]:
     own = _named_in(place)
+    rights = rights_of(place)
     above = _named_in(place.room) if isinstance(place, Device) and place.room else {}
     names = {member.pk: member.user.name for member in members_to_name(membership)}
     return [
@@ -54,8 +55,13 @@ def choices_of(place: Device | Room, membership: Membership) -> list[RightChoice
             named=own.get(right),
             is_left_out=right in own and membership.pk not in own[right],
         )
-        for right in DEVICE_RIGHTS
+        for right in rights
     ]
+
+
+def rights_of(place: Device | Room) -> tuple[Permission, ...]:
+    """What there is a choice about: with a device that left, only what was said with it."""
+    return (Permission.RECORDINGS_HEAR,) if isinstance(place, Device) and place.revoked_at else DEVICE_RIGHTS
 
 
 def members_to_name(membership: Membership) -> list[Membership]:
@@ -70,7 +76,7 @@ def rules_save(
     place: Device | Room,
     named: Mapping[Permission, Collection[Membership] | None],
 ) -> bool:
-    """All four together; None: as usual. Returns whether anything is another thing now.
+    """Of what stands in `named`; None: as usual. Returns whether anything is another thing now.
 
     Of a device that was added again also for what was said with it before. Raises NotAllowed, Invalid, and NotFound for
     somebody or something that was removed meanwhile.
@@ -85,9 +91,9 @@ def rules_save(
         if any(member.role == Role.GUEST for member in chosen):
             raise Invalid(GONE)
         before, places = _named_in(place), _places(place)
-        changed = [right for right in DEVICE_RIGHTS if _keys(named.get(right)) != before.get(right)]
+        changed = [right for right in named if _keys(named[right]) != before.get(right)]
         for right, each in itertools.product(changed, places):
-            _rule_save(each, right, named.get(right))
+            _rule_save(each, right, named[right])
         if changed:
             rights_changed.send(sender=AccessRule, household=membership.household, user=None)
         where = str(place) if isinstance(place, Device) else f"what stands in {place}"
@@ -151,7 +157,7 @@ def _places(place: Device | Room) -> list[Device | Room]:
         if not rooms:
             raise NotFound("There is no such room.")
         return rooms
-    devices: list[Device | Room] = list(Device.objects.filter(pk=place.pk, revoked_at=None))
+    devices: list[Device | Room] = list(Device.objects.filter(pk=place.pk, revoked_at=place.revoked_at))
     if not devices:
         raise NotFound("There is no such device.")
     return [*devices, *Device.objects.filter(replaced_by=place)]

@@ -12,8 +12,9 @@ from django.views.decorators.http import require_http_methods
 
 from common.errors import DomainError, NotFound
 from common.links import outside_url
-from devices.access import access_device, access_room
+from devices.access import access_device, access_device_past, access_room
 from devices.models import Device, Loan, Room
+from devices.past import device_past
 from devices.rooms import may_remove, room_remove, room_rename
 from devices.selectors import device_list_for
 from devices.sharing.forms import LoanForm, RulesForm
@@ -83,12 +84,29 @@ def device_rules(request: HttpRequest, public_id: UUID) -> HttpResponse:
     return _rules(request, device, reverse("devices:detail", args=[public_id]))
 
 
+@login_required
+@require_http_methods(["GET", "POST"])
+def device_past_rules(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """A device that left: who may hear what was said with it."""
+    membership = member_of(request)
+    need(membership, Permission.HOUSEHOLD_MANAGE)
+    device = access_device_past(membership=membership, public_id=public_id)
+    page = reverse("devices:past-rules", args=[device.public_id])
+    if device.revoked_at is None:
+        return redirect(f"{reverse('devices:detail', args=[device.public_id])}#who-may")
+    if request.method == "POST":
+        return _rules(request, device, page)
+    past = device_past(membership=membership, public_id=public_id)
+    context = {"device": device, "past": past, "rules_url": page, **who_may(membership, device)}
+    return render(request, "devices/past.html", context)
+
+
 def _rules(request: HttpRequest, place: Device | Room, page: str) -> HttpResponse:
     membership = member_of(request)
     need(membership, Permission.HOUSEHOLD_MANAGE)
     if request.method == "POST":
         try:
-            named = RulesForm(request.POST, membership=membership).named()
+            named = RulesForm(request.POST, membership=membership, place=place).named()
             rules_save(membership=membership, place=place, named=named)
         except DomainError as error:
             messages.error(request, error.message)

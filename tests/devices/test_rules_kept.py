@@ -191,3 +191,39 @@ def test_the_record_says_who_renamed_or_removed_a_room(cast: Cast, anna: Client)
         "Anna removed Kitchen speaker.",
         "Anna changed the name of the room Kitchen to Galley.",
     ]
+
+
+def test_an_owner_settles_who_hears_what_was_said_with_a_device_that_left(cast: Cast, anna: Client) -> None:
+    """Else a rule that names nobody any more would shut its recordings away for ever."""
+    rule(cast, cast.ben, device=cast.kitchen)
+    post(anna, "remove", cast.kitchen)
+    assert hearers(cast, cast.kitchen) == ["Ben"]
+    shown = page(anna, "past-rules", cast.kitchen)
+    assert "Kitchen speaker was removed today." in shown
+    assert shown.count("<fieldset") == 1  # nobody calls it any more
+    url = reverse("devices:past-rules", args=[cast.kitchen.public_id])
+    anna.post(url, {f"who_{HEAR}": "usual"})
+    assert "Anna" in hearers(cast, cast.kitchen)
+    anna.post(url, {f"who_{HEAR}": "only", f"members_{HEAR}": [str(cast.anna.public_id)]})
+    assert hearers(cast, cast.kitchen) == ["Anna"]
+    with scope(household=cast.anna.household):
+        sentence = audit_sentence(audit_list(cast.anna.household)[0])
+    assert "Kitchen speaker" in sentence
+
+
+def test_the_page_of_a_device_that_left_is_for_owners_of_its_home(
+    cast: Cast, anna: Client, ben: Client
+) -> None:
+    url = reverse("devices:past-rules", args=[cast.kitchen.public_id])
+    assert anna.get(url).headers["Location"].endswith("#who-may")  # it is still here
+    post(anna, "remove", cast.kitchen)
+    for client in (ben, browser_of(cast.carla)):
+        for answer in (client.get(url), client.post(url, {f"who_{HEAR}": "usual"})):
+            assert answer.status_code in (403, 404)
+    assert anna.get(url).status_code == 200
+
+
+def test_a_device_that_was_added_again_speaks_for_the_one_before(cast: Cast, anna: Client) -> None:
+    new = added_again(cast, cast.kitchen, cast.anna)
+    answer = anna.get(reverse("devices:past-rules", args=[cast.kitchen.public_id]))
+    assert answer.headers["Location"] == reverse("devices:detail", args=[new.public_id]) + "#who-may"
