@@ -2,14 +2,17 @@
 
 import pytest
 from django.urls import reverse
-from django_scopes import scopes_disabled
+from django_scopes import scope, scopes_disabled
 from playwright.sync_api import Page, expect
 
 from devices.life.transfers import transfer_create
 from devices.models import DevicePresence, Transfer
+from devices.services import device_unclaim
+from households.roles import Permission
+from tests.e2e.filled import call_fill
 from tests.e2e.screens import look
 from tests.fakes.browser_hub import FakeHub
-from tests.plugin_cast import Cast
+from tests.plugin_cast import Cast, rule_make
 
 pytestmark = [pytest.mark.e2e, pytest.mark.django_db(transaction=True)]
 
@@ -66,3 +69,21 @@ def test_whoever_opens_the_link_takes_the_device_over(page: Page, fake_hub: Fake
     expect(page.get_by_text("will not come")).to_be_visible()
     assert problems == []
     assert Transfer.objects.get().cancelled_at is not None
+
+
+def test_a_call_with_a_device_that_left_leads_an_owner_to_who_may_hear_it(page: Page, cast: Cast) -> None:
+    call = call_fill(cast)
+    with scope(household=cast.anna.household):
+        rule_make(Permission.RECORDINGS_HEAR, cast.ben, device=cast.kitchen)
+        device_unclaim(device=cast.kitchen, by=cast.anna.user)
+    page.goto(reverse("calls:detail", args=[call.public_id]))
+    problems = look(page, "life-past-call")
+    page.get_by_role("link", name="Who may hear what was said with it").click()
+    expect(page.get_by_text("Kitchen speaker was removed today.")).to_be_visible()
+    expect(page.get_by_text("You are not in this list.")).to_be_visible()
+    problems += look(page, "life-past")
+    page.get_by_role("checkbox", name="Anna").check()
+    page.get_by_role("button", name="Save who may do what").click()
+    expect(page.get_by_text("Saved.")).to_be_visible()
+    expect(page.get_by_text("You are not in this list.")).to_have_count(0)
+    assert problems == []
