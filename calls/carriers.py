@@ -11,6 +11,7 @@ from django_scopes import scopes_disabled
 from calls.models import CallParticipant
 from calls.services import call_end
 from calls.state import LIVE_STATES
+from common.errors import NotSignedIn
 from households.accounts.credentials import Credential, credential_user
 from households.models import User
 
@@ -21,6 +22,16 @@ def leg_carry(*, leg: CallParticipant, by: Credential) -> None:
     """The page that was let in by this one called, or made the newest offer."""
     if leg.carried_by != str(by):
         CallParticipant.objects.filter(pk=leg.pk).update(carried_by=str(by))
+
+
+def carrier_hold(*, by: Credential, user: User) -> None:
+    """Once the row says who carries the call. Raises NotSignedIn.
+
+    Whoever was signed out in this same moment was looked for before the row said it; now one of the two has seen it.
+    """
+    if credential_user(by) != user:
+        calls_uncarried_end(user=user)
+        raise NotSignedIn("You were signed out.")
 
 
 def calls_uncarried_end(*, user: User | None = None) -> int:

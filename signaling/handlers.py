@@ -9,7 +9,7 @@ from announcements.models import SpeechClip
 from announcements.speech import voice_list
 from announcements.tasks import clip_speak_task
 from calls.access import access_user_leg
-from calls.carriers import leg_carry
+from calls.carriers import carrier_hold, leg_carry
 from calls.measurements import quality_get, stats_of_end
 from calls.models import Call, CallParticipant
 from calls.placement import worker_choose
@@ -44,6 +44,7 @@ async def on_call_invite(socket: MemberSocket, message: m.CallInvite) -> None:
             invite_id=message.id or "",
             carried_by=socket.credential,
         )
+        _carrier_hold(socket, membership)
         return call, call_state_message(call)
 
     try:
@@ -77,7 +78,7 @@ async def on_ice_servers_request(socket: MemberSocket, message: m.IceServersRequ
 async def on_webrtc_offer(socket: MemberSocket, message: m.WebrtcOffer) -> None:
     leg, leg_id, worker_id = await _leg(socket, message.call_id, make=True)
     if leg is not None:
-        await socket.query(_carry, socket, leg)
+        await socket.query(_carry, socket, leg, socket.member)
         socket.loans.begin(leg.call)
     await leg_offer(
         message,
@@ -164,9 +165,15 @@ def present_states(membership: Membership) -> list[Message]:
     return [*presence_list(membership), *(call_state_message(call) for call in calls), *qualities]
 
 
-def _carry(socket: MemberSocket, leg: CallParticipant) -> None:
+def _carry(socket: MemberSocket, leg: CallParticipant, membership: Membership) -> None:
     if socket.credential is not None:
         leg_carry(leg=leg, by=socket.credential)
+        _carrier_hold(socket, membership)
+
+
+def _carrier_hold(socket: MemberSocket, membership: Membership) -> None:
+    if socket.credential is not None:
+        carrier_hold(by=socket.credential, user=membership.user)
 
 
 async def _household(socket: MemberSocket, leg: CallParticipant | None) -> Household:
