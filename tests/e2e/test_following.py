@@ -151,6 +151,22 @@ def test_somebody_who_is_put_out_in_a_call_reads_why_and_is_not_heard_any_more(
     assert look(screen, "put-out-in-a-call") == []
 
 
+def test_who_is_put_out_soon_after_the_page_came_is_not_led_away_from_the_reason(
+    screen: Page, fake_hub: FakeHub
+) -> None:
+    screen.clock.install()
+    screen.reload()
+    fake_hub.wait_for("hello", count=2)
+    call(screen, fake_hub)
+    stays(screen)
+    fake_hub.put_out("not_signed_in", "You were signed out.")
+    expect(screen.get_by_role("heading", name="You were signed out.")).to_be_visible()
+    screen.clock.run_for(20_000)
+    screen.wait_for_timeout(300)
+    assert fake_hub.turned_away_count == 0
+    assert is_same(screen)
+
+
 def test_why_a_call_and_a_page_are_over_stays_there_to_be_read(
     screen: Page, fake_hub: FakeHub, cast: Cast
 ) -> None:

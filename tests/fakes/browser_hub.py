@@ -33,6 +33,7 @@ class FakeHub:
         self.sent: list[dict[str, Any]] = []
         self.answers: dict[str, dict[str, Any]] = {}
         self.hello_count = 0
+        self.turned_away_count = 0  # tries to come back since `put_out`
         self._socket: WebSocketRoute | None = None
         page.route_web_socket("**/ws/hub/", self._opened)
 
@@ -49,7 +50,7 @@ class FakeHub:
     def put_out(self, code: str, message: str) -> None:
         """The last word, and no way back in."""
         self.say("error", code=code, message=message)
-        self.page.route_web_socket("**/ws/hub/", lambda socket: socket.close(code=4401))
+        self.page.route_web_socket("**/ws/hub/", self._turn_away)
         if self._socket is not None:
             self._socket.close(code=4401)
 
@@ -92,6 +93,10 @@ class FakeHub:
     def _opened(self, socket: WebSocketRoute) -> None:
         self._socket = socket
         socket.on_message(lambda text: self._received(json.loads(text)))
+
+    def _turn_away(self, socket: WebSocketRoute) -> None:
+        self.turned_away_count += 1
+        socket.close(code=4401)
 
     def _received(self, message: dict[str, Any]) -> None:
         self.sent.append(message)

@@ -169,6 +169,7 @@ class HubSocket extends EventTarget {
   #lost(code) {
     clearTimeout(this.#timers.ping);
     clearTimeout(this.#timers.pong);
+    clearTimeout(this.#timers.open); // it was there: nothing that comes later may take it for one that never opened
     this.isReady = false;
     this.isAway = true;
     const isOut = SIGNED_OUT_CODES.includes(code);
