@@ -56,7 +56,7 @@ class Device:
 
     def connect(self) -> bool:
         self.pipe = Gst.parse_launch(SPEAK.format(source=self.options.source))
-        self.is_posted, self.candidates = False, []
+        self.is_posted, self.candidates, self.etag = False, [], ""
         self.peer = self.pipe.get_by_name("peer")
         for server in self._ice_servers():
             self.peer.emit("add-turn-server", server)
@@ -133,7 +133,7 @@ class Device:
     def _trickle(self) -> None:
         lines = ["a=mid:audio0", *(f"a={text}" for text in self.candidates), "a=end-of-candidates", ""]
         ufrag = re.search("a=ice-ufrag:.*", self.sdp)
-        if ufrag is None or not self.session:
+        if ufrag is None or not self.etag:
             return
         fragment = "\r\n".join([ufrag[0].strip(), "m=audio 9 RTP/AVP 0", *lines])
         status, _, _ = self._ask("PATCH", self.session, "application/trickle-ice-sdpfrag", fragment)
@@ -179,7 +179,7 @@ class Device:
     def _again(self) -> None:
         """WHIP has no way for a server to ask for another offer: a device that lost its connection makes a new one."""
         self.pipe.set_state(Gst.State.NULL)
-        self.pipe, self.session = None, ""
+        self.pipe = None  # the session stays known: who hangs up before the next one says goodbye to this one
         GLib.timeout_add(AGAIN_MS, self.connect)
 
     # HTTP

@@ -14,6 +14,7 @@ from calls.sweep import calls_sweep
 from calls.whip import _of_worker, whip_session_end, whip_touch, whip_worker_died
 from common.clock import now
 from common.errors import DeviceOffline
+from common.push import group_worker
 from protocol.messages import CallOutcome, CallState
 from protocol.worker import LegClose, LegJoin
 from tests.fakes.worker import FakeWorker
@@ -162,4 +163,26 @@ async def test_a_device_that_hangs_up_while_its_worker_tells_of_it_stays_offline
         await door.connect(worker)
         monkeypatch.setattr("calls.whip._of_worker", read_and_then_ended)
         await heard(door)
+        assert not await is_online(door)
+
+
+async def test_a_device_that_hangs_up_while_its_worker_counts_those_it_hears_stays_offline(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_and_then_ended(worker_id: str) -> str:
+        monkeypatch.setattr("calls.whip.group_worker", group_worker)
+        for session in WhipSession.objects.select_related("device__household"):
+            whip_session_end(session=session)
+        return group_worker(worker_id)
+
+    @sync_to_async
+    def touch(worker_id: str) -> list[UUID]:
+        with scopes_disabled():
+            return whip_touch(device_ids=[door.device.public_id], worker_id=worker_id)
+
+    async with FakeWorker() as worker:
+        await door.connect(worker)
+        await heard(door)
+        monkeypatch.setattr("calls.whip.group_worker", read_and_then_ended)  # asked for when the rows are read
+        assert await touch(worker.worker_id) == []
         assert not await is_online(door)
