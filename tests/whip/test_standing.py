@@ -183,6 +183,8 @@ async def test_a_device_that_hangs_up_while_its_worker_counts_those_it_hears_sta
     async with FakeWorker() as worker:
         await door.connect(worker)
         await heard(door)
-        monkeypatch.setattr("calls.whip.group_worker", read_and_then_ended)  # asked for when the rows are read
+        monkeypatch.setattr(
+            "calls.whip.group_worker", read_and_then_ended
+        )  # asked for when the rows are read
         assert await touch(worker.worker_id) == []
         assert not await is_online(door)
