@@ -8,7 +8,7 @@ import asyncio
 import random
 import struct
 import time
-from typing import TYPE_CHECKING, Final
+from typing import Any, Final, Protocol
 from weakref import WeakKeyDictionary
 
 from aiortc.rtcrtpreceiver import StreamStatistics
@@ -18,9 +18,6 @@ from media.connection.datagrams import SLOT_BYTES, Slots
 from media.supervise import log_failure
 from protocol.audio import SAMPLE_RATE_HZ
 from protocol.rtcp import goodbye
-
-if TYPE_CHECKING:
-    from media.connection.rtp import PacketReceiver, PacketSender
 
 INTERVAL_S: Final = 1.0
 TICKS: Final = 4  # in an interval
@@ -69,10 +66,47 @@ class InboundStream(StreamStatistics):
         self.max_seq, self._last_arrival, self._last_timestamp = number, arrival, timestamp
 
 
+class _Settles(Protocol):
+    def settle(self) -> None: ...
+
+
+class Incoming(Protocol):
+    """What is counted of what comes in: `media.connection.rtp.PacketReceiver`."""
+
+    srtp: Any
+    packets_received: int
+    streams: dict[int, InboundStream]
+    lsr: dict[int, int]
+    lsr_at_s: dict[int, float]
+
+    @property
+    def route(self) -> _Settles | None: ...
+
+
+class Outgoing(Protocol):
+    """What is counted of what goes out, and the way to the other side: `media.connection.rtp.PacketSender`."""
+
+    _ssrc: int
+    cname: str
+    packet_count: int
+    octet_count: int
+    rtp_timestamp: int
+    sent_at_s: float
+    lsr: int | None
+    lsr_at_s: float | None
+    rtt_s: float | None
+    reported_loss: float | None
+
+    @property
+    def route(self) -> _Settles | None: ...
+
+    def send_rtcp(self, packet: bytes) -> None: ...
+
+
 class Reports:
     """Those of one connection."""
 
-    def __init__(self, receiver: "PacketReceiver", sender: "PacketSender") -> None:
+    def __init__(self, receiver: Incoming, sender: Outgoing) -> None:
         self._receiver, self._sender = receiver, sender
         self.reason = ""  # for leaving
 

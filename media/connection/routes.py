@@ -8,9 +8,9 @@ them; `drop` settles and ends it. Whoever changes anything on the way drops it, 
 import asyncio
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 from pylibsrtp._binding import ffi
@@ -18,10 +18,8 @@ from pylibsrtp._binding import ffi
 from media.connection import tables
 from media.connection.datagrams import LIBC, BatchedDatagrams, Block, Datagrams, Key, Slots, datagrams
 from media.connection.guard import counters
+from media.connection.line import RtpLine
 from media.packets import MicPacket
-
-if TYPE_CHECKING:
-    from media.connection.rtp import PacketReceiver, PacketSender
 
 _RECORDED, _REFUSED, _IS_SETTLED = (
     tables.ROUTE_NAMES.index(name) for name in ("recorded_bytes", "refused", "is_settled")
@@ -29,11 +27,40 @@ _RECORDED, _REFUSED, _IS_SETTLED = (
 _RECORD: Final = struct.Struct("=dIHH")  # tables.RECORD
 
 
+class Speaker(Protocol):
+    """Whose packets pass: `media.connection.rtp.PacketReceiver`."""
+
+    srtp: Any
+    heard_at_s: float | None
+    route: "Route | None"
+
+    @property
+    def streams(self) -> Mapping[int, Any]: ...
+
+    @property
+    def home(self) -> Any: ...
+
+
+class Listener(Protocol):
+    """Who hears them: `media.connection.rtp.PacketSender`."""
+
+    srtp: Any
+    payload_type: int | None
+    line: RtpLine
+    route: "Route | None"
+    _ssrc: int
+
+    @property
+    def lane(self) -> Any: ...
+
+    def is_aimed(self) -> bool: ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Way:
     """What becomes of one speaker's packets while they only pass."""
 
-    sender: "PacketSender"  # to the listener
+    sender: Listener
     record: Callable[[MicPacket], None] | None
     forwarded: Callable[[float], None]  # told when the newest packet was, before anybody else looks
 
@@ -72,9 +99,7 @@ class RoutedDatagrams(BatchedDatagrams):
 class Route:
     """One row of the table. `stream` and `sender.line` are the speaker's and the listener's numbers."""
 
-    def __init__(
-        self, routes: "Routes", number: int, receiver: "PacketReceiver", way: Way, ssrc: int
-    ) -> None:
+    def __init__(self, routes: "Routes", number: int, receiver: Speaker, way: Way, ssrc: int) -> None:
         self._routes, self._number, self._way = routes, number, way
         self._row, self._records = routes.tables.routes[number], routes.tables.records[number]
         self._receiver, self._sender, self._source = receiver, way.sender, (id(receiver), ssrc)
@@ -163,7 +188,7 @@ class Routes:
         ports = zip(self._fds.tolist(), self.left_counts.tolist(), strict=True)
         return [fd for fd, left in ports if fd >= 0 and left > 0]
 
-    def open(self, receiver: "PacketReceiver", way: Way, *, ssrc: int, payload_type: int) -> None:
+    def open(self, receiver: Speaker, way: Way, *, ssrc: int, payload_type: int) -> None:
         """Nothing where there is no room, or where a part of the way is not as it has to be."""
         number = next((n for n in range(tables.ROUTES) if n not in self._open), None)
         if number is None or not _is_direct(receiver, way.sender, ssrc) or self._is_known(ssrc):
@@ -173,7 +198,7 @@ class Routes:
         route = Route(self, number, receiver, way, ssrc)
         names = self.tables.names[number]
         for place, lane in enumerate((receiver.home, way.sender.lane)):
-            key = np.frombuffer(lane.remote, np.uint8)  # type: ignore[union-attr, arg-type]
+            key = np.frombuffer(lane.remote, np.uint8)
             names[place, : key.size] = key
         route.fill(payload_type=payload_type)
         self._open[number] = route
@@ -195,7 +220,7 @@ def number_of(lane: Any) -> int | None:
     return io.number if isinstance(io, RoutedDatagrams) else None
 
 
-def _is_direct(receiver: "PacketReceiver", sender: "PacketSender", ssrc: int) -> bool:
+def _is_direct(receiver: Speaker, sender: Listener, ssrc: int) -> bool:
     """Whether both ends stand, on ports of the table, and the listener's line follows this speaker."""
     return (
         receiver.route is None
