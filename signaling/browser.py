@@ -2,8 +2,6 @@
 
 from uuid import UUID
 
-from django.db import DatabaseError
-
 from announcements.speech import voice_list
 from calls.carriers import calls_uncarried_end
 from calls.ice import ice_servers
@@ -81,11 +79,7 @@ class BrowserConsumer(MemberSocket):
 
     async def catch_up(self) -> None:
         """First of all, whether this is still a member: a hint may have been lost, or come too early to be heard."""
-        try:
-            await self.look_again()
-        except DatabaseError:
-            self._recheck.ask()
-            raise
+        await self.make_sure()
         if self.membership is not None and not self._is_out:
             for state in await self.query(handlers.present_states, self.membership):
                 await self.reply(state)

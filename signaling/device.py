@@ -182,7 +182,7 @@ class DeviceConsumer(HubSocket):
         await self.catch_up()
 
     async def catch_up(self) -> None:
-        await self.look_again()
+        await self.make_sure()
         if self.device is None or self._is_out:
             return
         # A push may have been lost while the device was away: the row says what goes on.

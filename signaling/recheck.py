@@ -3,60 +3,109 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from typing import Final
 
 import structlog
-from django.db import DatabaseError
+from django.db import InterfaceError, OperationalError
 from redis.exceptions import RedisError
 
 log = structlog.get_logger(__name__)
 
 EVERY_S = 60.0
-AGAIN_S = 1.0  # while the rows cannot be read
+AGAIN_S = 1.0  # after a look that failed, and twice as long after each further one
+AGAIN_MOST_S = 4.0
+# A restart of PostgreSQL takes seconds, and must not put everybody out; a right that ended must not last much longer.
+SURE_WITHIN_S = 10.0
+_AWAY: Final = (OperationalError, InterfaceError, RedisError, OSError)
 
 
 class Recheck:
-    """Runs `look` beside the messages of the socket, which may be many or slow. One at a time.
+    """Runs `look` beside the messages of the socket, which may be many or slow. One at a time, until one succeeds.
 
-    What `look` cannot read because the database is away is no reason to end anything: it is asked again until it can.
+    In doubt, that is after a hint or after a look that failed although the database was there, `give_up` ends the
+    socket unless a look succeeded in SURE_WITHIN_S, also where one hangs. A database that is merely away when nobody
+    gave a hint is no doubt: nobody can have changed anything there.
     """
 
-    def __init__(self, look: Callable[[], Awaitable[None]]) -> None:
-        self._look = look
+    def __init__(self, look: Callable[[], Awaitable[None]], give_up: Callable[[], Awaitable[None]]) -> None:
+        self._look, self._give_up = look, give_up
         self._task: asyncio.Task[None] | None = None
+        self._end: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._is_wanted = self._is_stopped = False
+        self._wanted = asyncio.Event()
+        self._is_stopped = False
 
     def start(self) -> None:
         # Spread, so that the sockets of a house that came back together do not ask together for ever.
         wait_s = EVERY_S * random.uniform(0.75, 1.25)  # noqa: S311 - nothing is guessed here
-        self._timer = asyncio.get_running_loop().call_later(wait_s, self.ask)
+        self._timer = asyncio.get_running_loop().call_later(wait_s, self._soon)
 
     def ask(self) -> None:
-        """Soon. Asking while it looks means once more."""
-        self._is_wanted = True
-        if not self._is_stopped and (self._task is None or self._task.done()):
-            self._task = asyncio.create_task(self._run(), name="recheck")
+        """At once: there was a hint. Asking while it looks means once more."""
+        if not self._is_stopped:
+            self._doubt()
+            self._soon()
 
     async def stop(self) -> None:
         self._is_stopped = True
         if self._timer is not None:
             self._timer.cancel()
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        tasks = [task for task in (self._task, self._end) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _soon(self) -> None:
+        self._wanted.set()
+        if not self._is_stopped and (self._task is None or self._task.done()):
+            self._task = asyncio.create_task(self._run(), name="recheck")
+
+    def _doubt(self) -> None:
+        if self._end is None:
+            self._end = asyncio.create_task(self._end_unless_sure(), name="recheck in doubt")
+
+    def _is_sure(self) -> None:
+        if self._end is not None and not self._is_stopped:
+            self._end.cancel()
+            self._end = None
+
+    async def _end_unless_sure(self) -> None:
+        await asyncio.sleep(SURE_WITHIN_S)
+        self._is_stopped = True  # from here on a look that succeeds after all is too late
+        log.warning("a socket is closed, since nobody could say whether it may stay")
+        await self._give_up()
 
     async def _run(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        while self._is_wanted:
-            self._is_wanted = False
-            try:
-                await self._look()
-            except (DatabaseError, RedisError, OSError):
-                log.warning("a socket cannot be looked at again yet")
-                self._is_wanted = True
-                await asyncio.sleep(AGAIN_S)
-            except Exception:
-                # One look that failed must not be the last: the next hint, or the timer, asks again.
-                log.exception("a socket could not be looked at again")
+        wait_s = AGAIN_S
+        while self._wanted.is_set():
+            self._wanted.clear()
+            if await self._has_looked():
+                wait_s = AGAIN_S
+                if not self._wanted.is_set():
+                    self._is_sure()
+            elif not await self._hint_within(wait_s):
+                wait_s = min(2 * wait_s, AGAIN_MOST_S)
         self.start()
+
+    async def _hint_within(self, wait_s: float) -> bool:
+        """Either way a look is due afterwards."""
+        try:
+            await asyncio.wait_for(self._wanted.wait(), wait_s)
+        except TimeoutError:
+            self._wanted.set()
+            return False
+        return True
+
+    async def _has_looked(self) -> bool:
+        try:
+            await self._look()
+        except _AWAY:
+            log.warning("a socket cannot be looked at again yet")
+        except Exception:
+            log.exception("a socket could not be looked at again")
+            self._doubt()
+        else:
+            return True
+        return False

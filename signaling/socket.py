@@ -50,7 +50,7 @@ class HubSocket(AsyncWebsocketConsumer, ABC):  # type: ignore[misc]  # channels 
         self._call_told = ""
         self._heard_at = time.monotonic()
         self._watch: asyncio.Task[None] | None = None
-        self._recheck = Recheck(self.look_again)
+        self._recheck = Recheck(self.look_again, self._give_up)
         self._is_out = self._is_busy = False
         self.loans = LoanWatch(self.query)
         self._groups: set[str] = set()
@@ -89,6 +89,14 @@ class HubSocket(AsyncWebsocketConsumer, ABC):  # type: ignore[misc]  # channels 
 
     async def look_again(self) -> None:
         """Reads the rows again: may this socket still be what it is? Turns it out where not. Raises DatabaseError."""
+
+    async def make_sure(self) -> None:
+        """Looks again before anything is told. Raises what kept it from that; it is tried again soon then."""
+        try:
+            await self.look_again()
+        except Exception:
+            self._recheck.ask()
+            raise
 
     # --- from inside the hub -----------------------------------------------------------------
 
@@ -158,6 +166,10 @@ class HubSocket(AsyncWebsocketConsumer, ABC):  # type: ignore[misc]  # channels 
             self._is_out = True
             await self.send(text_data=last.to_json())
             await self.close(code)
+
+    async def _give_up(self) -> None:
+        """Nobody can say whether it may stay. The client comes back soon, and is asked who it is."""
+        await self.turn_out(Error(code=ErrorCode.INTERNAL, message=PROBLEM_WORDS), None)
 
     # --- running -----------------------------------------------------------------------------
 
@@ -243,7 +255,7 @@ class HubSocket(AsyncWebsocketConsumer, ABC):  # type: ignore[misc]  # channels 
         await asyncio.sleep(HELLO_DEADLINE_S)
         if self.household is None and self._is_busy:
             # Somebody did, and the rows that say who it is cannot be read, as while the database hangs.
-            await self.turn_out(Error(code=ErrorCode.INTERNAL, message=PROBLEM_WORDS), None)
+            await self._give_up()
             return
         if self.household is None:
             await self.refuse(ErrorCode.NOT_SIGNED_IN, "Nobody said hello.")
