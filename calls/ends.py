@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from django_scopes import scope
+
 from calls.models import Call, CallParticipant
 from calls.services import call_leg_joined, call_leg_lost, call_lost_reason
 from common.clock import now
@@ -19,7 +21,8 @@ GONE_AFTER = timedelta(seconds=46)
 def legs_heard(*, worker_id: str, heard: Mapping[UUID, bool]) -> None:
     """What the worker hears of its calls now: rows that missed a word of it catch up. `heard`: by participant.
 
-    An end that has no leg there, although its call has, is away.
+    An end that has no leg there, although its call has, is away. Needs the rows of all households, and changes each in
+    its own.
     """
     legs = CallParticipant.objects.filter(
         call__in=Call.objects.filter(participants__public_id__in=heard),
@@ -27,11 +30,8 @@ def legs_heard(*, worker_id: str, heard: Mapping[UUID, bool]) -> None:
         call__state=CallState.CONNECTED,
     ).select_related("call__device", "call__household")
     for leg in legs:
-        if heard.get(leg.public_id, False):
-            if leg.lost_at or leg.awaited_at:
-                call_leg_joined(leg=leg, worker_id=worker_id)
-        elif leg.lost_at is None and not _is_on_its_way(leg):
-            call_leg_lost(leg=leg, worker_id=worker_id)
+        with scope(household=leg.call.household):
+            _leg_catch_up(leg, worker_id, is_heard=heard.get(leg.public_id, False))
 
 
 def call_gone_reason(call: Call, moment: datetime) -> str | None:
@@ -41,6 +41,14 @@ def call_gone_reason(call: Call, moment: datetime) -> str | None:
     since = [(_away_since(leg), leg) for leg in call.participants.order_by("role")]
     gone = [(at, leg) for at, leg in since if at is not None and at + GONE_AFTER < moment]
     return call_lost_reason(min(gone, key=lambda one: one[0])[1]) if gone else None
+
+
+def _leg_catch_up(leg: CallParticipant, worker_id: str, *, is_heard: bool) -> None:
+    if is_heard:
+        if leg.lost_at or leg.awaited_at:
+            call_leg_joined(leg=leg, worker_id=worker_id)
+    elif leg.lost_at is None and not _is_on_its_way(leg):
+        call_leg_lost(leg=leg, worker_id=worker_id)
 
 
 def _is_on_its_way(leg: CallParticipant) -> bool:

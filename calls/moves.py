@@ -1,11 +1,13 @@
 """A call goes on with another media worker: its own died, hangs, drains, or lost its lease.
 
 Whoever notices may ask for the move, also several at once: it is a conditional update of the row, so one wins.
+What goes over the calls of a worker needs the rows of all households, and changes each in its own.
 """
 
 from datetime import timedelta
 
 from django.db import transaction
+from django_scopes import scope
 
 from calls.events import worker_died
 from calls.models import Call, CallBreak, CallParticipant
@@ -30,13 +32,18 @@ def worker_dead(*, worker_id: str) -> None:
     """Its process has ended: its calls move, its files are closed. Raises redis.RedisError."""
     worker_forget(worker_id=worker_id)
     for call in calls_move(worker_id=worker_id):
-        call_wait(call=call)
+        with scope(household=call.household):
+            call_wait(call=call)
     worker_died.send(sender=Call, worker_id=worker_id)
 
 
 def calls_move(*, worker_id: str) -> list[Call]:
     """Give every call of this worker to another one. Returns those for which there is none."""
-    return [call for call in _calls_of(worker_id) if not call_relocate(call=call)]
+    left = []
+    for call in _calls_of(worker_id):
+        with scope(household=call.household):
+            left += [] if call_relocate(call=call) else [call]
+    return left
 
 
 def call_relocate(*, call: Call) -> bool:
@@ -71,10 +78,11 @@ def calls_waiting_move() -> None:
     """A worker is here now: it takes the calls that wait for one. Raises redis.RedisError."""
     waiting = Call.objects.filter(state__in=LIVE_STATES, worker_lost_at__isnull=False)
     for call in waiting.select_related("device", "household"):
-        if worker_is_alive(call.worker_id):
-            call_found(call=call)
-        else:
-            call_relocate(call=call)
+        with scope(household=call.household):
+            if worker_is_alive(call.worker_id):
+                call_found(call=call)
+            else:
+                call_relocate(call=call)
 
 
 def call_found(*, call: Call) -> None:
@@ -85,7 +93,8 @@ def call_found(*, call: Call) -> None:
 def calls_end(*, worker_id: str) -> None:
     """The worker stops and nobody took its calls over: everybody in them is told why they end."""
     for call in _calls_of(worker_id):
-        call_fail(call=call, outcome=CallOutcome.FAILED, reason=REASON_DRAINED)
+        with scope(household=call.household):
+            call_fail(call=call, outcome=CallOutcome.FAILED, reason=REASON_DRAINED)
 
 
 def _calls_of(worker_id: str) -> "list[Call]":

@@ -171,7 +171,7 @@ def _of_worker(device_id: UUID, worker_id: str) -> WhipSession | None:
 
 def _online(session: WhipSession) -> None:
     """Unless it ended since it was read: nobody would say again that the device is offline."""
-    with transaction.atomic():
+    with scope(household=session.device.household), transaction.atomic():
         same = WhipSession.objects.filter(pk=session.pk, public_id=session.public_id, ended_at=None)
         if same.select_for_update(no_key=True).first() is not None:
             owner = group_worker(session.worker_id)

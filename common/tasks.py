@@ -1,4 +1,4 @@
-"""Whose rows a Celery task sees, how one is enqueued, and the chores that belong to no app.
+"""Whose rows a Celery task sees, or news of a media worker; how a task is enqueued; the chores that belong to no app.
 
 A task opens no household by itself, so that reading a row raises. Its decorator says whose rows it needs.
 """
@@ -6,6 +6,7 @@ A task opens no household by itself, so that reading a row raises. Its decorator
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
+from uuid import UUID
 
 import structlog
 from celery import Task, shared_task
@@ -23,19 +24,21 @@ log = structlog.get_logger(__name__)
 
 P = ParamSpec("P")
 R = TypeVar("R")
+K = TypeVar("K", int, UUID)
 
 
 def in_household_of(
     model: str,
-) -> Callable[[Callable[Concatenate[int, P], R]], Callable[Concatenate[int, P], R]]:
-    """The task works for one row: of `model`, with the key that is its first argument, in that row's household.
+) -> Callable[[Callable[Concatenate[K, P], R]], Callable[Concatenate[K, P], R]]:
+    """The task works for one row: of `model`, with the key or the public id that is its first argument, in that row's
+    household.
 
     What is another household's is absent to it, as to a page. Raises DoesNotExist where the row is gone.
     """
 
-    def decorate(run: Callable[Concatenate[int, P], R]) -> Callable[Concatenate[int, P], R]:
+    def decorate(run: Callable[Concatenate[K, P], R]) -> Callable[Concatenate[K, P], R]:
         @wraps(run)
-        def inside(key: int, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        def inside(key: K, /, *args: P.args, **kwargs: P.kwargs) -> R:
             with scope(household=_household_of(model, key)):
                 return run(key, *args, **kwargs)
 
@@ -57,9 +60,10 @@ def over_all_households(run: Callable[P, R]) -> Callable[P, R]:
     return outside
 
 
-def _household_of(model: str, key: int) -> Any:
+def _household_of(model: str, key: int | UUID) -> Any:
+    which = {"public_id": key} if isinstance(key, UUID) else {"pk": key}
     with scopes_disabled():
-        row = apps.get_model(model)._base_manager.get(pk=key)
+        row = apps.get_model(model)._base_manager.get(**which)
         return getattr(row, "household", row)  # a household is its own
 
 

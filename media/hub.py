@@ -11,7 +11,6 @@ import structlog
 from channels.db import database_sync_to_async
 from django.core.exceptions import ObjectDoesNotExist
 from django.db import DatabaseError, OperationalError
-from django_scopes import scopes_disabled
 from redis.exceptions import RedisError
 
 from calls.ends import legs_heard
@@ -21,7 +20,7 @@ from calls.recordings import recording_finalize, recording_start
 from calls.services import call_leg_joined, call_leg_left, call_leg_lost
 from calls.whip import whip_closed, whip_heard
 from common.push import apush_channel
-from common.tasks import delay_now
+from common.tasks import delay_now, in_household_of, over_all_households
 from devices.identity.login import device_key_refused, device_keys
 from devices.services import device_echo_measured
 from media.door import LegState, OpenedFile, RecordingFile
@@ -76,7 +75,9 @@ class HubDoor:
         wait_s = FIRST_LOOK_AGAIN_S
         while True:
             try:
-                keys: frozenset[str] | None = await database_sync_to_async(_leg_keys)(call_id, participant_id)
+                keys: frozenset[str] | None = await database_sync_to_async(_leg_keys)(participant_id, call_id)
+            except ObjectDoesNotExist:
+                return frozenset()
             except DatabaseError:
                 log.warning("the keys of a participant could not be read")
             else:
@@ -103,10 +104,10 @@ class HubDoor:
         await tell(_leg_judged, participant_id, judged, self._worker_id)
 
     async def recording_started(self, file: OpenedFile) -> None:
-        await tell(_recording_started, file, self._worker_id)
+        await tell(_recording_started, file.participant_id, file, self._worker_id)
 
     async def recording_finished(self, recording: RecordingFile) -> None:
-        await tell(_recording_finished, recording, self._worker_id)
+        await tell(_recording_finished, recording.participant_id, recording, self._worker_id)
 
     async def capture_finished(
         self, *, reply_channel: str, request_id: str | None, path: Path, duration_s: float, language: str
@@ -123,15 +124,13 @@ class HubDoor:
 
 
 async def tell(function: Callable[..., object], *args: Any) -> None:
-    """Run it in a thread, outside of any household; again while the database or Redis is away. Never raises."""
+    """Run it in a thread, again while the database or Redis is away. Never raises.
 
-    def run() -> None:
-        with scopes_disabled():
-            function(*args)
-
+    It says whose rows it needs, as a Celery task does: see common.tasks.
+    """
     for wait_s in (*NEWS_WAITS_S, None):
         try:
-            await database_sync_to_async(run)()
+            await database_sync_to_async(function)(*args)
         except (OperationalError, RedisError):
             if wait_s is None:
                 log.exception("the hub could not be told", what=function.__name__)
@@ -150,46 +149,52 @@ def _participant(public_id: UUID) -> CallParticipant:
     )
 
 
-def _leg_keys(call_id: UUID, participant_id: UUID) -> frozenset[str] | None:
-    """Nobody's where there is no such participant in that call."""
-    with scopes_disabled():
-        legs = CallParticipant.objects.select_related("device")
-        leg = legs.filter(public_id=participant_id, call__public_id=call_id).first()
-    if leg is None:
-        return frozenset()
+@in_household_of("calls.CallParticipant")
+def _leg_keys(public_id: UUID, call_id: UUID) -> frozenset[str] | None:
+    """Raises DoesNotExist where there is no such participant in that call."""
+    legs = CallParticipant.objects.select_related("device")
+    leg = legs.get(public_id=public_id, call__public_id=call_id)
     return None if leg.device is None else device_keys(leg.device)
 
 
+@in_household_of("calls.CallParticipant")
 def _key_refused(public_id: UUID) -> None:
     leg = _participant(public_id)
     if leg.device is not None:
         device_key_refused(device=leg.device, call_id=leg.call.public_id)
 
 
+@in_household_of("calls.CallParticipant")
 def _leg_joined(public_id: UUID, worker_id: str) -> None:
     call_leg_joined(leg=_participant(public_id), worker_id=worker_id)
 
 
+@in_household_of("calls.CallParticipant")
 def _leg_lost(public_id: UUID, worker_id: str) -> None:
     call_leg_lost(leg=_participant(public_id), worker_id=worker_id)
 
 
+@in_household_of("calls.CallParticipant")
 def _leg_left(public_id: UUID, reason: str, worker_id: str) -> None:
     call_leg_left(leg=_participant(public_id), reason=reason, worker_id=worker_id)
 
 
+@over_all_households
 def _legs_heard(heard: dict[UUID, bool], worker_id: str) -> None:
     legs_heard(worker_id=worker_id, heard=heard)
 
 
+@in_household_of("devices.Device")
 def _standing_heard(leg_id: UUID, worker_id: str) -> None:
     whip_heard(device_id=leg_id, worker_id=worker_id)
 
 
+@in_household_of("devices.Device")
 def _standing_closed(leg_id: UUID, worker_id: str) -> None:
     whip_closed(device_id=leg_id, worker_id=worker_id)
 
 
+@in_household_of("calls.CallParticipant")
 def _leg_measured(public_id: UUID, measured: Measured) -> None:
     leg = _participant(public_id)
     samples_store(
@@ -204,6 +209,7 @@ def _leg_measured(public_id: UUID, measured: Measured) -> None:
         device_echo_measured(device=leg.device, echo_return_loss_enhancement=removed)
 
 
+@in_household_of("calls.CallParticipant")
 def _leg_judged(public_id: UUID, judged: Judged, worker_id: str) -> None:
     leg = _participant(public_id)
     # After a move the first worker hears nothing any more, which is not the fault of the connection.
@@ -211,9 +217,10 @@ def _leg_judged(public_id: UUID, judged: Judged, worker_id: str) -> None:
         quality_tell(leg=leg, measurer=Measurer.HUB, bars=judged.bars, lost=judged.lost)
 
 
-def _recording_started(file: OpenedFile, worker_id: str) -> Recording:
+@in_household_of("calls.CallParticipant")
+def _recording_started(public_id: UUID, file: OpenedFile, worker_id: str) -> Recording:
     return recording_start(
-        participant=_participant(file.participant_id),
+        participant=_participant(public_id),
         name=file.name,
         started_at_s=file.started_at_s,
         key=file.key,
@@ -221,10 +228,11 @@ def _recording_started(file: OpenedFile, worker_id: str) -> Recording:
     )
 
 
-def _recording_finished(file: RecordingFile, worker_id: str) -> None:
+@in_household_of("calls.CallParticipant")
+def _recording_finished(public_id: UUID, file: RecordingFile, worker_id: str) -> None:
     # The news of its start may have been lost while the database was away.
     recording_finalize(
-        recording=_recording_started(file, worker_id),
+        recording=_recording_started(public_id, file, worker_id),
         started_at_s=file.started_at_s,
         duration_s=file.duration_s,
         size_bytes=file.size_bytes,

@@ -34,6 +34,7 @@ from common.failures import MEDIA_WORKER, failure_note
 from common.metrics import metrics_publish
 from common.push import group_worker
 from common.stamps import event_is_ours
+from common.tasks import over_all_households
 from media.hub import HubDoor, tell
 from protocol.worker import WorkerCommand, parse_command
 
@@ -194,6 +195,7 @@ def _leases() -> dict[str, str] | None:
         return None
 
 
+@over_all_households
 def _worker_dead(worker_id: str) -> None:
     worker_dead(worker_id=worker_id)
 
@@ -214,10 +216,12 @@ def _worker_missed(worker_id: str, host: str) -> None:
         )
 
 
+@over_all_households
 def _calls_move(worker_id: str) -> None:
     calls_move(worker_id=worker_id)
 
 
+@over_all_households
 def _calls_end(worker_id: str) -> None:
     calls_end(worker_id=worker_id)
 

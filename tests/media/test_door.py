@@ -1,21 +1,25 @@
 """The worker's door to Django: news that come late, twice, or of nobody."""
 
+import ast
+import inspect
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
 from django.db import OperationalError
-from django_scopes import scopes_disabled
+from django_scopes import get_scope, scopes_disabled
 
+from calls.events import recording_finalized
 from calls.models import Call, CallParticipant, Recording, RecordingState
 from calls.services import call_start
 from common.clock import now
 from devices.models import Device, DevicePresence
 from households.record.audit import AuditKind, audit_list, audit_sentence
-from media import hub
+from media import hub, lease
 from media.door import LegState, OpenedFile, RecordingFile
 from media.hub import HubDoor
 from media.stats import Measured
@@ -25,6 +29,7 @@ from tests.plugin_cast import Cast, device_go_online
 from transcripts.tasks import capture_transcribe_task
 
 KEY = bytes(range(32))
+WITHOUT_ROWS = {"_worker_failed", "_worker_missed"}
 pytestmark = [pytest.mark.integration, pytest.mark.django_db(transaction=True)]
 
 
@@ -63,6 +68,30 @@ async def test_a_recording_whose_beginning_nobody_heard_of_is_kept(cast: Cast) -
     await HubDoor("fake-worker").recording_finished(file_of(leg))
     recording = await Recording.objects.aget()
     assert (recording.name, recording.state) == ("h/c/p.ogg", RecordingState.FINISHED)
+
+
+async def test_news_of_an_end_are_told_in_its_household(cast: Cast) -> None:
+    told: list[Any] = []
+
+    def note(**_: Any) -> None:
+        told.append(get_scope())
+
+    leg = await leg_make(cast)
+    recording_finalized.connect(note)
+    try:
+        await HubDoor("fake-worker").recording_finished(file_of(leg))
+    finally:
+        recording_finalized.disconnect(note)
+    assert [scope["household"] for scope in told] == [cast.anna.household]
+
+
+@pytest.mark.parametrize("module", [hub, lease])
+def test_everything_that_is_told_says_whose_rows_it_needs(module: ModuleType) -> None:
+    asked = [node for node in ast.walk(ast.parse(inspect.getsource(module))) if isinstance(node, ast.Call)]
+    told = {ast.unparse(node.args[0]) for node in asked if ast.unparse(node.func) == "tell"}
+    silent = {name for name in told if not {"is_sweep", "household_of"} & set(vars(vars(module)[name]))}
+    assert len(told) > 3
+    assert silent <= WITHOUT_ROWS
 
 
 async def test_the_echo_that_the_worker_removed_stands_at_the_device(cast: Cast) -> None:
