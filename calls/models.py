@@ -6,6 +6,10 @@ from django.db import models
 from households.models import HouseholdModel
 from protocol.messages import CallOutcome, CallRole, CallState
 
+# As they stand in the rows.
+REASON_NO_WORKER = "The part of the hub that carries the audio stopped."
+REASON_DRAINED = "The hub was stopped or restarted."
+
 
 def _choices(words: type[CallState] | type[CallOutcome] | type[CallRole]) -> list[tuple[str, str]]:
     return [(word.value, word.value.replace("_", " ")) for word in words]
@@ -54,8 +58,14 @@ class Call(HouseholdModel):
 
     @property
     def is_cut_off(self) -> bool:
-        """It ended while it rang, and by nobody's choice: the hub was restarted, or a loan ran out."""
-        return self.outcome == CallOutcome.FAILED and self.accepted_at is None
+        """It ended by nobody's choice before anybody was heard, and nothing is wrong with its device or its ways."""
+        is_of_hub = self.reason in (REASON_NO_WORKER, REASON_DRAINED)
+        return self.outcome == CallOutcome.FAILED and (is_of_hub or self.accepted_at is None)
+
+    @property
+    def is_restarted(self) -> bool:
+        """It was cut off since the hub was stopped. Whoever reads that has a hub that is back."""
+        return self.is_cut_off and self.reason == REASON_DRAINED
 
     @property
     def duration_s(self) -> float:

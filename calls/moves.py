@@ -10,7 +10,7 @@ from django.db import transaction
 from django_scopes import scope
 
 from calls.events import worker_died
-from calls.models import Call, CallBreak, CallParticipant
+from calls.models import REASON_DRAINED, Call, CallBreak, CallParticipant
 from calls.placement import worker_choose, worker_forget, worker_is_alive
 from calls.pushes import call_push
 from calls.services import call_fail
@@ -24,8 +24,6 @@ from protocol.messages import CallMoved, CallOutcome
 # A worker that its parent starts again is back within two seconds. The whole media program takes longer on a slow
 # computer, and both ends of a call go on trying for 45 s.
 WAIT = timedelta(seconds=25)
-REASON_NO_WORKER = "The part of the hub that carries the audio stopped."
-REASON_DRAINED = "The hub was stopped or restarted."
 
 
 def worker_dead(*, worker_id: str) -> None:

@@ -8,8 +8,8 @@ from django_scopes import scope
 
 from calls.carriers import calls_uncarried_end
 from calls.ends import call_gone_reason
-from calls.models import Call
-from calls.moves import REASON_NO_WORKER, WAIT, call_found, call_relocate, call_wait
+from calls.models import REASON_NO_WORKER, Call
+from calls.moves import WAIT, call_found, call_relocate, call_wait
 from calls.placement import worker_is_alive
 from calls.recordings import recording_recover
 from calls.rights import call_right_problem

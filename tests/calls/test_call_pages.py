@@ -7,9 +7,10 @@ import pytest
 from django.conf import settings
 from django.test import Client
 from django.urls import reverse
-from django_scopes import scope
+from django_scopes import scope, scopes_disabled
 
 from calls.models import Call, CallBreak, CallParticipant, ListeningCopy, ParticipantRole
+from calls.moves import calls_end
 from calls.selectors import call_sound
 from calls.sounds import sound_path
 from common.clock import now
@@ -71,21 +72,41 @@ def test_the_history_shows_how_each_call_ended(client: Client, cast: Cast) -> No
     assert cast.cellar.name not in page
 
 
-@pytest.mark.parametrize(("was_accepted", "words"), [(False, "Cut off"), (True, "Failed")])
-def test_a_call_that_was_cut_off_while_it_rang_is_no_failure(
-    client: Client, cast: Cast, was_accepted: bool, words: str
+@pytest.mark.parametrize(
+    ("reason", "was_accepted", "words"),
+    [
+        ("The hub was stopped or restarted.", False, "The hub was restarted"),
+        ("The hub was stopped or restarted.", True, "The hub was restarted"),
+        ("The part of the hub that carries the audio stopped.", True, "Cut off"),
+        ("Ben is not lent this device any more.", False, "Cut off"),
+        ("No audio came through.", True, "Failed"),
+    ],
+)
+def test_a_call_that_was_cut_off_before_anybody_was_heard_is_no_failure(
+    client: Client, cast: Cast, reason: str, was_accepted: bool, words: str
 ) -> None:
     call = _call(cast.anna, cast, CallOutcome.FAILED)
-    reason = "The hub was stopped or restarted."
+    is_failure = words == "Failed"
     with scope(household=call.household):
         accepted_at = call.ended_at if was_accepted else None
         Call.objects.filter(pk=call.pk).update(accepted_at=accepted_at, reason=reason)
     client.force_login(cast.anna.user)
     for page in (_list(client), _detail(client, call)):
         assert words in page
-        assert reason in page
-        assert ('class="badge danger"' in page) is was_accepted
-    assert ('class="medallion danger"' in _list(client)) is was_accepted
+        assert (reason in page) is (words != "The hub was restarted"), "said once, and then in plain words"
+        assert ('class="badge danger"' in page) is is_failure
+    assert ('class="medallion danger"' in _list(client)) is is_failure
+
+
+def test_the_reason_of_a_call_that_a_restart_ends_is_the_one_that_its_page_knows(cast: Cast) -> None:
+    call = _call(cast.anna, cast)
+    with scopes_disabled():
+        Call.objects.filter(pk=call.pk).update(
+            state="connecting", outcome="", ended_at=None, connected_at=None, accepted_at=now(), worker_id="w"
+        )
+        calls_end(worker_id="w")
+        call.refresh_from_db()
+    assert call.is_restarted
 
 
 def _list(client: Client) -> str:

@@ -8,8 +8,8 @@ from django.conf import LazySettings
 from django.db import IntegrityError
 from django_scopes import scopes_disabled
 
-from calls.models import Call, CallParticipant, Recording, RecordingState
-from calls.moves import REASON_NO_WORKER, WAIT
+from calls.models import REASON_NO_WORKER, Call, CallParticipant, Recording, RecordingState
+from calls.moves import WAIT
 from calls.placement import worker_goodbye, worker_heartbeat
 from calls.services import call_accept, call_end, call_leg_joined, call_ring, call_start
 from calls.sounds import sound_path
