@@ -28,6 +28,7 @@ class User(AbstractBaseUser, PermissionsMixin, BaseModel):
     is_staff = models.BooleanField(default=False)
 
     objects: ClassVar[UserManager] = UserManager()
+    tokens_ended = 0  # with the password that was saved last; in no table
 
     USERNAME_FIELD = "email"
     EMAIL_FIELD = "email"

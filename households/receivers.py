@@ -47,7 +47,7 @@ def on_user_saved(instance: User, created: bool, update_fields: frozenset[str] |
 def on_password_set(instance: User, created: bool, **_: Any) -> None:
     """On its page, by a link or by a command: Django keeps the new one until it is saved."""
     if not created and getattr(instance, "_password", None) is not None:
-        api_tokens_end(user=instance)
+        instance.tokens_ended = api_tokens_end(user=instance)
 
 
 @receiver(post_delete, sender=User)

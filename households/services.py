@@ -115,13 +115,13 @@ def api_token_revoke(*, membership: Membership, public_id: str) -> None:
         audit_note(membership.household, AuditKind.TOKEN_REVOKED, actor=membership.user, token=row.name)
 
 
-def api_tokens_end(*, user: User) -> None:
-    """In every household of the person: whoever knew the old password may have made one with it."""
+def api_tokens_end(*, user: User) -> int:
+    """In every household of the person: whoever knew the old password may have made one with it. How many."""
     with transaction.atomic():
         found = ApiToken.objects.filter(membership__user=user, revoked_at=None)
         rows = list(found.select_related("membership__household").select_for_update(of=("self",)))
         if not rows:
-            return
+            return 0
         ApiToken.objects.filter(pk__in=[row.pk for row in rows]).update(revoked_at=now())
         credential_ended.send(sender=ApiToken, user=user)
         names: dict[Household, list[str]] = {}
@@ -129,6 +129,7 @@ def api_tokens_end(*, user: User) -> None:
             names.setdefault(row.membership.household, []).append(row.name)
         for household, tokens in names.items():
             audit_note(household, AuditKind.TOKENS_ENDED, person=user, tokens=", ".join(sorted(tokens)))
+    return len(rows)
 
 
 def household_update(

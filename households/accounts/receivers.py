@@ -65,11 +65,11 @@ def on_factor_removed(user: User, authenticator: Authenticator, **_: Any) -> Non
 def on_password_changed(request: HttpRequest, user: User, **_: Any) -> None:
     count = sign_ins_end(user=user, but=request)
     sign_in.password_changed(user)
-    others = "" if not count else " You are signed out everywhere else."
-    messages.success(request, f"Your password is changed.{others}")
+    messages.success(request, sign_in.password_words(user, "everywhere else" if count else ""))
 
 
 @receiver(password_reset)
-def on_password_reset(user: User, **_: Any) -> None:
-    sign_ins_end(user=user)
+def on_password_reset(request: HttpRequest, user: User, **_: Any) -> None:
+    count = sign_ins_end(user=user)
     sign_in.password_changed(user)
+    messages.success(request, sign_in.password_words(user, "everywhere" if count else ""))

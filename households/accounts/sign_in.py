@@ -67,6 +67,18 @@ def password_changed(user: User) -> None:
     households_note(user, AuditKind.PASSWORD_CHANGED, actor=user)
 
 
+def password_words(user: User, signed_out: str) -> str:
+    """What ended with the old password. `signed_out`: where; "" where there was no other sign-in."""
+    ended = [f"You are signed out {signed_out}."] if signed_out else []
+    if user.tokens_ended == 1:
+        ended.append("Your API token stopped working: the program that uses it needs a new one.")
+    elif user.tokens_ended:
+        ended.append(
+            f"Your {user.tokens_ended} API tokens stopped working: the programs that use them need new ones."
+        )
+    return " ".join(["Your password is changed.", *ended])
+
+
 def email_change(*, user: User, email: str) -> None:
     """The new address signs in from now on; a link for a new password that was sent to the old one is dead.
 

@@ -212,6 +212,40 @@ def test_the_pages_of_a_new_password_say_so_to_whoever_has_one(client: Client, c
     assert pages() == [True, True]
 
 
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [
+        (0, "Your password is changed."),
+        (
+            1,
+            "Your password is changed. Your API token stopped working: the program that uses it needs a new one.",
+        ),
+        (
+            2,
+            "Your password is changed. "
+            "Your 2 API tokens stopped working: the programs that use them need new ones.",
+        ),
+    ],
+)
+@pytest.mark.parametrize("way", ["page", "link"])
+def test_whoever_has_a_new_password_is_told_what_ended_with_the_old_one(
+    client: Client, cast: Cast, count: int, words: str, way: str
+) -> None:
+    for name in ("Door script", "Lamp script")[:count]:
+        api_token_create(membership=cast.anna, name=name)
+    api_token_create(membership=cast.carla, name="Not Anna's")
+    if way == "page":
+        client.force_login(cast.anna.user, "django.contrib.auth.backends.ModelBackend")
+        fields = {"oldpassword": PASSWORD, "password1": NEW, "password2": NEW}
+        done = client.post(reverse("account_change_password"), fields, follow=True)
+    else:
+        page = client.get(password_link_path(User.objects.get(pk=cast.anna.user.pk)), follow=True)
+        form = page.redirect_chain[-1][0]
+        done = client.post(form, {"password1": NEW, "password2": NEW}, follow=True)
+    assert [str(message) for message in done.context["messages"]] == [words]
+    assert words in " ".join(done.content.decode().replace("&#x27;", "'").split())
+
+
 # --- while somebody is being removed -----------------------------------------------------------
 
 
