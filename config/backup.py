@@ -13,6 +13,7 @@ from django.core.management import call_command
 from django.db import connection, connections
 
 from common.clock import now
+from common.database.base import ALL, SETTING
 from common.files import folder_make_private
 from common.processes import without_secrets
 from config.archive import BackupError, Packer, pack, unpack
@@ -94,7 +95,9 @@ def _take_in(folder: Path) -> None:
 
 
 def _dump(target: Path) -> None:
-    _run("pg_dump", "--format=custom", "--no-owner", "--no-privileges", f"--file={target}")
+    """With the rows of every household: without the setting of _environment() it would be empty, and say nothing."""
+    words = ("--format=custom", "--no-owner", "--no-privileges", f"--file={target}")
+    _run("pg_dump", "--enable-row-security", *words)
 
 
 def _load(source: Path, servers: EmbeddedServers) -> None:
@@ -122,8 +125,13 @@ def _run(program: str, *words: str) -> None:
         [_binary(program), *words], env=_environment(), capture_output=True, text=True, check=False
     )
     if done.returncode != 0:
-        last = (done.stderr.strip().splitlines() or ["no word"])[-1]
-        raise BackupError(f"{program} failed: {last}")
+        raise BackupError(f"{program} failed: {_why(done.stderr)}")
+
+
+def _why(said: str) -> str:
+    """The line that tells what went wrong; what follows it are details, such as the query."""
+    lines = said.strip().splitlines() or ["no word"]
+    return next((line for line in lines if "error:" in line), lines[-1])
 
 
 def _binary(name: str) -> str:
@@ -137,7 +145,7 @@ def _binary(name: str) -> str:
 
 
 def _environment() -> dict[str, str]:
-    """The private server's superuser sees every household's rows; of another server the role of the hub must."""
+    """As who `pg_dump` and `pg_restore` come. A role that is no superuser sees the rows that its session asks for."""
     database = connection.settings_dict
     is_private = not given("DATABASE_URL")
     names = {
@@ -146,5 +154,6 @@ def _environment() -> dict[str, str]:
         "PGUSER": SUPERUSER if is_private else database.get("USER", ""),
         "PGPASSWORD": database.get("PASSWORD", ""),
         "PGDATABASE": database.get("NAME", ""),
+        "PGOPTIONS": f"-c {SETTING}={ALL}",
     }
     return without_secrets(os.environ) | {name: value for name, value in names.items() if value}

@@ -17,7 +17,8 @@ from psycopg.pq import TransactionStatus
 
 NOTHING: Final = ""
 ALL: Final = "all"
-_SET: Final = "SELECT set_config('hearthline.household', %s, false)"
+SETTING: Final = "hearthline.household"
+_SET: Final = f"SELECT set_config('{SETTING}', %s, false)"
 
 
 def rows_of_scope() -> str:

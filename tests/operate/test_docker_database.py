@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from config.embedded import socket_dir, socket_dir_remove
 from config.postgresql import DATABASE, ROLE, SUPERUSER, PostgresServer, binaries_dir
+from tests.operate.hub_process import ROOT, environment_for
 
 pytestmark = pytest.mark.integration
 
@@ -37,7 +39,9 @@ def server(
     socket_dir_remove(sockets)
 
 
-def test_the_hub_owns_its_database_and_is_no_superuser(server: PostgresServer) -> None:
+@pytest.fixture
+def role(server: PostgresServer) -> PostgresServer:
+    """After Docker's image ran our script."""
     environment = {
         "PATH": f"{binaries_dir()}:{os.environ['PATH']}",
         "PGHOST": str(server.socket_dir),
@@ -46,10 +50,62 @@ def test_the_hub_owns_its_database_and_is_no_superuser(server: PostgresServer) -
         "POSTGRES_PASSWORD": PASSWORD,
     }
     subprocess.run([SCRIPT], env=environment, check=True, capture_output=True)
-    with psycopg.connect(server.url, autocommit=True) as connection:
+    return server
+
+
+def test_the_hub_owns_its_database_and_is_no_superuser(role: PostgresServer) -> None:
+    with psycopg.connect(role.url, autocommit=True) as connection:
         connection.execute("CREATE TABLE a_migration_may (id int)")
-        role = "SELECT rolsuper, rolbypassrls FROM pg_roles WHERE rolname = %s"
-        assert connection.execute(role, [ROLE]).fetchone() == (False, False)
-    with psycopg.connect(server.superuser_url) as connection:
+        found = connection.execute("SELECT rolsuper, rolbypassrls FROM pg_roles WHERE rolname = %s", [ROLE])
+        assert found.fetchone() == (False, False)
+    with psycopg.connect(role.superuser_url) as connection:
         row = connection.execute("SELECT rolpassword IS NULL FROM pg_authid WHERE rolname = %s", [SUPERUSER])
         assert row.fetchone() == (True,)
+
+
+MAKE = """
+import django; django.setup()
+from django.core.management import call_command
+call_command("migrate", verbosity=0)
+from django_scopes import scopes_disabled
+from devices.models import Room
+from households.models import Household
+with scopes_disabled():
+    for name in ("Lake House", "Mill"):
+        Room.objects.create(household=Household.objects.create(name=name), name=f"Kitchen of {name}")
+"""
+LOOK = """
+import django; django.setup()
+from django_scopes import scopes_disabled
+from devices.models import Room
+with scopes_disabled():
+    print(sorted(room.name for room in Room.objects.all()))
+"""
+
+
+def run(url: str, data_dir: Path, *words: str) -> str:
+    environment = environment_for(data_dir) | {
+        "DJANGO_SETTINGS_MODULE": "config.settings.test",
+        "DATABASE_URL": url,
+        "REDIS_URL": "redis://127.0.0.1:1/0",
+    }
+    command = [sys.executable, *words]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_this_role_makes_a_backup_of_every_home_and_takes_it_back(
+    role: PostgresServer, tmp_path: Path
+) -> None:
+    with psycopg.connect(role.superuser_url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE empty OWNER {ROLE}")
+    file, phrase = str(tmp_path / "hub.backup"), tmp_path / "phrase"
+    phrase.write_text("a long enough phrase\n")
+    (tmp_path / "old").mkdir()
+    run(role.url, tmp_path / "old", "-c", MAKE)
+    run(role.url, tmp_path / "old", "manage.py", "backup", file, "--passphrase-file", str(phrase))
+    url = role.url.replace(f"/{DATABASE}?", "/empty?")
+    assert url != role.url
+    run(url, tmp_path / "new", "manage.py", "restore", file, "--passphrase-file", str(phrase))
+    assert run(url, tmp_path / "new", "-c", LOOK).strip() == "['Kitchen of Lake House', 'Kitchen of Mill']"
