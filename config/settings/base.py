@@ -115,7 +115,7 @@ CACHES = {
     "default": {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
         "LOCATION": REDIS_URL,
-        "OPTIONS": REDIS_LIMITS,
+        "OPTIONS": REDIS_LIMITS | {"serializer": "common.cached.SealedSerializer"},
     }
 }
 CHANNEL_LAYERS = {

@@ -1,13 +1,22 @@
 """The record of a household, as its owners read it: by group of things, by person, page by page."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
+from typing import Any
 
 from django.core.cache import cache
 from django.db.models import Q, QuerySet
 
+from common.clock import now
 from households.models import AuditEntry, AuditHead, Household
-from households.record.audit import AuditCheck, AuditKind, audit_check, audit_list, audit_sentence
+from households.record.audit import (
+    AuditCheck,
+    AuditKind,
+    AuditProblem,
+    audit_check,
+    audit_list,
+    audit_sentence,
+)
 
 PAGE_SIZE = 50
 CHECK_KNOWN_S = 60
@@ -120,8 +129,7 @@ def record_check(household: Household) -> AuditCheck | None:
     Raises redis.RedisError.
     """
     key = f"audit-check:{household.pk}"
-    known: AuditCheck | None = cache.get(key)
-    if known is not None:
+    if (known := _check_known(cache.get(key), household)) is not None:
         return known
     head = AuditHead.objects.filter(household=household).first()
     if head is not None and head.number > CHECKED_AT_ONCE:
@@ -136,8 +144,17 @@ def record_check_asked(household: Household) -> bool:
 
 def record_check_keep(household: Household) -> AuditCheck:
     found = audit_check(household)
-    cache.set(f"audit-check:{household.pk}", found, timeout=CHECK_KNOWN_S)
+    told = asdict(found) | {"household": household.pk, "until": now().timestamp() + CHECK_KNOWN_S}
+    cache.set(f"audit-check:{household.pk}", told, timeout=CHECK_KNOWN_S)
     return found
+
+
+def _check_known(told: Any, household: Household) -> AuditCheck | None:
+    """Whoever can write to Redis may put back what the hub once wrote there, also for another household."""
+    if told is None or told["household"] != household.pk or told["until"] <= now().timestamp():
+        return None
+    problem = AuditProblem(told["problem"]) if told["problem"] else None
+    return AuditCheck(told["count"], told["broken_at"], problem)
 
 
 def _filtered(household: Household, group: str, name: str) -> QuerySet[AuditEntry]:

@@ -188,17 +188,25 @@ class AuditCheck:
 def audit_check(household: Household) -> AuditCheck:
     """Reads every entry."""
     with scope(household=household):
-        entries = audit_list(household).order_by("number").iterator()
-        found, last_hash = audit_chain(entries)
-        head = AuditHead.objects.filter(household=household).first()
+        before = _head_read(household)
+        found, last_hash = audit_chain(audit_list(household).order_by("number").iterator())
+        after = _head_read(household)  # more may have been written meanwhile
     if found.broken_at is not None:
         return found
-    if head is None or not hmac.compare_digest(head.seal, audit_seal(head)):
+    if before is None or after is None:
         return AuditCheck(found.count, found.count + 1, AuditProblem.CUT)
-    if (head.number, head.hash) == (found.count, last_hash):
-        return found
-    problem = AuditProblem.MISSING if head.number > found.count else AuditProblem.CHANGED
-    return AuditCheck(found.count, found.count + 1, problem)
+    if found.count < before.number:
+        return AuditCheck(found.count, found.count + 1, AuditProblem.MISSING)
+    ends = {head.number: head.hash for head in (before, after)}
+    if found.count > after.number or ends.get(found.count, last_hash) != last_hash:
+        return AuditCheck(found.count, found.count + 1, AuditProblem.CHANGED)
+    return found
+
+
+def _head_read(household: Household) -> AuditHead | None:
+    """None: somebody removed it, or wrote another."""
+    head = AuditHead.objects.filter(household=household).first()
+    return head if head and hmac.compare_digest(head.seal, audit_seal(head)) else None
 
 
 def audit_chain(entries: Iterable[AuditEntry]) -> tuple[AuditCheck, str]:
