@@ -8,8 +8,8 @@ from django.db import DatabaseError
 from django.db.models import QuerySet
 from django_scopes import scopes_disabled
 
+from calls.ending import call_end
 from calls.models import CallParticipant
-from calls.services import call_end
 from calls.state import LIVE_STATES
 from common.errors import NotSignedIn
 from households.accounts.credentials import Credential, credential_user

@@ -6,8 +6,9 @@ from uuid import UUID
 
 from django_scopes import scope
 
+from calls.ending import call_lost_reason
 from calls.models import Call, CallParticipant
-from calls.services import call_leg_joined, call_leg_lost, call_lost_reason
+from calls.services import call_leg_joined, call_leg_lost
 from common.clock import now
 from protocol.messages import CallState
 

@@ -7,12 +7,13 @@ from django.db import transaction
 from django.dispatch import receiver
 
 from calls.carriers import calls_uncarried_end_safely
+from calls.ending import call_end_of_device
 from calls.events import call_ended, call_started, recording_finalized, worker_died
 from calls.measurements import quality_forget
 from calls.models import Call, Recording
 from calls.rights import call_recheck, call_started_recheck
 from calls.selectors import calls_visible
-from calls.services import call_device_rename, call_end_of_device
+from calls.services import call_device_rename
 from calls.tasks import listening_copy_create_task, recordings_recover_task
 from calls.whip import whip_device_lock_out, whip_worker_died
 from common.tasks import delay_on_commit

@@ -4,8 +4,8 @@ from datetime import datetime
 
 from django_scopes import scope
 
+from calls.ending import call_fail
 from calls.models import Call
-from calls.services import call_fail
 from calls.state import LIVE_STATES
 from devices.sharing.ended import right_ended_words
 from devices.sharing.rights import device_allows, loan_end_next

@@ -1,44 +1,26 @@
-"""A call from the press of the button to the last word. Every change goes through calls.state."""
-
-from datetime import datetime, timedelta
+"""A call from the press of the button until it ends (calls.ending). Every change goes through calls.state."""
 
 from django.db import IntegrityError, transaction
-from django_scopes import scope
 
-from calls.events import call_ended, call_started
+from calls.events import call_started
 from calls.metrics import SETUP_SECONDS
 from calls.models import Call, CallBreak, CallParticipant, ParticipantRole
 from calls.placement import worker_choose
-from calls.pushes import call_push
-from calls.selectors import call_away_list, call_live_for_device, call_live_of_user, call_of_invite
+from calls.pushes import call_tell
+from calls.selectors import call_live_of_user, call_of_invite
 from calls.state import LIVE_STATES, call_move
 from calls.whip import whip_join, whip_session_live
 from common.clock import now
 from common.errors import Conflict, DeviceBusy, DeviceOffline, DomainError
-from common.push import group_device, group_worker, push_on_commit
+from common.push import group_device, push_on_commit
 from devices.models import Device
 from devices.sharing.rights import device_allows
 from households.access import need_consent
 from households.accounts.credentials import Credential
 from households.models import Membership
 from households.roles import Permission
-from protocol.base import Message
 from protocol.errors import ErrorCode
-from protocol.messages import (
-    HUNG_UP,
-    LOST_FOR_GOOD,
-    CallEnd,
-    CallInvited,
-    CallOutcome,
-    CallState,
-    CallStateMessage,
-)
-from protocol.worker import CallClose
-
-# A worker calls an end lost that it has not heard for so long (media.leg.Limits.quiet_after_s).
-SILENCE_NOTICED = timedelta(seconds=8)
-# A connection that closes may be heard of before the word why it was closed, or that word comes from the next page.
-EXPLAINED_WITHIN = timedelta(seconds=30)
+from protocol.messages import CallInvited, CallOutcome, CallState
 
 
 def call_start(
@@ -148,118 +130,10 @@ def call_leg_lost(*, leg: CallParticipant, worker_id: str) -> None:
             call_tell(leg.call)
 
 
-def call_leg_left(*, leg: CallParticipant, reason: str, worker_id: str) -> None:
-    """The worker gave this end up, as long as the call is with it."""
-    if leg.call.worker_id != worker_id:
-        return
-    CallParticipant.objects.filter(pk=leg.pk, left_at=None).update(left_at=now())
-    call_end(call=leg.call, reason=reason, by=leg, explains=False)
-
-
-def call_decline(*, call: Call, outcome: CallOutcome) -> None:
-    if call.accepted_at:  # too late to decline: it is a hang-up
-        call_end(call=call, by=call.participants.get(role=ParticipantRole.CALLEE))
-        return
-    words = "is busy" if outcome == CallOutcome.BUSY else "declined the call"
-    _end(call, outcome=outcome, reason=f"{call.device.name} {words}.")
-
-
-def call_end(
-    *,
-    call: Call,
-    reason: str = "",
-    by: CallParticipant | None = None,
-    ago_s: float = 0.0,
-    explains: bool = True,
-) -> None:
-    """Hang up, or give up, `ago_s` seconds ago by the word of that end. Ending twice is the same as ending once.
-
-    `explains`: the reason counts, too, where the call passed for hung up a moment ago. A worker that closes what is
-    over has nothing to explain.
-    """
-    if by is not None and reason == LOST_FOR_GOOD:
-        reason = call_lost_reason(by)
-    if call.connected_at:
-        outcome = CallOutcome.ANSWERED
-    elif call.accepted_at:
-        outcome = CallOutcome.FAILED
-    elif by is not None and by.role == ParticipantRole.CALLEE:
-        outcome = CallOutcome.DECLINED
-    else:
-        outcome = CallOutcome.CANCELLED
-    hung_up_by = by.role if by is not None and reason in ("", HUNG_UP) else ""
-    ended_at = call_hung_up_at(by, ago_s) if by is not None and ago_s else None
-    reason = "" if hung_up_by else reason
-    is_end = _end(call, outcome=outcome, reason=reason, hung_up_by=hung_up_by, ended_at=ended_at)
-    if explains and reason and by is not None and not is_end:
-        _explain(call, by, reason)
-
-
-def _explain(call: Call, by: CallParticipant, reason: str) -> None:
-    """What passed for hanging up, since the connection closed, was something else."""
-    ended = Call.objects.filter(pk=call.pk, hung_up_by=by.role, ended_at__gt=now() - EXPLAINED_WITHIN)
-    ended.update(reason=reason[:200], hung_up_by="")
-    call.refresh_from_db()
-
-
-def call_hung_up_at(leg: CallParticipant, ago_s: float) -> datetime:
-    """When this end hung up, so far as what the hub heard of it agrees: until then it was there."""
-    moment = now()
-    silent_since = min((at for at in (leg.lost_at, leg.awaited_at) if at is not None), default=moment)
-    begun_at = leg.call.connected_at or leg.call.created_at
-    return max(moment - timedelta(seconds=ago_s), silent_since - SILENCE_NOTICED, begun_at)
-
-
-def call_lost_reason(leg: CallParticipant) -> str:
-    """In words, for the other end and for the history."""
-    return f"The connection to {leg.display_name} was lost and did not come back."
-
-
-def call_reason(call: Call) -> str:
-    """Why it ended, in words; "" where there is nothing to explain to the caller."""
-    if call.connected_at and call.hung_up_by == ParticipantRole.CALLEE:
-        return f"{call.device.name} hung up."
-    return call.reason
-
-
-def call_fail(*, call: Call, outcome: CallOutcome, reason: str) -> None:
-    """The hub itself ends it: nobody answered, no worker, no audio."""
-    _end(call, outcome=CallOutcome.ANSWERED if call.connected_at else outcome, reason=reason)
-
-
-def call_end_of_device(*, device: Device, done: str) -> None:
-    """The device belongs to nobody now: its call is over, if it was in one. `done`: why, such as "was removed"."""
-    with scope(household=device.household):
-        if call := call_live_for_device(device):
-            call_fail(call=call, outcome=CallOutcome.FAILED, reason=f"{device.name} {done}.")
-
-
 def call_device_rename(*, device: Device) -> None:
     """A call that goes on is one with the device's new name, from its first word on."""
     live = CallParticipant.objects.filter(device=device, call__state__in=LIVE_STATES)
     live.update(display_name=device.name)
-
-
-def call_state_message(call: Call, reply_to: str | None = None) -> CallStateMessage:
-    return CallStateMessage(
-        call_id=call.public_id,
-        state=CallState(call.state),
-        device_id=call.device.public_id,
-        outcome=CallOutcome(call.outcome) if call.outcome else None,
-        reason=call_reason(call) or None,
-        connected_at=call.connected_at,
-        duration_s=None if call.is_live else round(call.duration_s, 3),
-        away=call_away_list(call) or None,
-        caller_id=call.started_by.public_id if call.started_by else None,
-        reply_to=reply_to,
-    )
-
-
-def call_tell(call: Call, message: Message | None = None) -> None:
-    """Everybody in the call, and every open page that may know of it, hears how it stands."""
-    message = message or call_state_message(call)
-    call_push(call, message)
-    push_on_commit(group_device(call.device.public_id), message)
 
 
 def _connect_if_joined(call: Call) -> None:
@@ -268,32 +142,6 @@ def _connect_if_joined(call: Call) -> None:
         if call.accepted_at and call.connected_at:
             SETUP_SECONDS.observe((call.connected_at - call.accepted_at).total_seconds())
         call_tell(call)
-
-
-def _end(
-    call: Call, *, outcome: CallOutcome, reason: str, hung_up_by: str = "", ended_at: datetime | None = None
-) -> bool:
-    """Whether it had not ended before."""
-    ended_at = ended_at or now()
-    if call.worker_lost_at:  # since then nobody heard anything: that time is no part of it
-        ended_at = min(ended_at, call.worker_lost_at)
-    with transaction.atomic():
-        why = {"reason": reason[:200], "hung_up_by": hung_up_by}
-        if not call_move(call, CallState.ENDED, outcome=outcome, ended_at=ended_at, **why):
-            return False
-        call_tell(
-            call,
-            CallEnd(
-                call_id=call.public_id,
-                outcome=outcome,
-                reason=call_reason(call) or None,
-                duration_s=round(call.duration_s, 3),
-            ),
-        )
-        if call.worker_id:
-            push_on_commit(group_worker(call.worker_id), CallClose(call_id=call.public_id))
-        call_ended.send(sender=Call, call=call)
-    return True
 
 
 def _call_create(membership: Membership, device: Device, *, worker_id: str, invite_id: str) -> Call:

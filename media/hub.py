@@ -13,11 +13,12 @@ from django.core.exceptions import ObjectDoesNotExist
 from django.db import DatabaseError, OperationalError
 from redis.exceptions import RedisError
 
+from calls.ending import call_leg_left
 from calls.ends import legs_heard
 from calls.measurements import Way, quality_tell, samples_store
 from calls.models import CallParticipant, Measurer, Recording
 from calls.recordings import recording_finalize, recording_start
-from calls.services import call_leg_joined, call_leg_left, call_leg_lost
+from calls.services import call_leg_joined, call_leg_lost
 from calls.whip import whip_closed, whip_heard
 from common.push import apush_channel
 from common.tasks import delay_now, in_household_of, over_all_households

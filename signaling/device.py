@@ -7,12 +7,14 @@ from uuid import UUID
 
 from announcements.services import deliveries_push_pending, delivery_progress
 from calls.access import access_device_leg
+from calls.ending import call_decline, call_end
 from calls.ice import ice_servers
 from calls.measurements import stats_of_end
 from calls.models import CallParticipant
+from calls.pushes import call_state_message
 from calls.refusals import refusals
 from calls.selectors import call_live_for_device
-from calls.services import call_accept, call_decline, call_end, call_invitation, call_ring, call_state_message
+from calls.services import call_accept, call_invitation, call_ring
 from common.clock import now
 from common.push import group_device
 from devices.gate import Who

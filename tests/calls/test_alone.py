@@ -6,11 +6,12 @@ from datetime import timedelta
 import pytest
 from django_scopes import scopes_disabled
 
+from calls.ending import call_leg_left
 from calls.ends import GONE_AFTER, MOVED_GRACE, legs_heard
 from calls.models import Call, CallParticipant
 from calls.moves import calls_move, worker_dead
 from calls.placement import worker_goodbye, worker_heartbeat
-from calls.services import call_accept, call_leg_joined, call_leg_left, call_leg_lost, call_start
+from calls.services import call_accept, call_leg_joined, call_leg_lost, call_start
 from calls.sweep import calls_sweep
 from common.clock import now
 from protocol.messages import LOST_FOR_GOOD, CallEnd, CallOutcome
@@ -85,7 +86,7 @@ def test_an_end_that_stays_away_is_gone_also_when_nobody_says_so(call: Call) -> 
 
 def test_everybody_hears_the_end_once_with_its_reason(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[object] = []
-    for module in ("calls.services", "common.push"):
+    for module in ("calls.pushes", "common.push"):
         monkeypatch.setattr(f"{module}.push_on_commit", lambda group, message: told.append(message))
     call_leg_lost(leg=leg_of(call, "caller"), worker_id="old")
     told.clear()

@@ -6,10 +6,11 @@ from datetime import timedelta
 import pytest
 from django_scopes import scope
 
+from calls.ending import call_end
 from calls.models import Call
 from calls.placement import worker_goodbye, worker_heartbeat
 from calls.rights import call_recheck
-from calls.services import call_accept, call_end, call_invitation, call_start
+from calls.services import call_accept, call_invitation, call_start
 from common.clock import now
 from devices.models import Device, DeviceKind, Loan
 from devices.sharing.loans import loan_end

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 from django_scopes import scopes_disabled
 
+from calls.ending import call_leg_left
 from calls.models import Call, CallBreak, CallParticipant, Recording
 from calls.moves import call_relocate, calls_end, calls_move, calls_waiting_move, worker_dead
 from calls.placement import (
@@ -17,7 +18,7 @@ from calls.placement import (
 )
 from calls.recordings import recording_finalize, recording_parts, recording_start
 from calls.selectors import calls_not_with
-from calls.services import call_accept, call_leg_joined, call_leg_left, call_start
+from calls.services import call_accept, call_leg_joined, call_start
 from common import push
 from common.errors import Unavailable
 from protocol.messages import HUNG_UP, CallMoved, CallOutcome

@@ -8,10 +8,11 @@ from django.conf import LazySettings
 from django.db import IntegrityError
 from django_scopes import scopes_disabled
 
+from calls.ending import call_end
 from calls.models import REASON_NO_WORKER, Call, CallParticipant, Recording, RecordingState
 from calls.moves import WAIT
 from calls.placement import worker_goodbye, worker_heartbeat
-from calls.services import call_accept, call_end, call_leg_joined, call_ring, call_start
+from calls.services import call_accept, call_leg_joined, call_ring, call_start
 from calls.sounds import sound_path
 from calls.sweep import LEASE_GRACE, calls_sweep
 from common.clock import now

@@ -6,8 +6,9 @@ import pytest
 from asgiref.sync import sync_to_async
 from django_scopes import scopes_disabled
 
+from calls.ending import call_leg_left
 from calls.models import Call, CallParticipant
-from calls.services import call_leg_joined, call_leg_left
+from calls.services import call_leg_joined
 from devices.models import Device, DevicePresence, EchoRemoval
 from devices.services import device_update
 from protocol.worker import CallClose, LegCandidate, LegOffer
