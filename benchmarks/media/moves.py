@@ -7,7 +7,6 @@ go on; the faults hit the worker of the first. Times are those of a tone that wa
 import asyncio
 import gc
 import signal
-import tempfile
 import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from benchmarks.environment import django_ready
+from benchmarks.environment import rows_ready
 from benchmarks.figures import Figure, Options, figure, quantile
 
 if TYPE_CHECKING:
@@ -70,28 +69,18 @@ class Rig:
 
 
 def measure(options: Options) -> list[Figure]:
-    from config.embedded import embedded_start
-
     plan = QUICK if options.is_quick else Plan()
-    with tempfile.TemporaryDirectory(prefix="hearthline-moves-") as name:
-        folder = Path(name)
-        django_ready(folder)
-        servers = embedded_start(folder, durable=False)
-        try:
-            found = _run(folder, plan)
-        finally:
-            servers.stop()
+    with rows_ready("moves") as folder:
+        found = _run(folder, plan)
     return _figures(found, plan)
 
 
 def _run(folder: Path, plan: Plan) -> Found:
-    from django.core.management import call_command
     from django_scopes import scopes_disabled
 
     from tests.fakes.media_program import MediaProgram
     from tests.plugin_cast import _cast_make
 
-    call_command("migrate", verbosity=0, interactive=False)
     found = Found()
     with scopes_disabled():
         cast = _cast_make()

@@ -10,7 +10,6 @@ import json
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -22,7 +21,7 @@ from uuid import uuid4
 
 import psutil
 
-from benchmarks.environment import django_ready
+from benchmarks.environment import rows_ready
 from benchmarks.figures import Figure, Options, figure
 from benchmarks.media.ends import ends_of
 
@@ -68,27 +67,17 @@ class State:
 
 
 def measure(options: Options) -> list[Figure]:
-    from config.embedded import embedded_start
-
     plan = QUICK if options.is_quick else Plan()
-    with tempfile.TemporaryDirectory(prefix="hearthline-soak-") as name:
-        folder = Path(name)
-        django_ready(folder)
-        servers = embedded_start(folder, durable=False)
-        try:
-            return _run(folder, plan)
-        finally:
-            servers.stop()
+    with rows_ready("soak") as folder:
+        return _run(folder, plan)
 
 
 def _run(folder: Path, plan: Plan) -> list[Figure]:
-    from django.core.management import call_command
     from django_scopes import scopes_disabled
 
     from tests.fakes.media_program import MediaProgram
     from tests.plugin_cast import _cast_make
 
-    call_command("migrate", verbosity=0, interactive=False)
     with scopes_disabled(), ExitStack() as stack:
         cast = _cast_make()
         media = stack.enter_context(MediaProgram(processes=1, log=folder / "media.log"))

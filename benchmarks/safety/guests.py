@@ -7,14 +7,12 @@ moments: the guest heard it, the device heard it, and the media worker was told 
 
 import asyncio
 import math
-import tempfile
 from contextlib import suppress
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
-from benchmarks.environment import django_ready
+from benchmarks.environment import rows_ready
 from benchmarks.figures import Figure, Options, figure
 
 if TYPE_CHECKING:
@@ -31,25 +29,15 @@ _WITHIN_S: Final = 30.0
 
 
 def measure(options: Options) -> list[Figure]:
-    from config.embedded import embedded_start
-
-    with tempfile.TemporaryDirectory(prefix="hearthline-guests-") as name:
-        folder = Path(name)
-        django_ready(folder)
-        servers = embedded_start(folder, durable=False)
-        try:
-            return _run(options)
-        finally:
-            servers.stop()
+    with rows_ready("guests"):
+        return _run(options)
 
 
 def _run(options: Options) -> list[Figure]:
-    from django.core.management import call_command
     from django_scopes import scopes_disabled
 
     from tests.plugin_cast import _cast_make, guest_make
 
-    call_command("migrate", verbosity=0, interactive=False)
     with scopes_disabled():
         cast = _cast_make()
         guest = guest_make(cast)

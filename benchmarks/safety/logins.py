@@ -5,14 +5,12 @@ claimed keys, made for something else; now and then a login that is right shows 
 """
 
 import asyncio
-import tempfile
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from benchmarks.environment import django_ready
+from benchmarks.environment import rows_ready
 from benchmarks.figures import Figure, Options, figure
 
 if TYPE_CHECKING:
@@ -40,23 +38,13 @@ class Rig:
 
 
 def measure(options: Options) -> list[Figure]:
-    from config.embedded import embedded_start
-
-    with tempfile.TemporaryDirectory(prefix="hearthline-logins-") as name:
-        folder = Path(name)
-        django_ready(folder)
-        servers = embedded_start(folder, durable=False)
-        try:
-            return _run(QUICK_LOGINS if options.is_quick else LOGINS)
-        finally:
-            servers.stop()
+    with rows_ready("logins"):
+        return _run(QUICK_LOGINS if options.is_quick else LOGINS)
 
 
 def _run(count: int) -> list[Figure]:
-    from django.core.management import call_command
     from django_scopes import scopes_disabled
 
-    call_command("migrate", verbosity=0, interactive=False)
     with scopes_disabled():
         rig = _rig_make()
         said = asyncio.run(_measure(rig, count))

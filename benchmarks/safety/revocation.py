@@ -9,7 +9,6 @@ import asyncio
 import json
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
-from benchmarks.environment import django_ready
+from benchmarks.environment import rows_ready
 from benchmarks.figures import Figure, Options, figure
 from benchmarks.safety.rights_ended import ENDINGS, Ending, Slot, slot_make
 
@@ -34,29 +33,19 @@ _BEGUN_WITHIN_S: Final = 30.0
 
 
 def measure(options: Options) -> list[Figure]:
-    from config.embedded import embedded_start
-
     # As `./start` does before a hub runs: no call is taken while a worker compiles.
     subprocess.run([sys.executable, "-m", "media.connection.loop"], check=True)
-    with tempfile.TemporaryDirectory(prefix="hearthline-revocation-") as name:
-        folder = Path(name)
-        django_ready(folder)
-        servers = embedded_start(folder, durable=False)
-        try:
-            return _run(folder, options)
-        finally:
-            servers.stop()
+    with rows_ready("revocation") as folder:
+        return _run(folder, options)
 
 
 def _run(folder: Path, options: Options) -> list[Figure]:
-    from django.core.management import call_command
     from django_scopes import scopes_disabled
 
     from benchmarks.media.soak import _web
     from tests.fakes.media_program import MediaProgram
     from tests.plugin_cast import _cast_make
 
-    call_command("migrate", verbosity=0, interactive=False)
     trials = QUICK_TRIALS if options.is_quick else TRIALS
     with scopes_disabled(), ExitStack() as stack:
         cast = _cast_make()

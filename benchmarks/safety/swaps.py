@@ -9,7 +9,6 @@ import asyncio
 import re
 import subprocess
 import sys
-import tempfile
 from collections import Counter
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
-from benchmarks.environment import django_ready
+from benchmarks.environment import rows_ready
 from benchmarks.figures import Figure, Options, figure
 
 if TYPE_CHECKING:
@@ -84,26 +83,16 @@ class Found:
 
 
 def measure(options: Options) -> list[Figure]:
-    from config.embedded import embedded_start
-
     subprocess.run([sys.executable, "-m", "media.connection.loop"], check=True)
-    with tempfile.TemporaryDirectory(prefix="hearthline-swaps-") as name:
-        folder = Path(name)
-        django_ready(folder)
-        servers = embedded_start(folder, durable=False)
-        try:
-            return _run(folder, QUICK_CALLS if options.is_quick else CALLS)
-        finally:
-            servers.stop()
+    with rows_ready("swaps") as folder:
+        return _run(folder, QUICK_CALLS if options.is_quick else CALLS)
 
 
 def _run(folder: Path, count: int) -> list[Figure]:
-    from django.core.management import call_command
     from django_scopes import scopes_disabled
 
     from tests.fakes.media_program import MediaProgram
 
-    call_command("migrate", verbosity=0, interactive=False)
     with scopes_disabled():
         rig = _rig_make(folder)
         with MediaProgram(processes=1, log=folder / "media.log"):
