@@ -3,6 +3,7 @@
 Each household has a device whose key the test holds.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from cryptography.x509.oid import NameOID
 
 if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
+    from django.test import Client
 
     from devices.models import AccessRule, Device, Loan, Room
     from households.models import Membership
@@ -49,6 +51,15 @@ def cast() -> Cast:
 
     with scopes_disabled():
         return _cast_make()
+
+
+@pytest.fixture
+def no_scope() -> Iterator[None]:
+    """Of all households at once, for a whole test."""
+    from django_scopes import scopes_disabled
+
+    with scopes_disabled():
+        yield
 
 
 @pytest.fixture
@@ -115,6 +126,15 @@ def device_go_online(device: "Device", channel: str = "test-channel") -> None:
 
     presence_connect(device=device, channel_name=channel, agent_version="1")
     device.refresh_from_db()
+
+
+def browser_of(member: "Membership") -> "Client":
+    """A browser in which this member is signed in."""
+    from django.test import Client
+
+    client = Client()
+    client.force_login(member.user, "django.contrib.auth.backends.ModelBackend")
+    return client
 
 
 def guest_make(cast: Cast) -> "Membership":

@@ -1,13 +1,11 @@
 """An announcement from the text to the last device."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 from uuid import uuid4
 
 import pytest
 from django.conf import LazySettings
 from django.test import Client
-from django_scopes import scopes_disabled
 
 from announcements.clips import clip_make, clip_path, clip_request, clips_due
 from announcements.models import Announcement, AnnouncementDelivery, ClipState, SpeechClip
@@ -26,13 +24,7 @@ from common.errors import Invalid, NotFound
 from protocol.messages import DeliveryState
 from tests.plugin_cast import Cast
 
-pytestmark = [pytest.mark.integration, pytest.mark.django_db]
-
-
-@pytest.fixture(autouse=True)
-def no_scope() -> Iterator[None]:
-    with scopes_disabled():
-        yield
+pytestmark = [pytest.mark.integration, pytest.mark.django_db, pytest.mark.usefixtures("no_scope")]
 
 
 @pytest.fixture

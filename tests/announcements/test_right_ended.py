@@ -1,12 +1,11 @@
 """What somebody announced who may not announce any more is not said, and the page says why."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
 from django.test import Client
 from django.urls import reverse
-from django_scopes import scope, scopes_disabled
+from django_scopes import scope
 
 from announcements.models import Announcement, AnnouncementDelivery
 from announcements.rights import deliveries_lent_before
@@ -29,14 +28,8 @@ from households.roles import Permission
 from protocol.messages import DeliveryState
 from tests.plugin_cast import Cast, device_go_online, guest_make, loan_make
 
-pytestmark = [pytest.mark.integration, pytest.mark.django_db]
+pytestmark = [pytest.mark.integration, pytest.mark.django_db, pytest.mark.usefixtures("no_scope")]
 NOT_LENT = "Not said any more. Kitchen speaker is no longer lent to Gil."
-
-
-@pytest.fixture(autouse=True)
-def no_scope() -> Iterator[None]:
-    with scopes_disabled():
-        yield
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Who may announce where."""
 
 import pytest
-from django.test import Client
 from django.urls import reverse
 from django_scopes import scope
 
@@ -9,9 +8,8 @@ from announcements.models import Announcement, AnnouncementDelivery
 from announcements.services import announcement_send
 from common.errors import NotAllowed
 from devices.models import Device
-from households.models import Membership
 from households.roles import Permission
-from tests.plugin_cast import Cast, device_make, guest_make, loan_make, rule_make
+from tests.plugin_cast import Cast, browser_of, device_make, guest_make, loan_make, rule_make
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 SEND = "announcements:send"
@@ -24,12 +22,6 @@ def attic(cast: Cast) -> Device:
         device, _ = device_make(cast.anna, "Attic speaker", "Attic")
         rule_make(Permission.ANNOUNCE, cast.ben, device=device)
     return device
-
-
-def browser_of(member: Membership) -> Client:
-    client = Client()
-    client.force_login(member.user, "django.contrib.auth.backends.ModelBackend")
-    return client
 
 
 def sent_to(cast: Cast) -> set[str]:

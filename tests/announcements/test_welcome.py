@@ -1,11 +1,8 @@
 """A device says whose it is when it comes online for the first time after its claim."""
 
-from collections.abc import Iterator
-
 import pytest
 from django.test import Client
 from django.urls import reverse
-from django_scopes import scopes_disabled
 
 from announcements.models import Announcement, AnnouncementDelivery, ClipState
 from announcements.selectors import PHRASES, announcement_list, phrase_list
@@ -16,13 +13,7 @@ from devices.services import device_unclaim
 from households.models import Language
 from tests.plugin_cast import Cast, device_go_online, device_make
 
-pytestmark = [pytest.mark.integration, pytest.mark.django_db]
-
-
-@pytest.fixture(autouse=True)
-def no_scope() -> Iterator[None]:
-    with scopes_disabled():
-        yield
+pytestmark = [pytest.mark.integration, pytest.mark.django_db, pytest.mark.usefixtures("no_scope")]
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
-from django_scopes import scopes_disabled
 
 from calls.ending import call_leg_left
 from calls.ends import GONE_AFTER, MOVED_GRACE, legs_heard
@@ -17,16 +16,10 @@ from common.clock import now
 from protocol.messages import LOST_FOR_GOOD, CallEnd, CallOutcome
 from tests.plugin_cast import Cast, device_go_online
 
-pytestmark = [pytest.mark.integration, pytest.mark.django_db]
+pytestmark = [pytest.mark.integration, pytest.mark.django_db, pytest.mark.usefixtures("no_scope")]
 
 DEVICE_GONE = "The connection to Kitchen speaker was lost and did not come back."
 CALLER_GONE = "The connection to Anna was lost and did not come back."
-
-
-@pytest.fixture(autouse=True)
-def no_scope() -> Iterator[None]:
-    with scopes_disabled():
-        yield
 
 
 @pytest.fixture(autouse=True)

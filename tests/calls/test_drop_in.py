@@ -1,14 +1,11 @@
 """Who is in a call without anybody having answered, and what ends that."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
-from django_scopes import scope
 
 from calls.ending import call_end
 from calls.models import Call
-from calls.placement import worker_goodbye, worker_heartbeat
 from calls.rights import call_recheck
 from calls.services import call_accept, call_invitation, call_start
 from common.clock import now
@@ -18,20 +15,11 @@ from devices.sharing.rules import rules_save
 from households.models import Membership
 from households.roles import Permission
 from protocol.messages import CallState
-from tests.plugin_cast import Cast, device_go_online, guest_make, loan_make, rule_make
+from tests.plugin_cast import Cast, guest_make, loan_make, rule_make
 
-pytestmark = [pytest.mark.integration, pytest.mark.django_db]
+pytestmark = [pytest.mark.integration, pytest.mark.django_db, pytest.mark.usefixtures("house_with_a_worker")]
 P = Permission
 DECIDED = "An owner of Lake House decided that."
-
-
-@pytest.fixture(autouse=True)
-def a_house_with_a_worker(cast: Cast) -> Iterator[None]:
-    worker_heartbeat(worker_id="w", leg_count=0)
-    with scope(household=cast.anna.household):
-        device_go_online(cast.kitchen)
-        yield
-    worker_goodbye(worker_id="w")
 
 
 def called(cast: Cast, caller: Membership) -> Call:

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 import pytest
-from django_scopes import scopes_disabled
 
 from calls.ending import call_leg_left
 from calls.models import Call, CallBreak, CallParticipant, Recording
@@ -25,15 +24,9 @@ from protocol.messages import HUNG_UP, CallMoved, CallOutcome
 from tests.plugin_cast import Cast, device_go_online
 
 KEY = bytes(range(32))
-pytestmark = [pytest.mark.integration, pytest.mark.django_db]
+pytestmark = [pytest.mark.integration, pytest.mark.django_db, pytest.mark.usefixtures("no_scope")]
 
 Pushes = list[tuple[str, object]]
-
-
-@pytest.fixture(autouse=True)
-def no_scope() -> Iterator[None]:
-    with scopes_disabled():
-        yield
 
 
 @pytest.fixture(autouse=True)

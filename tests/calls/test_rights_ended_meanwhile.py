@@ -13,7 +13,6 @@ from django_scopes import scope
 from calls import receivers
 from calls.events import call_started
 from calls.models import Call
-from calls.placement import worker_goodbye, worker_heartbeat
 from calls.services import call_start
 from devices.events import device_removed
 from devices.services import device_unclaim
@@ -22,19 +21,14 @@ from households.events import rights_changed
 from households.models import Membership
 from households.people.members import member_remove
 from protocol.messages import CallState
-from tests.plugin_cast import Cast, device_go_online, guest_make, loan_make
+from tests.plugin_cast import Cast, guest_make, loan_make
 
-pytestmark = [pytest.mark.integration, pytest.mark.django_db(transaction=True)]
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("house_with_a_worker"),
+]
 Deed = Callable[[], Any]
-
-
-@pytest.fixture(autouse=True)
-def a_house_with_a_worker(cast: Cast) -> Iterator[None]:
-    worker_heartbeat(worker_id="w", leg_count=0)
-    with scope(household=cast.anna.household):
-        device_go_online(cast.kitchen)
-        yield
-    worker_goodbye(worker_id="w")
 
 
 def elsewhere(cast: Cast, deed: Deed) -> None:

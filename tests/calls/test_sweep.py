@@ -6,7 +6,6 @@ from datetime import timedelta
 import pytest
 from django.conf import LazySettings
 from django.db import IntegrityError
-from django_scopes import scopes_disabled
 
 from calls.ending import call_end
 from calls.models import REASON_NO_WORKER, Call, CallParticipant, Recording, RecordingState
@@ -22,13 +21,7 @@ from protocol.messages import CallOutcome, CallState
 from tests.plugin_cast import Cast, device_go_online
 from tests.sounds import opus_write
 
-pytestmark = [pytest.mark.integration, pytest.mark.django_db]
-
-
-@pytest.fixture(autouse=True)
-def no_scope() -> Iterator[None]:
-    with scopes_disabled():
-        yield
+pytestmark = [pytest.mark.integration, pytest.mark.django_db, pytest.mark.usefixtures("no_scope")]
 
 
 @pytest.fixture

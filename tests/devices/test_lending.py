@@ -20,16 +20,10 @@ from households.record.audit import audit_list, audit_sentence
 from households.roles import Permission, Role
 from protocol.messages import CallState
 from tests.devices.having import rights_of
-from tests.plugin_cast import Cast, guest_make, loan_make, rule_make
+from tests.plugin_cast import Cast, browser_of, guest_make, loan_make, rule_make
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 P = Permission
-
-
-def browser_of(member: Membership) -> Client:
-    client = Client()
-    client.force_login(member.user, "django.contrib.auth.backends.ModelBackend")
-    return client
 
 
 @pytest.fixture

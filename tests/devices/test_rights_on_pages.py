@@ -2,7 +2,6 @@
 
 import pytest
 from django.db import connection
-from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django_scopes import scope
@@ -11,17 +10,11 @@ from pytest_django import DjangoAssertNumQueries
 from devices.models import Device
 from households.models import Membership
 from households.roles import Permission, Role
-from tests.plugin_cast import Cast, device_make, guest_make, loan_make, rule_make
+from tests.plugin_cast import Cast, browser_of, device_make, guest_make, loan_make, rule_make
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 P = Permission
 RINGS = "It rings until somebody answers at the device."
-
-
-def browser_of(member: Membership) -> Client:
-    client = Client()
-    client.force_login(member.user, "django.contrib.auth.backends.ModelBackend")
-    return client
 
 
 def call_url(device: Device) -> str:

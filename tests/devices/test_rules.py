@@ -14,17 +14,11 @@ from households.people.members import member_remove
 from households.record.audit import AuditKind, audit_list, audit_sentence
 from households.roles import DEVICE_RIGHTS, Permission, Role
 from tests.devices.having import rights_of
-from tests.plugin_cast import Cast, rule_make
+from tests.plugin_cast import Cast, browser_of, rule_make
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 P = Permission
 LEFT_OUT = "You are not in this list."
-
-
-def browser_of(member: Membership) -> Client:
-    client = Client()
-    client.force_login(member.user, "django.contrib.auth.backends.ModelBackend")
-    return client
 
 
 def choices(**only: list[Membership]) -> dict[str, object]:

@@ -14,7 +14,7 @@ from households.models import Membership
 from households.record.audit import audit_list, audit_sentence
 from households.roles import Permission, Role
 from protocol.enrollment import AuthorizationRequest
-from tests.plugin_cast import Cast, csr_make, device_make, rule_make
+from tests.plugin_cast import Cast, browser_of, csr_make, device_make, rule_make
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 HEAR = Permission.RECORDINGS_HEAR
@@ -31,12 +31,6 @@ def ben(cast: Cast) -> Client:
 @pytest.fixture
 def anna(cast: Cast) -> Client:
     return browser_of(cast.anna)
-
-
-def browser_of(member: Membership) -> Client:
-    client = Client()
-    client.force_login(member.user, "django.contrib.auth.backends.ModelBackend")
-    return client
 
 
 def hearers(cast: Cast, device: Device) -> list[str]:

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from django.test import Client
 from django.urls import reverse
-from django_scopes import scopes_disabled
 
 from agent.identity import ENROLLMENT_FILE, Identity
 from common.clock import now
@@ -26,15 +25,9 @@ from tests.fakes.dying_agent import DEAD
 from tests.plugin_cast import Cast
 from tests.whip.foreign import Web
 
-pytestmark = [pytest.mark.e2e, pytest.mark.django_db(transaction=True)]
+pytestmark = [pytest.mark.e2e, pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("no_scope")]
 
 WITHIN_S = 60.0
-
-
-@pytest.fixture(autouse=True)
-def no_scope() -> Iterator[None]:
-    with scopes_disabled():
-        yield
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import ast
 import inspect
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -30,13 +30,11 @@ from transcripts.tasks import capture_transcribe_task
 
 KEY = bytes(range(32))
 WITHOUT_ROWS = {"_worker_failed", "_worker_missed"}
-pytestmark = [pytest.mark.integration, pytest.mark.django_db(transaction=True)]
-
-
-@pytest.fixture(autouse=True)
-def no_scope() -> Iterator[None]:
-    with scopes_disabled():
-        yield
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("no_scope"),
+]
 
 
 async def leg_make(cast: Cast) -> CallParticipant:

@@ -1,7 +1,6 @@
 """The hub signs what it answers to a device's offer, and writes down when the device could not use it."""
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
 
@@ -23,13 +22,11 @@ from tests.fakes.worker import FakeWorker
 from tests.plugin_cast import Cast
 from tests.signaling.sockets import Socket, device_socket
 
-pytestmark = [pytest.mark.integration, pytest.mark.django_db(transaction=True)]
-
-
-@pytest.fixture(autouse=True)
-def no_scope() -> Iterator[None]:
-    with scopes_disabled():
-        yield
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("no_scope"),
+]
 
 
 def sdp(byte: str) -> str:

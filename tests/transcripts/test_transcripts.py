@@ -7,7 +7,6 @@ from typing import BinaryIO
 
 import pytest
 from django.conf import LazySettings
-from django_scopes import scopes_disabled
 
 from announcements.speech import clip_write
 from calls.breaks import Break
@@ -24,14 +23,8 @@ from transcripts.models import Transcript, TranscriptSegment, TranscriptState
 from transcripts.selectors import conversation_get
 from transcripts.services import ATTEMPTS, transcript_create, transcript_request, transcripts_due
 
-pytestmark = [pytest.mark.integration, pytest.mark.django_db]
+pytestmark = [pytest.mark.integration, pytest.mark.django_db, pytest.mark.usefixtures("no_scope")]
 START_S = 1_790_000_000.0
-
-
-@pytest.fixture(autouse=True)
-def no_scope() -> Iterator[None]:
-    with scopes_disabled():
-        yield
 
 
 @pytest.fixture
