@@ -42,8 +42,8 @@ def foreign_device_create(*, membership: Membership, name: str, room: Room | Non
     return device
 
 
-def device_token_renew(*, device: Device, actor: User | None = None) -> str:
-    """The device's token, which is shown once and never again. The one before lets nobody in any more.
+def device_token_renew(*, device: Device, actor: User | None = None) -> tuple[DeviceToken, str]:
+    """The row and the token itself, which is shown once and never again. The one before lets nobody in any more.
 
     Raises Conflict for a device with a key of its own.
     """
@@ -54,10 +54,10 @@ def device_token_renew(*, device: Device, actor: User | None = None) -> str:
         device_tokens_revoke(device=device)
         device_locked_out.send(sender=Device, device=device)
         token = f"{_PREFIX}{secret_make(32)}"
-        DeviceToken.objects.create(device=device, token_hash=secret_hash(token))
+        row = DeviceToken.objects.create(device=device, token_hash=secret_hash(token))
         who = {"actor": actor} if actor else {}
         audit_note(device.household, AuditKind.DEVICE_TOKEN_MADE, device=device, **who)
-    return token
+    return row, token
 
 
 def device_tokens_revoke(*, device: Device) -> None:

@@ -30,6 +30,7 @@ from devices.sharing.rights import device_rings, has_right
 from devices.sharing.rules import may_part, need_move
 from devices.sharing.views import lent, who_may
 from households.access import member_of, need
+from households.accounts.shown_once import secret_keep, secret_take, shows_secret
 from households.roles import Permission, allows
 
 
@@ -74,15 +75,26 @@ def joining(request: HttpRequest, public_id: UUID) -> HttpResponse:
 @login_required
 @require_http_methods(["GET", "POST"])
 def token(request: HttpRequest, public_id: UUID) -> HttpResponse:
-    """Answers with the connection's facts and, this one time, the token itself."""
     device = access_device(membership=member_of(request), public_id=public_id, need=Permission.DEVICES_MANAGE)
     if request.method == "GET":
         return redirect("devices:detail", public_id)
-    new_token = device_token_renew(device=device, actor=member_of(request).user)
-    context = {"device": device, **_connection(request, device), "new_token": new_token}
-    response = render(request, "devices/_whip.html", context)
-    response["Cache-Control"] = "no-store"
-    return response
+    made, secret = device_token_renew(device=device, actor=member_of(request).user)
+    secret_keep(request, of=made, secret=secret)
+    return redirect("devices:token-new", public_id, made.public_id)
+
+
+@login_required
+@require_GET
+@shows_secret
+def token_new(request: HttpRequest, public_id: UUID, token_id: UUID) -> HttpResponse:
+    """A part of a page: the connection's facts and, at the first look, the token itself."""
+    device = access_device(membership=member_of(request), public_id=public_id, need=Permission.DEVICES_MANAGE)
+    if not request.headers.get("HX-Request"):
+        return redirect("devices:detail", public_id)
+    context = {"device": device, **_connection(request, device)}
+    if (current := device_token_get(device)) and current.public_id == token_id:
+        context["new_token"] = secret_take(request, of=current)
+    return render(request, "devices/_whip.html", context)
 
 
 @login_required

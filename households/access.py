@@ -121,10 +121,10 @@ def access_member(*, membership: Membership, public_id: UUID | str, permission: 
     return found
 
 
-def access_token(*, membership: Membership, public_id: UUID | str) -> ApiToken:
+def access_token(*, membership: Membership, public_id: UUID | str, is_revoked_too: bool = False) -> ApiToken:
     """One of the member's own. Raises NotFound."""
-    found = ApiToken.objects.filter(membership=membership, public_id=public_id, revoked_at=None).first()
-    if found is None:
+    found = ApiToken.objects.filter(membership=membership, public_id=public_id).first()
+    if found is None or (found.revoked_at and not is_revoked_too):
         raise NotFound("There is no such token.")
     return found
 

@@ -17,6 +17,7 @@ urlpatterns = [
     path("settings/you/sessions/end/", account_views.sessions_end, name="sessions-end"),
     path("settings/you/sessions/<int:pk>/end/", account_views.session_end, name="session-end"),
     path("settings/tokens/", views.token_create, name="token-create"),
+    path("settings/tokens/<uuid:public_id>/", views.token, name="token"),
     path("settings/tokens/<uuid:public_id>/revoke/", views.token_revoke, name="token-revoke"),
     path("settings/consent/", join_views.consent, name="consent"),
     path("homes/new/", homes_views.add, name="home-add"),

@@ -9,12 +9,13 @@ from django.contrib.auth import login
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_GET, require_http_methods
 
 from common.errors import DomainError
 from common.speech_models import model_offers
 from common.tasks import delay_on_commit, speech_model_download_task
 from households.access import access_token, member_of, need
+from households.accounts.shown_once import secret_keep, secret_take, shows_secret
 from households.forms import SettingsForm, SetupForm, TokenForm
 from households.roles import Permission
 from households.selectors import api_token_list
@@ -101,14 +102,25 @@ def settings(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @reauthentication_required  # type: ignore[untyped-decorator]  # allauth has no types
 def token_create(request: HttpRequest) -> HttpResponse:
-    """Answers with the token itself, this one time."""
     membership, form = member_of(request), TokenForm(request.POST or None)
-    context: dict[str, object] = {"form": form}
     if form.is_valid():
-        _, context["new_token"] = api_token_create(membership=membership, name=form.cleaned_data["name"])
-    response = render(request, "households/token.html", context, status=400 if form.errors else 200)
-    response["Cache-Control"] = "no-store"
-    return response
+        made, secret = api_token_create(membership=membership, name=form.cleaned_data["name"])
+        secret_keep(request, of=made, secret=secret)
+        return redirect("households:token", made.public_id)
+    return render(request, "households/token_create.html", {"form": form}, status=400 if form.errors else 200)
+
+
+@login_required
+@require_GET
+@shows_secret
+def token(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """The token itself, at the first look."""
+    membership = member_of(request)
+    need(membership, Permission.TOKENS_MAKE)
+    found = access_token(membership=membership, public_id=public_id, is_revoked_too=True)
+    secret = secret_take(request, of=found)
+    context = {"token": found, "new_token": "" if found.revoked_at else secret}
+    return render(request, "households/token.html", context)
 
 
 @login_required

@@ -24,10 +24,13 @@ from devices.life.transfers import (
     transfer_create,
     transfer_find,
     transfer_give_up,
+    transfer_of,
     transfer_of_taker,
+    transfer_why_closed,
 )
 from devices.models import Transfer
 from households.access import household_choose, member_of
+from households.accounts.shown_once import secret_keep, secret_take, shows_secret
 from households.models import Membership, User
 from households.roles import Permission
 from households.selectors import memberships_with
@@ -36,17 +39,28 @@ from households.selectors import memberships_with
 @login_required
 @require_http_methods(["GET", "POST"])
 def give(request: HttpRequest, public_id: UUID) -> HttpResponse:
-    """Answers with the link, which is shown this one time."""
     membership = member_of(request)
     device = access_device(membership=membership, public_id=public_id, need=Permission.DEVICES_MANAGE)
     if request.method == "GET":
         return redirect("devices:detail", public_id)
     transfer, token = transfer_create(membership=membership, device=device)
-    link = outside_url(request, f"{reverse('devices:take')}#t={token}")
-    context = {"device": device, "transfer": transfer, "link": link}
-    response = render(request, "devices/give.html", context)
-    response["Cache-Control"] = "no-store"
-    return response
+    secret_keep(request, of=transfer, secret=token)
+    return redirect("devices:give-link", public_id, transfer.public_id)
+
+
+@login_required
+@require_GET
+@shows_secret
+def give_link(request: HttpRequest, public_id: UUID, transfer_id: UUID) -> HttpResponse:
+    """The link, at the first look; later whether it still works."""
+    membership = member_of(request)
+    device = access_device(membership=membership, public_id=public_id, need=Permission.DEVICES_MANAGE)
+    transfer = transfer_of(device, public_id=transfer_id)
+    closed = transfer_why_closed(transfer)
+    context = {"device": device, "transfer": transfer, "is_closed": bool(closed)}
+    if (token := secret_take(request, of=transfer)) and not closed:
+        context["link"] = outside_url(request, f"{reverse('devices:take')}#t={token}")
+    return render(request, "devices/give.html", context)
 
 
 @login_required

@@ -74,10 +74,28 @@ def transfer_find(*, token: str) -> Transfer:
         transfer = rows.filter(token_hash=secret_hash(token.strip())).first()
     if transfer is None:
         raise NotFound("This link is not known. Ask for a new one.")
-    if words := _why_closed(transfer):
+    if words := transfer_why_closed(transfer):
         raise Conflict(words)
-    _need_giver(transfer)
     return transfer
+
+
+def transfer_of(device: Device, *, public_id: UUID) -> Transfer:
+    """One that was begun from here. Raises NotFound."""
+    transfer = Transfer.objects.select_related("device__household").filter(device=device, public_id=public_id)
+    if (found := transfer.first()) is None:
+        raise NotFound("There is no such link.")
+    return found
+
+
+def transfer_why_closed(transfer: Transfer) -> str:
+    """In a sentence; "" where whoever has the link can take the device over. Needs no scope."""
+    if words := _why_closed(transfer):
+        return words
+    try:
+        _need_giver(transfer)
+    except Conflict as refusal:
+        return refusal.message
+    return ""
 
 
 def transfer_of_taker(*, token: str, user: User) -> Transfer | None:

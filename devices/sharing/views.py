@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_GET, require_http_methods
 
 from common.errors import DomainError, NotFound
 from common.links import outside_url
@@ -21,6 +21,7 @@ from devices.sharing.forms import LoanForm, RulesForm
 from devices.sharing.loans import loan_create, loan_end, loan_list
 from devices.sharing.rules import choices_of, members_to_name, rules_save
 from households.access import member_of, need
+from households.accounts.shown_once import secret_keep, secret_take, shows_secret
 from households.models import Membership
 from households.roles import Permission, allows
 
@@ -118,7 +119,7 @@ def _rules(request: HttpRequest, place: Device | Room, page: str) -> HttpRespons
 @login_required
 @require_http_methods(["GET", "POST"])
 def lend(request: HttpRequest, public_id: UUID) -> HttpResponseBase:
-    """For somebody new it answers with the link, which is shown this one time."""
+    """For somebody new it leads to the link."""
     membership = member_of(request)
     device = access_device(membership=membership, public_id=public_id, need=Permission.LEND)
     initial = {"talk": True, "until": "hour", "to": request.GET.get("to", "")}
@@ -126,17 +127,30 @@ def lend(request: HttpRequest, public_id: UUID) -> HttpResponseBase:
     context: dict[str, object] = {"form": form, "device": device}
     if form.is_valid():
         try:
-            loan, token = loan_create(membership=membership, device=device, **form.values())
+            made, token = loan_create(membership=membership, device=device, **form.values())
         except DomainError as error:
             return render(request, "devices/lend.html", {**context, "error": error}, status=error.status)
-        if not token:
-            messages.success(request, f"{device.name} is lent.")
-            return redirect(f"{reverse('devices:detail', args=[public_id])}#lent")
-        link = outside_url(request, f"{reverse('households:join')}#t={token}")
-        context |= {"loan": loan, "link": link}
-    response = render(request, "devices/lend.html", context, status=400 if form.errors else 200)
-    response["Cache-Control"] = "no-store"
-    return response
+        if token:
+            secret_keep(request, of=made, secret=token)
+            return redirect("devices:loan", public_id, made.public_id)
+        messages.success(request, f"{device.name} is lent.")
+        return redirect(f"{reverse('devices:detail', args=[public_id])}#lent")
+    return render(request, "devices/lend.html", context, status=400 if form.errors else 200)
+
+
+@login_required
+@require_GET
+@shows_secret
+def loan(request: HttpRequest, public_id: UUID, loan_id: UUID) -> HttpResponse:
+    """The link, at the first look; later what has become of it."""
+    membership = member_of(request)
+    device = access_device(membership=membership, public_id=public_id, need=Permission.LEND)
+    found = _loan(device, loan_id)
+    context: dict[str, object] = {"device": device, "loan": found, "is_alive": found in loan_list(device)}
+    token = secret_take(request, of=found)
+    if token and context["is_alive"] and found.member is None:
+        context["link"] = outside_url(request, f"{reverse('households:join')}#t={token}")
+    return render(request, "devices/loan.html", context)
 
 
 @login_required
@@ -144,14 +158,20 @@ def lend(request: HttpRequest, public_id: UUID) -> HttpResponseBase:
 def loan_end_now(request: HttpRequest, public_id: UUID, loan_id: UUID) -> HttpResponse:
     membership = member_of(request)
     device = access_device(membership=membership, public_id=public_id, need=Permission.LEND)
-    loan = Loan.objects.select_related("member__user", "invitation", "device", "household")
-    found = loan.filter(device=device, public_id=loan_id).first()
-    if found is None:
-        raise NotFound("There is no such loan.")
+    found = _loan(device, loan_id)
     if request.method == "POST":
         loan_end(loan=found, by=membership.user)
         messages.success(request, f"{device.name} is lent no more.")
     return redirect(f"{reverse('devices:detail', args=[public_id])}#lent")
+
+
+def _loan(device: Device, loan_id: UUID) -> Loan:
+    """Raises NotFound."""
+    loans = Loan.objects.select_related("member__user", "invitation", "device", "household")
+    found = loans.filter(device=device, public_id=loan_id).first()
+    if found is None:
+        raise NotFound("There is no such loan.")
+    return found
 
 
 def lent(membership: Membership, device: Device) -> dict[str, object]:

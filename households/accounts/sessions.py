@@ -73,6 +73,12 @@ class SessionStore(db.SessionStore):
         if key := session_key or self.session_key:
             await super().adelete(session_name(key))
 
+    def hold(self) -> "SessionStore | None":
+        """As other requests left it; until the transaction ends they wait. None where it has ended."""
+        if self._found().select_for_update().first() is None:
+            return None
+        return SessionStore(self.session_key)
+
     def _found(self) -> Any:
         name = session_name(self.session_key or "")
         return self.model.objects.filter(session_key=name, expire_date__gt=now())

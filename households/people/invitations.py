@@ -85,7 +85,7 @@ def invitation_find(*, token: str) -> Invitation:
     )
     if invitation is None:
         raise NotFound("This invitation is not known. Ask for a new link.")
-    if words := _why_closed(invitation):
+    if words := invitation_why_closed(invitation):
         raise Conflict(words)
     return invitation
 
@@ -119,7 +119,8 @@ def invitation_accept_new(*, token: str, name: str, email: str, password: str) -
 _USED = "This invitation was used already. Each link works once."
 
 
-def _why_closed(invitation: Invitation) -> str:
+def invitation_why_closed(invitation: Invitation) -> str:
+    """In a sentence; "" for one that still lets somebody in."""
     if invitation.used_at:
         return _USED
     if invitation.revoked_at:

@@ -9,6 +9,7 @@ app_name = "people"
 urlpatterns = [
     path("", views.people, name="list"),
     path("invite/", views.invite, name="invite"),
+    path("invitations/<uuid:public_id>/", views.invitation, name="invitation"),
     path("invitations/<uuid:public_id>/revoke/", views.invitation_take_back, name="invitation-revoke"),
     path("leave/", homes_views.leave, name="leave"),
     path("<uuid:public_id>/", views.member, name="member"),

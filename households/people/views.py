@@ -11,9 +11,10 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from common.links import outside_url
 from households.access import access_invitation, access_member, member_of, need
+from households.accounts.shown_once import secret_keep, secret_take, shows_secret
 from households.forms import InviteForm, RoleForm
 from households.models import Membership
-from households.people.invitations import invitation_create, invitation_revoke
+from households.people.invitations import invitation_create, invitation_revoke, invitation_why_closed
 from households.people.members import household_hand_over, member_remove, role_change
 from households.roles import ROLE_NOUNS, Permission, Role
 from households.selectors import invitation_list, lent_by, member_list
@@ -31,30 +32,38 @@ def people(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_http_methods(["GET", "POST"])
 def invite(request: HttpRequest) -> HttpResponse:
-    """Answers with the link, which is shown this one time."""
     membership = member_of(request)
     need(membership, Permission.PEOPLE_MANAGE)
     form = InviteForm(request.POST or None)
-    context: dict[str, object] = {"form": form}
     if form.is_valid():
         role, name = Role(form.cleaned_data["role"]), form.cleaned_data["name"]
-        context["invitation"], token = invitation_create(membership=membership, role=role, name=name)
+        made, token = invitation_create(membership=membership, role=role, name=name)
+        secret_keep(request, of=made, secret=token)
+        return redirect("people:invitation", made.public_id)
+    return render(request, "households/invite.html", {"form": form}, status=400 if form.is_bound else 200)
+
+
+@login_required
+@require_GET
+@shows_secret
+def invitation(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """Its link, at the first look; later what has become of it."""
+    found = access_invitation(
+        membership=member_of(request), public_id=public_id, permission=Permission.PEOPLE_MANAGE
+    )
+    context: dict[str, object] = {"invitation": found, "is_closed": bool(invitation_why_closed(found))}
+    if (token := secret_take(request, of=found)) and not context["is_closed"]:
         context["link"] = outside_url(request, f"{reverse('households:join')}#t={token}")
-    is_refused = form.is_bound and not form.is_valid()
-    response = render(request, "households/invite.html", context, status=400 if is_refused else 200)
-    response["Cache-Control"] = "no-store"
-    return response
+    return render(request, "households/invitation.html", context)
 
 
 @login_required
 @require_http_methods(["GET", "POST"])
 def invitation_take_back(request: HttpRequest, public_id: UUID) -> HttpResponse:
     membership = member_of(request)
-    invitation = access_invitation(
-        membership=membership, public_id=public_id, permission=Permission.PEOPLE_MANAGE
-    )
+    found = access_invitation(membership=membership, public_id=public_id, permission=Permission.PEOPLE_MANAGE)
     if request.method == "POST":
-        invitation_revoke(invitation=invitation, by=membership.user)
+        invitation_revoke(invitation=found, by=membership.user)
         messages.success(request, "The invitation was taken back. Its link opens nothing any more.")
     return redirect("people:list")
 

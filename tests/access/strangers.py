@@ -31,7 +31,7 @@ def stranger(cast: Cast, who: str) -> Person:
     if who == "foreign device":
         with scope(household=cast.carla.household):
             device = foreign_device_create(membership=cast.carla, name="Door", room=None)
-            token = device_token_renew(device=device)
+            _, token = device_token_renew(device=device)
         return Person(Client(raise_request_exception=False), {"Authorization": f"Bearer {token}"})
     if who == "nobody":
         return Person(Client(raise_request_exception=False))

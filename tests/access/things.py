@@ -14,6 +14,7 @@ from common.clock import now
 from common.speech_models import CATALOGUE
 from config.access_table import ADDRESSES
 from devices.gate import Row, Who
+from devices.life.transfers import transfer_create
 from devices.models import Device, Loan, Transfer
 from devices.sharing.rights import LENT_BY
 from households.models import Membership, User
@@ -72,7 +73,8 @@ class Things:
         for prefix, public_id in self.ids.items():
             if route.startswith(prefix):
                 path = path.replace("<uuid:public_id>", str(public_id))
-        path = path.replace("<uuid:loan_id>", str(self.ids["loans/"]))
+        for part in ("loan", "token", "transfer"):  # of the device
+            path = path.replace(f"<uuid:{part}_id>", str(self.ids[f"{part}s/"]))
         return path.replace("<uuid:delivery_id>", str(self.ids["calls/"]))
 
 
@@ -86,6 +88,7 @@ def things_make(cast: Cast) -> Things:
         loan = loan_make(cast.kitchen, cast.anna, can_talk=True)
         token, _ = api_token_create(membership=cast.ben, name="robot")
         invitation, _ = invitation_create(membership=cast.anna, role=Role.CHILD)
+        gift, _ = transfer_create(membership=cast.anna, device=cast.kitchen)
         user = User.objects.create_user("dora@example.org", name="Dora")
         dora = Membership.objects.create(user=user, household=cast.anna.household, role=Role.ADULT)
         transfer = Transfer.objects.create(
@@ -105,6 +108,8 @@ def things_make(cast: Cast) -> Things:
             "people/": dora.public_id,
             "devices/": cast.kitchen.public_id,
             "loans/": loan.public_id,
+            "tokens/": token.public_id,
+            "transfers/": gift.public_id,
             "rooms/": cast.kitchen.room.public_id if cast.kitchen.room else cast.kitchen.public_id,
             "calls/": call.public_id,
             "announce/clips/": announcement.clip.public_id,

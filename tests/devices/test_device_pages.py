@@ -340,7 +340,9 @@ def test_it_needs_a_name(anna: Client, cast: Cast) -> None:
 
 
 def test_its_token_is_shown_once_and_kept_as_a_hash(anna: Client, front_door: Device) -> None:
-    answer = anna.post(reverse("devices:token", args=[front_door.public_id]))
+    answer = anna.post(
+        reverse("devices:token", args=[front_door.public_id]), headers={"HX-Request": "true"}, follow=True
+    )
     token = re.search(r"hld_[\w-]+", answer.content.decode())
     assert token
     assert answer["Cache-Control"] == "no-store"

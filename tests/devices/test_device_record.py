@@ -43,7 +43,8 @@ def test_a_new_token_of_a_foreign_device_is_told_without_the_token(client: Clien
     client.post(reverse("devices:add-foreign"), {"name": "Front door", "room_name": ""})
     with scope(household=cast.anna.household):
         device = Device.objects.get(name="Front door")
-    page = client.post(reverse("devices:token", args=[device.public_id])).content.decode()
+    token = reverse("devices:token", args=[device.public_id])
+    page = client.post(token, headers={"HX-Request": "true"}, follow=True).content.decode()
     assert told(cast) == ["Anna made a new token for Front door.", "Anna added Front door."]
     with scope(household=cast.anna.household):
         details = str(list(audit_list(cast.anna.household).values_list("details", flat=True)))

@@ -42,6 +42,11 @@ def lend(client: Client, cast: Cast, whom: Membership | None = None, **fields: o
     return client.post(url, {name: value for name, value in sent.items() if value is not None})
 
 
+def link_page(client: Client, cast: Cast, **fields: object) -> "object":
+    """To which lending to somebody new leads."""
+    return client.get(lend(client, cast, None, **fields)["Location"])  # type: ignore[index]
+
+
 def the_loan(cast: Cast) -> Loan:
     with scope(household=cast.anna.household):
         return Loan.objects.select_related("invitation", "member").get()
@@ -82,7 +87,7 @@ def test_what_is_lent_stands_in_the_list_and_ends_at_once_also_in_a_call(
 
 
 def test_somebody_new_comes_by_a_link_and_finds_what_is_lent(anna: Client, cast: Cast) -> None:
-    response = lend(anna, cast, name="Gil", announce="on")
+    response = link_page(anna, cast, name="Gil", announce="on")
     page = response.content.decode()  # type: ignore[attr-defined]
     found = re.search(r"#t=([\w-]+)", page)
     assert found
@@ -116,7 +121,7 @@ def test_beside_the_link_stands_what_happens_at_a_speaker_without_a_keyboard(
 ) -> None:
     with scope(household=cast.anna.household):
         type(cast.kitchen).objects.filter(pk=cast.kitchen.pk).update(is_auto_answer=is_auto_answer)
-    page = lend(anna, cast, None, **{"name": "Gil"} | fields).content.decode()  # type: ignore[attr-defined]
+    page = link_page(anna, cast, **{"name": "Gil"} | fields).content.decode()  # type: ignore[attr-defined]
     assert "The link does nothing at the device itself." in page
     assert words in page
     others = {"lend it again with", "has to answer by itself", "nobody has to press", "types there"}

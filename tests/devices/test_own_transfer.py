@@ -32,10 +32,11 @@ def page_of(answer: object) -> str:
 def test_the_link_leads_to_the_other_home_and_says_later_where_the_device_is(
     anna: Client, cast: Cast
 ) -> None:
-    given = page_of(anna.post(reverse("devices:give", args=[cast.kitchen.public_id])))
+    given = page_of(anna.post(reverse("devices:give", args=[cast.kitchen.public_id]), follow=True))
     assert "To another home of yours" in given
     found = re.search(r"/take/#t=([\w-]{22})<", given)
     assert found
+    assert f'href="http://testserver/take/#t={found[1]}"' in given
     token = {"token": found[1]}
     page = page_of(anna.post(reverse("devices:take"), token))
     assert "From one home of yours to another." in page
@@ -50,7 +51,7 @@ def test_the_link_leads_to_the_other_home_and_says_later_where_the_device_is(
 
 
 def test_somebody_else_still_reads_that_the_link_was_used(anna: Client, cast: Cast) -> None:
-    given = page_of(anna.post(reverse("devices:give", args=[cast.kitchen.public_id])))
+    given = page_of(anna.post(reverse("devices:give", args=[cast.kitchen.public_id]), follow=True))
     token = re.findall(r"/take/#t=([\w-]{22})<", given)[0]
     fields = {"token": token, "household": str(cast.carla.household.public_id), "name": "K", "room_name": ""}
     anna.post(reverse("devices:take-accept"), fields)

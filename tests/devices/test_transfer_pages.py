@@ -49,7 +49,7 @@ NOTHING_TO_PRESS = "At the device itself there is nothing to press or to type."
 
 
 def link_of(client: Client, cast: Cast) -> str:
-    page = client.post(reverse("devices:give", args=[cast.kitchen.public_id]))
+    page = client.post(reverse("devices:give", args=[cast.kitchen.public_id]), follow=True)
     assert page["Cache-Control"] == "no-store"
     assert NOTHING_TO_PRESS in words(page)
     match = re.search(r"/take/#t=([\w-]{22})<", page.content.decode())

@@ -52,7 +52,7 @@ def page_of(client: Client, path: str, fields: dict[str, str]) -> tuple[int, str
 
 def test_an_owner_makes_a_link_that_is_shown_once_and_kept_as_a_hash(client: Client, cast: Cast) -> None:
     client.force_login(cast.anna.user)
-    answer = client.post(reverse("people:invite"), {"role": "child", "name": "Dora"})
+    answer = client.post(reverse("people:invite"), {"role": "child", "name": "Dora"}, follow=True)
     found = re.search(
         r'id="secret-link"[^>]*>(http://testserver/join/#t=([\w-]{22}))<', answer.content.decode()
     )
@@ -75,7 +75,9 @@ def test_a_link_that_was_made_at_localhost_leads_to_the_address_in_the_network(
     monkeypatch.setattr("common.links.lan_address", lambda: "192.168.1.10")
     settings.ALLOWED_HOSTS = ["*"]
     client.force_login(cast.anna.user)
-    answer = client.post(reverse("people:invite"), {"role": "adult"}, headers={"host": "localhost:8000"})
+    answer = client.post(
+        reverse("people:invite"), {"role": "adult"}, headers={"host": "localhost:8000"}, follow=True
+    )
     assert "http://192.168.1.10:8000/join/#t=" in answer.content.decode()
 
 

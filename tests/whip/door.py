@@ -83,7 +83,7 @@ def problem(answer: Any) -> tuple[int, str]:
 def door_make(member: Membership, name: str) -> Door:
     with scopes_disabled():
         device = foreign_device_create(membership=member, name=name, room=None)
-        return Door(device, device_token_renew(device=device))
+        return Door(device, device_token_renew(device=device)[1])
 
 
 @sync_to_async

@@ -50,7 +50,7 @@ def door(cast: Cast) -> tuple[Device, str]:
     """The device and its token."""
     with scopes_disabled():
         device = foreign_device_create(membership=cast.anna, name="Front door", room=None)
-        return device, device_token_renew(device=device)
+        return device, device_token_renew(device=device)[1]
 
 
 @sync_to_async

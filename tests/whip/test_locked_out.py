@@ -48,7 +48,7 @@ async def meanwhile(deed: Callable[..., Result], *args: Any) -> Result:
 
 
 def renew(door: Door) -> str:
-    return device_token_renew(device=the_device(door))
+    return device_token_renew(device=the_device(door))[1]
 
 
 def remove(door: Door) -> None:

@@ -1,7 +1,8 @@
 // The page follows its household: what somebody renamed, moved, added or removed elsewhere shows here too.
 //
 // Parts that say of themselves that they may (data-follows) are replaced where they changed, and in a call the names
-// ([data-names]). Of everything else a small bar tells: it may be in use, or hold what is shown once and never again.
+// ([data-names]). Of everything else a small bar tells: it may be in use. What is shown once ([data-shown-once]) stays as it
+// is: whoever pressed the bar's button would lose it.
 
 import { hub } from "./socket.js";
 
@@ -47,7 +48,7 @@ async function look() {
     if (isInUse() || call !== "idle") showBar(); // a call that ended says how
     else again(); // it says in words what became of it
   }
-  if (!answer.ok || answer.redirected) return;
+  if (!answer.ok || answer.redirected || document.querySelector("[data-shown-once]")) return;
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
   if (words(pageOf(fresh)) === served) return;
   if (isInCall) rename(fresh);
