@@ -102,6 +102,7 @@ def child_environment(servers: EmbeddedServers) -> dict[str, str]:
         "DATABASE_URL": servers.database_url,
         "REDIS_URL": servers.redis_url,
         "HUB_DATA_DIR": str(settings.DATA_DIR),
+        "HUB_WINDOW": str(settings.HAS_WINDOW),
     }
 
 

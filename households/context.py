@@ -21,4 +21,5 @@ def household(request: HttpRequest) -> dict[str, Any]:
         "may": may,
         "homes": SimpleLazyObject(lambda: list(membership_list(membership.user)) if membership else []),
         "hub_version": settings.HUB_VERSION,
+        "has_window": settings.HAS_WINDOW,
     }

@@ -1,6 +1,7 @@
 """Settings that every environment shares. Values that differ by installation come from the environment."""
 
 import logging
+import sys
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,6 +14,8 @@ from config.secrets import secret_get, secret_place
 
 DATA_DIR = data_dir()
 HUB_URL = hub_url()
+# Somebody sits before it. What only they may read, such as a link for a new password, goes into no log.
+HAS_WINDOW = env.bool("HUB_WINDOW", default=sys.stdout.isatty())
 # Without one, links carry the address under which the hub was reached.
 IS_HUB_URL_SET = bool(env.str("HUB_URL", default=""))
 _HUB = urlsplit(HUB_URL)

@@ -72,4 +72,5 @@ def on_password_changed(request: HttpRequest, user: User, **_: Any) -> None:
 def on_password_reset(request: HttpRequest, user: User, **_: Any) -> None:
     count = sign_ins_end(user=user)
     sign_in.password_changed(user)
-    messages.success(request, sign_in.password_words(user, "everywhere" if count else ""))
+    if count or user.tokens_ended:  # that it is saved, the page itself says
+        messages.success(request, sign_in.password_words(user, "everywhere" if count else ""))

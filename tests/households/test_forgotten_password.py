@@ -4,15 +4,22 @@ import re
 
 import pytest
 from allauth.account.models import EmailAddress
+from django.conf import LazySettings
 from django.core import mail
 from django.test import Client, override_settings
 from django.urls import reverse
+from structlog.testing import capture_logs
 
 from common.address import addresses
 from households.accounts.sign_in import email_change, password_link_path
 from tests.plugin_cast import PASSWORD, Cast
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
+
+
+@pytest.fixture(autouse=True)
+def window(settings: LazySettings) -> None:
+    settings.HAS_WINDOW = True
 
 
 def ask(client: Client, address: str) -> None:
@@ -30,6 +37,20 @@ def test_the_window_shows_the_link_and_no_header_of_a_mail(
     assert cast.anna.user.email in said
     (link,) = re.findall(r">>>  (\S+)", said)
     assert "Save the password" in client.get(link, follow=True).content.decode()
+
+
+def test_where_nobody_sits_before_the_hub_no_link_goes_into_its_log(
+    cast: Cast, client: Client, settings: LazySettings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings.HAS_WINDOW = False
+    assert "whoever runs it" in client.get(reverse("account_reset_password")).content.decode()
+    with override_settings(EMAIL_BACKEND="config.mail.WindowBackend"), capture_logs() as logs:
+        answer = client.post(reverse("account_reset_password"), {"email": cast.anna.user.email}, follow=True)
+    assert "Tell whoever runs this hub." in answer.content.decode()
+    assert [(line["email"], line["command"]) for line in logs if "command" in line] == [
+        (cast.anna.user.email, "manage.py password_link")
+    ]
+    assert "/accounts/" not in capsys.readouterr().out + str(logs)
 
 
 def test_an_address_without_an_account_gets_the_same_page_and_no_link(cast: Cast, client: Client) -> None:
