@@ -153,3 +153,24 @@ def test_what_is_shown_once_stays_while_others_change_things(
     Membership.objects.filter(pk=cast.anna.pk).delete()
     fake_hub.say("household_changed")
     expect(page.locator(SECRET)).to_have_count(0)
+
+
+_MAKE = """() => fetch("/people/invite/", {
+  method: "POST", redirect: "manual", body: new FormData(document.querySelector("form.card")),
+}).then(() => null)"""
+_AHEAD = """(href) => {
+  const ahead = Object.assign(document.createElement("link"), { rel: "prefetch", href });
+  document.head.append(ahead);
+}"""
+
+
+def test_a_browser_that_looks_ahead_does_not_use_it_up(page: Page, fake_hub: FakeHub) -> None:
+    page.goto("/people/invite/")
+    page.get_by_role("radio", name="Child").check()
+    page.evaluate(_MAKE)  # and does not go where it leads
+    path = f"/people/invitations/{Invitation.objects.get().public_id}/"
+    with page.expect_response(f"**{path}") as ahead:
+        page.evaluate(_AHEAD, path)
+    assert ahead.value.status == 425
+    page.goto(path)
+    expect(page.locator(SECRET)).to_contain_text("/join/#t=")
