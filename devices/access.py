@@ -45,7 +45,8 @@ def access_device_past(*, membership: Membership, public_id: UUID | str) -> Devi
 
 
 def access_room(*, membership: Membership, public_id: UUID | str) -> Room:
-    """Raises NotFound."""
+    """Raises NotFound, NotAllowed: whoever has something of it lent sees that, and not the room."""
+    need_permission(membership, Permission.DEVICES_SEE)
     room = Room.objects.filter(household=membership.household, public_id=public_id).first()
     if room is None:
         raise NotFound("There is no such room.")

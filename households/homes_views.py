@@ -12,12 +12,12 @@ from django_scopes import scope
 
 from common.errors import NotFound
 from common.limits import limit_hit
-from households.access import SESSION_KEY, household_choose, member_of, membership_in
+from households.access import SESSION_KEY, household_choose, member_of, membership_in, need
 from households.events import id_sought
 from households.forms import NewHomeForm
 from households.models import Membership, User
 from households.people.members import member_leave
-from households.roles import Role
+from households.roles import Permission, Role
 from households.selectors import departure_last, lent_by, member_list, membership_list
 from households.services import household_create
 
@@ -43,6 +43,7 @@ def switch(request: HttpRequest) -> HttpResponse:
 def add(request: HttpRequest) -> HttpResponse:
     """One more home on this hub, of which the person is the owner."""
     membership, form = member_of(request), NewHomeForm(request.POST or None)
+    need(membership, Permission.HOUSEHOLD_ADD)
     if form.is_valid():
         words = "That is many homes in one hour. Wait a while before you add another."
         limit_hit(f"home:{membership.user.pk}", most=5, per_s=3600, message=words)

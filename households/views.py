@@ -103,6 +103,7 @@ def settings(request: HttpRequest) -> HttpResponse:
 @reauthentication_required  # type: ignore[untyped-decorator]  # allauth has no types
 def token_create(request: HttpRequest) -> HttpResponse:
     membership, form = member_of(request), TokenForm(request.POST or None)
+    need(membership, Permission.TOKENS_MAKE)
     if form.is_valid():
         made, secret = api_token_create(membership=membership, name=form.cleaned_data["name"])
         secret_keep(request, of=made, secret=secret)
