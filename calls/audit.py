@@ -4,6 +4,7 @@ from django.core.cache import cache
 from redis.exceptions import RedisError
 
 from calls.models import Call
+from common.words import moment_words
 from households.models import User
 from households.record.audit import AuditKind, audit_note
 
@@ -18,4 +19,6 @@ def recording_note(*, call: Call, user: User, is_download: bool) -> None:
     except (RedisError, OSError):
         is_new = True
     if is_new:
-        audit_note(call.household, kind, actor=user, device=call.device, call=call.public_id)
+        began = moment_words(call.created_at, call.household.time_zone)
+        details = {"device": call.device, "call": call.public_id, "caller": call.started_by, "began": began}
+        audit_note(call.household, kind, actor=user, **details)

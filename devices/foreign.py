@@ -38,7 +38,8 @@ def foreign_device_create(*, membership: Membership, name: str, room: Room | Non
             claimed_at=now(),
         )
         DevicePresence.objects.create(device=device)
-        audit_note(membership.household, AuditKind.CLAIMED, actor=membership.user, device=device)
+        details = {"actor": membership.user, "device": device, "room": room}
+        audit_note(membership.household, AuditKind.CLAIMED, **details)
     return device
 
 

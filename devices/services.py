@@ -22,7 +22,7 @@ from devices.models import (
 )
 from devices.presence import presence_end
 from devices.rooms import room_hold
-from devices.sharing.rules import need_part
+from devices.sharing.rules import need_part, rules_moved_words
 from households.events import rights_changed
 from households.models import Household, Membership, User
 from households.record.audit import AuditKind, audit_note
@@ -87,6 +87,19 @@ def device_create(
     return device
 
 
+def claim_details(device: Device) -> dict[str, object]:
+    """For the record: where a new device stands, and whether it answers without anybody there."""
+    return {
+        "device": device,
+        "room": device.room,
+        "answers": _answers(device) if device.is_auto_answer else None,
+    }
+
+
+def _answers(device: Device) -> str:
+    return "by itself" if device.is_auto_answer else "only when somebody there picks up"
+
+
 def device_update(
     *,
     device: Device,
@@ -119,8 +132,12 @@ def _device_note(before: Device, device: Device, who: dict[str, object]) -> None
     if before.name != device.name:
         audit_note(device.household, AuditKind.RENAMED, old=before, device=device, **who)
     if before.room_id != device.room_id:
-        room = device.room or "no room"
-        audit_note(device.household, AuditKind.MOVED, device=device, room=room, **who)
+        details = {"device": device, "old": before.room, "room": device.room or "no room"}
+        rules = rules_moved_words(device, before.room)
+        audit_note(device.household, AuditKind.MOVED, **details, rules=rules or None, **who)
+    if before.is_auto_answer != device.is_auto_answer:
+        details = {"device": device, "answers": _answers(device)}
+        audit_note(device.household, AuditKind.ANSWERING_CHANGED, **details, **who)
 
 
 def device_settings(device: Device) -> DeviceSettings:

@@ -137,9 +137,24 @@ def household_update(
 ) -> Household:
     if time_zone not in available_timezones():
         raise Invalid("This time zone is not known.")
-    household.name, household.time_zone, household.language = name.strip(), time_zone, Language(language)
-    household.hides_addresses = hides_addresses
     with transaction.atomic():
+        before = Household.objects.select_for_update().get(pk=household.pk)
+        household.name, household.time_zone, household.language = name.strip(), time_zone, Language(language)
+        household.hides_addresses = hides_addresses
         household.save(update_fields=["name", "time_zone", "language", "hides_addresses", "updated_at"])
-        audit_note(household, AuditKind.HOUSEHOLD_CHANGED, actor=by)
+        if what := _changes(before, household):
+            audit_note(household, AuditKind.HOUSEHOLD_CHANGED, actor=by, what=", ".join(what))
     return household
+
+
+def _changes(before: Household, after: Household) -> list[str]:
+    """For the record, what of it is another now."""
+    pairs = {
+        "the name": (before.name, after.name),
+        "the time zone": (before.time_zone, after.time_zone),
+        "the language": (Language(before.language).label, Language(after.language).label),
+    }
+    found = [f"{what} is now {new} (before: {old})" for what, (old, new) in pairs.items() if old != new]
+    if before.hides_addresses != after.hides_addresses:
+        found.append(f"network addresses are {'now hidden' if after.hides_addresses else 'no longer hidden'}")
+    return found

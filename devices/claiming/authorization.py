@@ -27,7 +27,7 @@ from devices.models import (
     DeviceCertificate,
     Transfer,
 )
-from devices.services import device_create
+from devices.services import claim_details, device_create
 from households.models import Household
 from households.record.audit import AuditKind, audit_note
 from protocol.enrollment import (
@@ -122,7 +122,9 @@ def _arrive(row: DeviceAuthorization, transfer: Transfer, household: Household) 
             is_auto_answer=transfer.to_is_auto_answer,
         )
         Transfer.objects.filter(pk=transfer.pk).update(to_device=device)
-        audit_note(household, AuditKind.CLAIMED, actor=transfer.accepted_by or "The hub", device=device)
+        home = transfer.device.household
+        details = {"actor": transfer.accepted_by, "home": home, **claim_details(device)}
+        audit_note(household, AuditKind.CLAIMED, **details)
     elif not _is_back(transfer, row.fingerprint_sha256):
         return  # a code works once
     DeviceAuthorization.objects.filter(pk=row.pk).update(

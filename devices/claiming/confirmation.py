@@ -11,7 +11,7 @@ from common.errors import Conflict, Invalid, NotFound
 from devices.claiming.known import ELSEWHERE, device_known, device_let_go
 from devices.claiming.tries import try_failed, try_return, try_take
 from devices.models import AuthorizationState, Device, DeviceAuthorization, Room
-from devices.services import device_create
+from devices.services import claim_details, device_create
 from devices.sharing.rules import rules_keep
 from households.access import members_hold, need
 from households.models import Membership
@@ -124,8 +124,10 @@ def authorization_confirm(
         DeviceAuthorization.objects.filter(pk=authorization.pk).update(device=device)
         if old:
             rules_keep(membership=membership, old=old, device=device)
-            audit_note(membership.household, AuditKind.UNCLAIMED, actor=membership.user, device=old)
-        audit_note(membership.household, AuditKind.CLAIMED, actor=membership.user, device=device)
+            audit_note(
+                membership.household, AuditKind.UNCLAIMED, actor=membership.user, device=old, new=device
+            )
+        audit_note(membership.household, AuditKind.CLAIMED, actor=membership.user, **claim_details(device))
     return device
 
 

@@ -12,6 +12,7 @@ from django_scopes import scopes_disabled
 from common.clock import now
 from common.errors import Conflict, NotAllowed, NotFound, TooMany
 from common.push import group_device, push_on_commit, recheck_on_commit
+from common.words import moment_words
 from devices.identity.certificates import (
     SigningRequest,
     authority_get,
@@ -62,7 +63,8 @@ def certificate_request(*, device: Device, csr_pem: str, proof: str | None = Non
         if row is None:
             row = certificate_issue(device=device, request=request)
             if not is_next:
-                audit_note(device.household, AuditKind.RENEWED, device=device.name)
+                until = moment_words(row.not_after, device.household.time_zone)
+                audit_note(device.household, AuditKind.RENEWED, device=device.name, until=until)
     return Certificate(
         certificate_pem=row.certificate_pem,
         ca_pem=authority_get().certificate_pem,

@@ -18,12 +18,13 @@ from common.clock import now
 from common.codes import secret_hash, secret_make
 from common.errors import Conflict, NotAllowed, NotFound
 from common.limits import limit_hit
+from common.words import moment_words
 from devices.identity.certificates import signature_is_valid
 from devices.models import Device, Room, Transfer
 from devices.services import GIVEN, device_revoke
 from devices.sharing.rules import need_part
 from households.access import need
-from households.models import Membership, User
+from households.models import Household, Membership, User
 from households.record.audit import AuditKind, audit_note
 from households.roles import Permission
 from protocol.identity import transfer_text
@@ -54,7 +55,9 @@ def transfer_create(*, membership: Membership, device: Device) -> tuple[Transfer
         transfer = Transfer.objects.create(
             device=device, token_hash=secret_hash(token), made_by=membership.user, expires_at=now() + LIFE
         )
-        audit_note(device.household, AuditKind.GIVEN, actor=membership.user, device=device.name)
+        until = moment_words(transfer.expires_at, device.household.time_zone)
+        details = {"actor": membership.user, "device": device.name, "until": until}
+        audit_note(device.household, AuditKind.GIVEN, **details)
     return transfer, token
 
 
@@ -137,11 +140,20 @@ def transfer_accept(
             if not device_revoke(device=device, parting=GIVEN):
                 raise Conflict("This device was removed a moment ago.")
         transfer.refresh_from_db()
-        names = {device.household: device.name, membership.household: transfer.to_name}
-        # Two devices may go between two homes at once, in opposite directions.
-        for household in sorted(names, key=lambda each: each.pk):
-            audit_note(household, AuditKind.TAKEN, actor=membership.user, device=names[household])
+        _both_note(device.household, membership, device=device.name, to_name=transfer.to_name)
     return transfer
+
+
+def _both_note(giver: Household, taker: Membership, *, device: str, to_name: str) -> None:
+    """Each home learns the other's name, as the pages say to both beforehand."""
+    notes = {
+        giver: (AuditKind.WENT, {"device": device, "home": taker.household}),
+        taker.household: (AuditKind.TAKEN, {"device": to_name, "home": giver}),
+    }
+    # Two devices may go between two homes at once, in opposite directions.
+    for household in sorted(notes, key=lambda each: each.pk):
+        kind, details = notes[household]
+        audit_note(household, kind, actor=taker.user, **details)
 
 
 def transfer_give_up(*, membership: Membership, transfer: Transfer) -> None:
@@ -150,7 +162,10 @@ def transfer_give_up(*, membership: Membership, transfer: Transfer) -> None:
     with transaction.atomic():
         if not _on_their_way().filter(pk=transfer.pk).update(cancelled_at=now()):
             raise Conflict("The device has come already. You can remove it on its page.")
-        audit_note(membership.household, AuditKind.UNCLAIMED, actor=membership.user, device=transfer.to_name)
+        with scopes_disabled():
+            home = Device.objects.select_related("household").get(pk=transfer.device_id).household
+        details = {"actor": membership.user, "device": transfer.to_name, "home": home}
+        audit_note(membership.household, AuditKind.TAKING_ENDED, **details)
 
 
 def transfer_code(*, device: Device) -> str | None:

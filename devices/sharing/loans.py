@@ -8,8 +8,10 @@ from django_scopes import scope
 
 from common.clock import now
 from common.errors import Conflict, Invalid
+from common.words import and_words, moment_words
 from devices.models import Device, Loan
 from devices.sharing.rights import LENT_BY, right_refusal, rights_own
+from devices.sharing.rules import RIGHT_WORDS
 from households.access import members_hold, need
 from households.events import rights_changed
 from households.models import Household, Invitation, Membership, User
@@ -53,8 +55,9 @@ def loan_create(
         )
         if to is not None:
             rights_changed.send(sender=Loan, household=membership.household, user=to.user)
+        words = {"scope": _scope_words(rights), "period": _period_words(loan)}
         details = {"actor": membership.user, "device": device, "person": loan.person}
-        audit_note(membership.household, AuditKind.LENT, **details)
+        audit_note(membership.household, AuditKind.LENT, **details, **words)
     return loan, token
 
 
@@ -71,8 +74,7 @@ def loan_end(*, loan: Loan, by: User) -> None:
             rights_changed.send(sender=Loan, household=loan.household, user=loan.member.user)
         elif loan.invitation is not None:
             invitation_revoke(invitation=loan.invitation, by=by)
-        details = {"actor": by, "device": loan.device, "person": loan.person}
-        audit_note(loan.household, AuditKind.LOAN_ENDED, **details)
+        audit_note(loan.household, AuditKind.LOAN_ENDED, actor=by, **_end_details(loan))
 
 
 def loans_end_of(*, household: Household, lender: User, by: User) -> None:
@@ -88,8 +90,7 @@ def loans_end_of(*, household: Household, lender: User, by: User) -> None:
         for user in {loan.member.user for loan in loans if loan.member}:
             rights_changed.send(sender=Loan, household=household, user=user)
         for loan in loans:
-            details = {"actor": by, "device": loan.device, "person": loan.person}
-            audit_note(household, AuditKind.LOAN_ENDED, **details)
+            audit_note(household, AuditKind.LOAN_ENDED, actor=by, lender=lender, **_end_details(loan))
 
 
 def loans_lent(membership: Membership) -> list[str]:
@@ -140,10 +141,21 @@ def _check(
 
 def _invite(membership: Membership, name: str, ends_at: datetime) -> tuple[Invitation, str]:
     """A link that is worth nothing once the loan is over."""
-    invitation, token = invitation_create(
-        membership=membership, role=Role.GUEST, name=name, permission=Permission.LEND
+    return invitation_create(
+        membership=membership, role=Role.GUEST, name=name, permission=Permission.LEND, ends_at=ends_at
     )
-    if ends_at < invitation.expires_at:
-        Invitation.objects.filter(pk=invitation.pk).update(expires_at=ends_at)
-        invitation.expires_at = ends_at
-    return invitation, token
+
+
+def _scope_words(rights: set[Permission]) -> str:
+    """For the record, before "it"."""
+    return and_words([RIGHT_WORDS[right] for right in LENT_BY if right in rights])
+
+
+def _period_words(loan: Loan) -> str:
+    begin, end = (moment_words(at, loan.household.time_zone) for at in (loan.starts_at, loan.ends_at))
+    return f"from {begin} until {end}" if loan.is_to_come else f"until {end}"
+
+
+def _end_details(loan: Loan) -> dict[str, object]:
+    until = moment_words(loan.ends_at, loan.household.time_zone)
+    return {"device": loan.device, "person": loan.person, "until": until}

@@ -11,10 +11,11 @@ from django.db import transaction
 from django.db.models import Q
 
 from common.errors import Invalid, NotAllowed, NotFound
+from common.words import and_words
 from devices.models import AccessRule, Device, Room
 from households.access import members_hold, need
 from households.events import rights_changed
-from households.models import Membership
+from households.models import Household, Membership
 from households.record.audit import AuditKind, audit_note
 from households.roles import DEVICE_RIGHTS, Permission, Role, allows
 
@@ -99,8 +100,40 @@ def rules_save(
         where = str(place) if isinstance(place, Device) else f"what stands in {place}"
         for right in changed:
             details = {"actor": membership.user, "right": RIGHT_WORDS[right], "where": where}
-            audit_note(membership.household, AuditKind.RULE_CHANGED, **details)
+            now = _now_words(place, right, named.get(right))
+            audit_note(membership.household, AuditKind.RULE_CHANGED, **details, now=now)
     return bool(changed)
+
+
+def _now_words(place: Device | Room, right: Permission, members: Collection[Membership] | None) -> str:
+    """Whom a rule lets in that was just saved, by the names that they have now."""
+    if members is not None:
+        return f"only {and_words(sorted(str(member.user) for member in members))}"
+    room = place.room if isinstance(place, Device) else None
+    usual = _usual(right, place, (_named_in(room) if room else {}).get(right), _names_in(place.household))
+    return usual[0].lower() + usual[1:]
+
+
+def rules_moved_words(device: Device, old: Room | None) -> str:
+    """Who may do what that others might in the room where the device stood; "" where nothing is another thing."""
+    own, names = _named_in(device), _names_in(device.household)
+    before, after = (_named_in(room) if room else {} for room in (old, device.room))
+    found = []
+    for right in DEVICE_RIGHTS:
+        if right not in own and before.get(right) != after.get(right):
+            named = [name for key, name in names.items() if key in after.get(right, ())]
+            who = (
+                f"only {and_words(named) or 'nobody'}"
+                if right in after
+                else _usual(right, device, None, names)
+            )
+            found.append(f"who may {RIGHT_WORDS[right]} it: {who[0].lower() + who[1:]}")
+    return "; ".join(found)
+
+
+def _names_in(household: Household) -> dict[int, str]:
+    members = Membership.objects.filter(household=household).select_related("user").order_by("created_at")
+    return {member.pk: member.user.name for member in members}
 
 
 def need_move(membership: Membership, device: Device, room: Room | None) -> None:
@@ -189,11 +222,7 @@ def _usual(
     right: Permission, place: Device | Room, above: frozenset[int] | None, names: Mapping[int, str]
 ) -> str:
     if above is not None and isinstance(place, Device):
-        people = _and([name for key, name in names.items() if key in above]) or "nobody"
+        people = and_words([name for key, name in names.items() if key in above]) or "nobody"
         return f"As in {place.room} (only {people})"
     roles = [noun for role, noun in _PLURALS.items() if allows(role, right)]
-    return f"As usual ({_and(roles)})"
-
-
-def _and(words: list[str]) -> str:
-    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+    return f"As usual ({and_words(roles)})"

@@ -36,9 +36,9 @@ def on_step_completed(request: HttpRequest, **_: Any) -> None:
 
 
 @receiver(user_logged_in)
-def on_signed_in(user: User, **_: Any) -> None:
+def on_signed_in(request: HttpRequest, user: User, **_: Any) -> None:
     sign_in_list(user)  # forgets those that ended
-    sign_in.signed_in(user)
+    sign_in.signed_in(user, request.headers.get("User-Agent", ""))
 
 
 @receiver(authentication_failed)
@@ -53,7 +53,7 @@ def on_factor_added(user: User, authenticator: Authenticator, **_: Any) -> None:
 
 @receiver(authenticator_reset)
 def on_codes_renewed(user: User, **_: Any) -> None:
-    sign_in.factor_changed(user, "new recovery codes", actor=user)
+    sign_in.factor_changed(user, "new recovery codes")
 
 
 @receiver(authenticator_removed)

@@ -11,6 +11,7 @@ from django.urls import reverse
 from redis.exceptions import RedisError
 
 from common.errors import Conflict
+from common.templatetags.ui import browser
 from households.accounts.sign_ins import sign_ins_end
 from households.accounts.tries import first_in_a_while
 from households.models import Household, User
@@ -34,8 +35,9 @@ def households_note(user: User, kind: AuditKind, **details: object) -> None:
             audit_note(household, kind, **details)
 
 
-def signed_in(user: User) -> None:
-    households_note(user, AuditKind.SIGNED_IN, actor=user)
+def signed_in(user: User, user_agent: str) -> None:
+    with_what = browser(user_agent) if user_agent else None
+    households_note(user, AuditKind.SIGNED_IN, actor=user, browser=with_what)
 
 
 def sign_in_refused(login: str) -> None:
@@ -49,18 +51,16 @@ def sign_in_refused(login: str) -> None:
         households_note(user, AuditKind.SIGN_IN_REFUSED, person=user)
 
 
-def factor_changed(user: User, what: str, *, actor: User | None = None) -> None:
-    """`actor` None: whoever runs the hub."""
-    names = {"actor": actor} if actor else {}
-    households_note(user, AuditKind.SECOND_FACTOR_CHANGED, what=what, person=user, **names)
+def factor_changed(user: User, what: str) -> None:
+    households_note(user, AuditKind.SECOND_FACTOR_CHANGED, what=what, person=user, actor=user)
 
 
 def factor_added(user: User, authenticator: Authenticator) -> None:
-    factor_changed(user, f"{_WORDS.get(authenticator.type, 'something')} added", actor=user)
+    factor_changed(user, f"{_WORDS.get(authenticator.type, 'something')} added")
 
 
 def factor_removed(user: User, authenticator: Authenticator) -> None:
-    factor_changed(user, f"{_WORDS.get(authenticator.type, 'something')} removed", actor=user)
+    factor_changed(user, f"{_WORDS.get(authenticator.type, 'something')} removed")
 
 
 def password_changed(user: User) -> None:
@@ -90,15 +90,19 @@ def email_change(*, user: User, email: str) -> None:
             user.save(update_fields=["email", "updated_at"])
             # Of earlier versions: allauth signs people in with each of them.
             EmailAddress.objects.filter(user=user).delete()
-            factor_changed(user, "another e-mail address", actor=user)
+            factor_changed(user, "another e-mail address")
     except IntegrityError:
         user.email = before
         raise Conflict(ADDRESS_TAKEN) from None
 
 
 def name_change(*, user: User, name: str) -> None:
-    user.name = name.strip()
-    user.save(update_fields=["name", "updated_at"])
+    """Entries of before keep the name of before, so the record says who that is now."""
+    before, user.name = user.name, name.strip()
+    with transaction.atomic():
+        user.save(update_fields=["name", "updated_at"])
+        if before != user.name:
+            households_note(user, AuditKind.NAME_CHANGED, actor=before, person=user.name)
 
 
 def second_factor_remove(user: User) -> int:
@@ -108,7 +112,7 @@ def second_factor_remove(user: User) -> int:
         Authenticator.objects.filter(user=user).delete()
         sign_ins_end(user=user)
         if count:
-            factor_changed(user, f"second factor of {user} removed by whoever runs the hub")
+            households_note(user, AuditKind.SECOND_FACTOR_REMOVED, person=user)
     return count
 
 

@@ -5,7 +5,7 @@ from django.db import migrations, models
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django_scopes import scopes_disabled
 
-from households.record.audit import audit_seal
+from households.record.chain import audit_seal
 
 _FORWARD = """
 CREATE TRIGGER audit_entries_stay BEFORE TRUNCATE ON households_auditentry

@@ -1,6 +1,6 @@
 """Joining a household by a link. It works once, for seven days, and can be taken back."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from django.db import IntegrityError, transaction
 from django_scopes import scope
@@ -9,6 +9,7 @@ from common.clock import now
 from common.codes import secret_hash, secret_make
 from common.errors import Conflict, NotFound
 from common.limits import limit_hit
+from common.words import moment_words
 from households.access import members_hold, need
 from households.accounts.services import account_create
 from households.events import member_joined, rights_changed
@@ -21,9 +22,14 @@ _SECRET_BYTES = 16  # 128 bit
 
 
 def invitation_create(
-    *, membership: Membership, role: Role, name: str = "", permission: Permission = Permission.PEOPLE_MANAGE
+    *,
+    membership: Membership,
+    role: Role,
+    name: str = "",
+    permission: Permission = Permission.PEOPLE_MANAGE,
+    ends_at: datetime | None = None,
 ) -> tuple[Invitation, str]:
-    """The row, and the secret of its link, which is shown once and never again.
+    """The row, and the secret of its link, which is shown once and never again. `ends_at`: it is worth nothing later.
 
     Raises TooMany, and NotFound or NotAllowed for somebody who may not invite any more.
     """
@@ -38,7 +44,7 @@ def invitation_create(
             name=name.strip()[:80],
             token_hash=secret_hash(token),
             made_by=membership.user,
-            expires_at=now() + LIFE,
+            expires_at=min(now() + LIFE, ends_at or datetime.max.replace(tzinfo=UTC)),
         )
         audit_note(
             membership.household,
@@ -46,6 +52,7 @@ def invitation_create(
             actor=membership.user,
             person=_person(invitation),
             role=ROLE_NOUNS[role],
+            until=moment_words(invitation.expires_at, membership.household.time_zone),
         )
     return invitation, token
 
@@ -103,8 +110,14 @@ def invitation_accept(*, token: str, user: User) -> Membership:
         with scope(household=invitation.household):
             member_joined.send(sender=Membership, membership=membership, invitation=invitation)
             rights_changed.send(sender=Membership, household=invitation.household, user=user)
-        noun = ROLE_NOUNS[Role(membership.role)]
-        audit_note(invitation.household, AuditKind.JOINED, actor=user, role=noun)
+        audit_note(
+            invitation.household,
+            AuditKind.JOINED,
+            actor=user,
+            role=ROLE_NOUNS[Role(membership.role)],
+            inviter=invitation.made_by,
+            person=invitation.name or None,
+        )
         audit_note(invitation.household, AuditKind.CONSENTED, actor=user)
     return membership
 
@@ -141,7 +154,9 @@ def _join(invitation: Invitation, user: User) -> Membership:
 
 
 def _revocation_note(invitation: Invitation, by: User) -> None:
-    audit_note(invitation.household, AuditKind.INVITATION_REVOKED, actor=by, person=_person(invitation))
+    inviter = invitation.made_by if invitation.made_by != by else None
+    details = {"actor": by, "person": _person(invitation), "inviter": inviter}
+    audit_note(invitation.household, AuditKind.INVITATION_REVOKED, **details)
 
 
 def _person(invitation: Invitation) -> str:

@@ -29,6 +29,7 @@ def role_change(*, member: Membership, role: Role, by: Membership) -> None:
             return
         if member.role == Role.OWNER and not _others(member, Role.OWNER):
             raise Conflict("A home needs an owner. Make somebody else an owner first.")
+        old = ROLE_NOUNS[Role(member.role)]
         _role_set(member, role, by=by)
         audit_note(
             member.household,
@@ -36,6 +37,7 @@ def role_change(*, member: Membership, role: Role, by: Membership) -> None:
             actor=by.user,
             person=member.user,
             role=ROLE_NOUNS[role],
+            old=old,
         )
 
 

@@ -9,14 +9,8 @@ from django.db.models import Q, QuerySet
 
 from common.clock import now
 from households.models import AuditEntry, AuditHead, Household
-from households.record.audit import (
-    AuditCheck,
-    AuditKind,
-    AuditProblem,
-    audit_check,
-    audit_list,
-    audit_sentence,
-)
+from households.record.audit import AuditKind, audit_list, audit_sentence
+from households.record.chain import AuditCheck, AuditProblem, audit_check
 
 PAGE_SIZE = 50
 CHECK_KNOWN_S = 60
@@ -40,6 +34,7 @@ _KINDS: dict[Group, frozenset[str]] = {
             _K.CLAIM_GUESSED,
             _K.RENAMED,
             _K.MOVED,
+            _K.ANSWERING_CHANGED,
             _K.RENEWED,
             _K.KEY_ASKED,
             _K.KEY_CHANGED,
@@ -49,7 +44,9 @@ _KINDS: dict[Group, frozenset[str]] = {
             _K.UNCLAIMED,
             _K.GIVEN,
             _K.GIVING_CANCELLED,
+            _K.WENT,
             _K.TAKEN,
+            _K.TAKING_ENDED,
             _K.LENT,
             _K.LOAN_ENDED,
         }
@@ -58,7 +55,8 @@ _KINDS: dict[Group, frozenset[str]] = {
     ),
     Group.RECORDINGS: frozenset({_K.RECORDING_PLAYED, _K.RECORDING_DOWNLOADED, _K.CONSENTED}),
     Group.SIGN_INS: frozenset(
-        {_K.SIGNED_IN, _K.SIGN_IN_REFUSED, _K.SECOND_FACTOR_CHANGED, _K.PASSWORD_CHANGED}
+        {_K.SIGNED_IN, _K.SIGN_IN_REFUSED, _K.PASSWORD_CHANGED}
+        | {_K.SECOND_FACTOR_CHANGED, _K.SECOND_FACTOR_REMOVED}
         | {_K.TOKEN_MADE, _K.TOKEN_REVOKED, _K.TOKENS_ENDED}
     ),
 }

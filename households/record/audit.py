@@ -1,70 +1,86 @@
-"""The household's record of what was done: append-only, each entry hashed together with the one before it.
+"""The household's record of what was done: its kinds of entries, their words, and writing one.
 
-The hash is an HMAC under a key of the hub, so that whoever can write to the database alone cannot make entries that
-fit. `AuditHead` holds the last one, under an HMAC of its own: entries that are missing at the end show, too.
+An entry is never changed afterwards (households.record.chain shows it), so words are made when they are read.
 """
 
-import hashlib
 import hmac
-import json
-from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import datetime
-from functools import cache
+import re
+from string import Formatter
 
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from django.conf import settings
 from django.db import models, transaction
 from django_scopes import scope
 
 from common.clock import now
 from common.push import group_members, push_on_commit
 from households.models import AuditEntry, AuditHead, Household
+from households.record.chain import audit_hash, audit_seal
 from protocol.messages import HouseholdChanged
-
-_KEY_BYTES = 32
 
 
 class AuditKind(models.TextChoices):
-    """The label is the sentence, with the names in `details`."""
+    """The label is the sentence, with the names in `details`. What stands in brackets is said where all its names are
+    known: entries of earlier versions know fewer."""
 
-    SIGNED_IN = "signed_in", "{actor} signed in."
+    SIGNED_IN = "signed_in", "{actor} signed in[ with {browser}]."
     SIGN_IN_REFUSED = "sign_in_refused", "Somebody failed to sign in as {person}."
     SECOND_FACTOR_CHANGED = "second_factor_changed", "{actor} changed how they sign in: {what}."
+    SECOND_FACTOR_REMOVED = (
+        "second_factor_removed",
+        "Whoever runs the hub removed the second factor of {person}, who had lost it.",
+    )
     PASSWORD_CHANGED = "password_changed", "{actor} changed their password."
     TOKEN_MADE = "token_made", "{actor} made the API token {token}."
     TOKEN_REVOKED = "token_revoked", "{actor} revoked the API token {token}."
     TOKENS_ENDED = "tokens_ended", "API tokens of {person} ended with the old password: {tokens}."
-    INVITED = "invited", "{actor} invited {person} as {role}."
-    INVITATION_REVOKED = "invitation_revoked", "{actor} took back the invitation of {person}."
-    JOINED = "joined", "{actor} joined as {role}."
+    INVITED = "invited", "{actor} invited {person} as {role}[, by a link that is good until {until}]."
+    INVITATION_REVOKED = (
+        "invitation_revoked",
+        "{actor} took back the invitation of {person}[, which {inviter} had made].",
+    )
+    JOINED = "joined", "{actor} joined as {role}[, by a link of {inviter}][ for {person}]."
+    NAME_CHANGED = "name_changed", "{actor} changed their own name to {person}."
     CONSENTED = "consented", "{actor} agreed that calls are recorded."
-    ROLE_CHANGED = "role_changed", "{actor} made {person} {role}."
+    ROLE_CHANGED = "role_changed", "{actor} made {person} {role}[ (before: {old})]."
     REMOVED = "removed", "{actor} removed {person}."
     LEFT = "left", "{actor} left."
-    HANDED_OVER = "handed_over", "{actor} handed the home over to {person}."
-    HOUSEHOLD_CHANGED = "household_changed", "{actor} changed the settings of the home."
-    CLAIMED = "claimed", "{actor} added {device}."
+    HANDED_OVER = (
+        "handed_over",
+        "{actor} handed the home over to {person}: {person} became an owner, and {actor} an adult.",
+    )
+    HOUSEHOLD_CHANGED = "household_changed", "{actor} changed the settings of the home[: {what}]."
+    CLAIMED = "claimed", "{actor} added {device}[ in {room}][; it came from {home}][; it answers {answers}]."
     CLAIM_REFUSED = "claim_refused", "{actor} did not add a device that showed other words: {device}."
     CLAIM_GUESSED = "claim_guessed", "{actor} typed wrong codes of devices until no more were taken."
-    RENAMED = "renamed", "{actor} changed {old} to {device}."
-    MOVED = "moved", "{actor} moved {device} to {room}."
-    RENEWED = "renewed", "{device} got a new certificate."
+    RENAMED = "renamed", "{actor} changed the name of {old} to {device}."
+    MOVED = "moved", "{actor} moved {device}[ from {old}] to {room}[. With that, {rules}]."
+    ANSWERING_CHANGED = "answering_changed", "{actor} set {device} to answer {answers}."
+    RENEWED = "renewed", "{device} got a new certificate[, good until {until}]."
     KEY_ASKED = "key_asked", "{actor} asked {device} for a new key."
     KEY_CHANGED = "key_changed", "{device} has a new key."
     DEVICE_TOKEN_MADE = "device_token_made", "{actor} made a new token for {device}."
-    UNCLAIMED = "unclaimed", "{actor} removed {device}."
-    GIVEN = "given", "{actor} gave {device} away."
-    GIVING_CANCELLED = "giving_cancelled", "{actor} kept {device} after all."
-    TAKEN = "taken", "{actor} took over {device}."
-    LENT = "lent", "{actor} lent {device} to {person}."
-    LOAN_ENDED = "loan_ended", "{actor} ended the loan of {device} to {person}."
+    UNCLAIMED = "unclaimed", "{actor} removed {device}[: it was reset, and added again as {new}]."
+    GIVEN = "given", "{actor} made a link to give {device} to another home[; it is good until {until}]."
+    GIVING_CANCELLED = "giving_cancelled", "{actor} took back the link to give {device} to another home."
+    WENT = "went", "{device} went to another home, {home}. {actor} took it over there."
+    TAKEN = "taken", "{actor} took over {device}[ from another home, {home}]."
+    TAKING_ENDED = "taking_ended", "{actor} gave up waiting for {device}[, which was to come from {home}]."
+    LENT = "lent", "{actor} lent {device} to {person}[, who may {scope} it][ {period}]."
+    LOAN_ENDED = (
+        "loan_ended",
+        "{actor} ended the loan of {device} to {person}[, which was to last until {until}]"
+        "[: {lender}, who had lent it, lends nothing any more].",
+    )
     ROOM_RENAMED = "room_renamed", "{actor} changed the name of the room {old} to {room}."
     ROOM_REMOVED = "room_removed", "{actor} removed the room {room}."
-    RULE_CHANGED = "rule_changed", "{actor} changed who may {right} {where}."
-    RECORDING_PLAYED = "recording_played", "{actor} played the recording of a call with {device}."
-    RECORDING_DOWNLOADED = "recording_downloaded", "{actor} downloaded the recording of a call with {device}."
+    RULE_CHANGED = "rule_changed", "{actor} changed who may {right} {where}[: now {now}]."
+    RECORDING_PLAYED = (
+        "recording_played",
+        "{actor} played the recording of a call[ by {caller}] with {device}[ on {began}].",
+    )
+    RECORDING_DOWNLOADED = (
+        "recording_downloaded",
+        "{actor} downloaded the recording of a call[ by {caller}] with {device}[ on {began}].",
+    )
     FINGERPRINT_REFUSED = (
         "fingerprint_refused",
         "A connection as {device} was refused: its key is not the claimed one.",
@@ -83,6 +99,7 @@ _SHOWN_NOWHERE = frozenset(
         AuditKind.SIGNED_IN,
         AuditKind.SIGN_IN_REFUSED,
         AuditKind.SECOND_FACTOR_CHANGED,
+        AuditKind.SECOND_FACTOR_REMOVED,
         AuditKind.PASSWORD_CHANGED,
     }
     | {AuditKind.CLAIM_REFUSED, AuditKind.CLAIM_GUESSED, AuditKind.RENEWED}
@@ -93,13 +110,20 @@ _SHOWN_NOWHERE = frozenset(
 
 
 _WORDED_BEFORE: dict[str, tuple[str, ...]] = {
-    AuditKind.HANDED_OVER: ("{actor} handed the household over to {person}.",),
+    AuditKind.HANDED_OVER: (
+        "{actor} handed the household over to {person}.",
+        "{actor} handed the home over to {person}.",
+    ),
     AuditKind.HOUSEHOLD_CHANGED: ("{actor} changed the settings of the household.",),
+    AuditKind.RENAMED: ("{actor} changed {old} to {device}.",),
+    AuditKind.GIVEN: ("{actor} gave {device} away.",),
+    AuditKind.GIVING_CANCELLED: ("{actor} kept {device} after all.",),
 }
 
 
 def audit_note(household: Household, kind: AuditKind, **details: object) -> AuditEntry:
-    """One more entry, in the transaction of what it tells of. `details`: the names in the sentence of the kind.
+    """One more entry, in the transaction of what it tells of. `details`: the names in the sentence of the kind; what
+    is not known is None.
 
     Names are kept as they are now. Open pages hear that they may show something old. Holds the household's head until
     the transaction ends, so call it last.
@@ -113,7 +137,7 @@ def audit_note(household: Household, kind: AuditKind, **details: object) -> Audi
             number=head.number + 1,
             at=now(),
             kind=kind,
-            details={name: str(value) for name, value in details.items()},
+            details={name: str(value) for name, value in details.items() if value is not None},
             previous_hash=head.hash,
         )
         entry.hash = audit_hash(entry)
@@ -148,12 +172,27 @@ def audit_sentence(entry: AuditEntry) -> str:
 
 
 def audit_sentences(entry: AuditEntry) -> list[str]:
-    """The sentence, and those that stand in a file which was exported while its kind was worded otherwise."""
-    return [audit_sentence(entry), *(_sentence(words, entry) for words in _WORDED_BEFORE.get(entry.kind, ()))]
+    """The sentence, and those that stand in a file which was exported while its kind was worded otherwise.
+
+    An entry that knows more than such a sentence says is younger than it.
+    """
+    words = AuditKind(entry.kind).label if entry.kind in AuditKind.values else ""
+    is_young = any(_is_said(part, entry) for part in _PART.findall(words))
+    before = () if is_young else _WORDED_BEFORE.get(entry.kind, ())
+    return [audit_sentence(entry), *(_sentence(words, entry) for words in before)]
+
+
+_PART = re.compile(r"\[([^\]]*)\]")
 
 
 def _sentence(words: str, entry: AuditEntry) -> str:
-    return words.format_map(_Names({"actor": "The hub", **entry.details}))
+    said = _PART.sub(lambda found: found[1] if _is_said(found[1], entry) else "", words)
+    return said.format_map(_Names({"actor": "The hub", **entry.details}))
+
+
+def _is_said(part: str, entry: AuditEntry) -> bool:
+    names = [name for _, name, _, _ in Formatter().parse(part) if name]
+    return all(entry.details.get(name) for name in names)
 
 
 class _Names(dict[str, str]):
@@ -164,94 +203,3 @@ class _Names(dict[str, str]):
 def audit_list(household: Household) -> models.QuerySet[AuditEntry]:
     """Newest first."""
     return AuditEntry.objects.filter(household=household).order_by("-number")
-
-
-class AuditProblem(models.TextChoices):
-    """The label is for people, after "Entry 7 "."""
-
-    CHANGED = "changed", "was changed after it was written"
-    MISSING = "missing", "is missing"
-    CUT = "cut", "and later ones may be missing"
-    REWORDED = "reworded", "tells something else than what was written"  # in an exported file
-
-
-@dataclass(frozen=True)
-class AuditCheck:
-    """`count`: the entries up to the end, or to the first that is wrong. `broken_at`: its number. None: all is as it
-    was written."""
-
-    count: int
-    broken_at: int | None
-    problem: AuditProblem | None = None
-
-
-def audit_check(household: Household) -> AuditCheck:
-    """Reads every entry."""
-    with scope(household=household):
-        before = _head_read(household)
-        found, last_hash = audit_chain(audit_list(household).order_by("number").iterator())
-        after = _head_read(household)  # more may have been written meanwhile
-    if found.broken_at is not None:
-        return found
-    if before is None or after is None:
-        return AuditCheck(found.count, found.count + 1, AuditProblem.CUT)
-    if found.count < before.number:
-        return AuditCheck(found.count, found.count + 1, AuditProblem.MISSING)
-    ends = {head.number: head.hash for head in (before, after)}
-    if found.count > after.number or ends.get(found.count, last_hash) != last_hash:
-        return AuditCheck(found.count, found.count + 1, AuditProblem.CHANGED)
-    return found
-
-
-def _head_read(household: Household) -> AuditHead | None:
-    """None: somebody removed it, or wrote another."""
-    head = AuditHead.objects.filter(household=household).first()
-    return head if head and hmac.compare_digest(head.seal, audit_seal(head)) else None
-
-
-def audit_chain(entries: Iterable[AuditEntry]) -> tuple[AuditCheck, str]:
-    """Whether these, from the first on, are what was written one after the other; and the hash of the last."""
-    previous, count = "", 0
-    for entry in entries:
-        count += 1
-        if entry.number != count:
-            return AuditCheck(count, count, AuditProblem.MISSING), previous
-        if entry.previous_hash != previous or entry.hash != audit_hash(entry):
-            return AuditCheck(count, count, AuditProblem.CHANGED), previous
-        previous = entry.hash
-    return AuditCheck(count, None), previous
-
-
-def audit_hash(entry: AuditEntry) -> str:
-    """HMAC-SHA-256 (RFC 2104) over everything in the entry but itself, hex."""
-    told = {
-        "household": str(entry.household.public_id),
-        "number": entry.number,
-        "at": _moment(entry.at),
-        "kind": str(entry.kind),
-        "details": entry.details,
-        "previous_hash": entry.previous_hash,
-    }
-    return _hmac(told)
-
-
-def audit_seal(head: AuditHead) -> str:
-    """HMAC-SHA-256 over which entry is the last, hex."""
-    return _hmac(
-        {"last_of": str(head.household.public_id), "number": head.number, "hash": head.hash},
-    )
-
-
-def _hmac(told: dict[str, object]) -> str:
-    text = json.dumps(told, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hmac.new(_audit_key(settings.DATA_KEY), text.encode(), hashlib.sha256).hexdigest()
-
-
-def _moment(at: datetime) -> str:
-    return at.isoformat(timespec="microseconds")
-
-
-@cache
-def _audit_key(data_key: str) -> bytes:
-    hkdf = HKDF(algorithm=SHA256(), length=_KEY_BYTES, salt=None, info=b"hearthline audit")
-    return hkdf.derive(data_key.encode())

@@ -10,15 +10,8 @@ from asgiref.sync import sync_to_async
 from django_scopes import scope
 
 from households.models import AuditEntry, Household
-from households.record.audit import (
-    AuditCheck,
-    AuditKind,
-    AuditProblem,
-    audit_chain,
-    audit_list,
-    audit_sentence,
-    audit_sentences,
-)
+from households.record.audit import AuditKind, audit_list, audit_sentence, audit_sentences
+from households.record.chain import AuditCheck, AuditProblem, audit_chain
 
 CONTENT_TYPE = "application/jsonl"
 _AT_ONCE = 500

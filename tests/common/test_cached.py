@@ -12,7 +12,7 @@ from common.clock import now
 from common.redis import redis_get
 from households.models import Household
 from households.record import activity
-from households.record.audit import AuditCheck, audit_check
+from households.record.chain import AuditCheck, audit_check
 from tests.plugin_cast import Cast
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]

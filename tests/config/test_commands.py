@@ -62,7 +62,7 @@ def test_a_lost_second_factor_is_removed_with_the_sessions_and_a_line_in_the_rec
     assert answer["Location"] == "/"
     with scope(household=cast.anna.household):
         lines = [audit_sentence(entry) for entry in audit_list(cast.anna.household)]
-    assert "The hub changed how they sign in: second factor of Anna removed by whoever runs the hub." in lines
+    assert "Whoever runs the hub removed the second factor of Anna, who had lost it." in lines
 
 
 @pytest.mark.parametrize("name", ["password_link", "second_factor_remove"])

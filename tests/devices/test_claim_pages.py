@@ -20,7 +20,7 @@ from devices.claiming.authorization import PollProblem, authorization_poll, auth
 from devices.claiming.tries import LINK_TRIES, TYPED_TRIES, WINDOW_S, try_return, try_take
 from devices.models import AuthorizationState, Device, DeviceAuthorization
 from households.models import Household, Membership, User
-from households.record.audit import AuditKind, audit_list
+from households.record.audit import AuditKind, audit_list, audit_sentence
 from protocol.enrollment import Authorization, AuthorizationRequest
 from protocol.messages import CallState
 from tests.plugin_cast import PASSWORD, Cast, csr_make
@@ -345,6 +345,10 @@ def test_letting_it_go_removes_the_old_row_and_keeps_its_history(anna: Client, c
         assert [device.name for device in Device.objects.filter(revoked_at=None)] == ["Galley"]
     assert "Kitchen speaker" in words(anna.get(reverse("calls:detail", args=[call.public_id])))
     assert kinds(cast.anna.household)[:2] == [AuditKind.CLAIMED, AuditKind.UNCLAIMED]
+    with scope(household=cast.anna.household):
+        added, removed = (audit_sentence(entry) for entry in audit_list(cast.anna.household)[:2])
+    assert removed == "Anna removed Kitchen speaker: it was reset, and added again as Galley."
+    assert added.startswith("Anna added Galley in Kitchen")
 
 
 def test_a_known_device_of_another_home_is_not_added_and_nothing_is_told(client: Client, cast: Cast) -> None:

@@ -12,8 +12,10 @@ from django_scopes import scope
 
 from calls.models import Call
 from common.clock import now
+from common.words import moment_words
 from devices.models import DeviceKind, Loan
 from devices.sharing.forms import loan_ends
+from devices.sharing.loans import loan_create
 from households.models import Invitation, Membership
 from households.people.invitations import invitation_accept_new
 from households.record.audit import audit_list, audit_sentence
@@ -83,7 +85,34 @@ def test_what_is_lent_stands_in_the_list_and_ends_at_once_also_in_a_call(
     assert anna.post(end).status_code == 409
     with scope(household=cast.anna.household):
         told = [audit_sentence(entry) for entry in audit_list(cast.anna.household)[:2]]
-    assert told == ["Anna ended the loan of Kitchen speaker to Gil.", "Anna lent Kitchen speaker to Gil."]
+    until = moment_words(loan.ends_at, "UTC")
+    assert told == [
+        f"Anna ended the loan of Kitchen speaker to Gil, which was to last until {until}.",
+        f"Anna lent Kitchen speaker to Gil, who may call it until {until}.",
+    ]
+
+
+def test_the_record_says_what_is_lent_from_when_and_until_when(cast: Cast, gil: Membership) -> None:
+    begin, end = now() + timedelta(days=1), now() + timedelta(days=2)
+    rights = {Permission.CALL, Permission.DROP_IN, Permission.ANNOUNCE}
+    with scope(household=cast.anna.household):
+        for starts_at, to in ((begin, gil), (now(), None)):
+            loan_create(
+                membership=cast.anna,
+                device=cast.kitchen,
+                rights=rights,
+                starts_at=starts_at,
+                ends_at=end,
+                to=to,
+            )
+        told = [audit_sentence(entry) for entry in audit_list(cast.anna.household)[:3]]
+    until = moment_words(end, "UTC")
+    may = "who may call, listen into and announce on it"
+    assert told == [
+        f"Anna lent Kitchen speaker to somebody new, {may} until {until}.",
+        f"Anna invited somebody as a guest, by a link that is good until {until}.",
+        f"Anna lent Kitchen speaker to Gil, {may} from {moment_words(begin, 'UTC')} until {until}.",
+    ]
 
 
 def test_somebody_new_comes_by_a_link_and_finds_what_is_lent(anna: Client, cast: Cast) -> None:

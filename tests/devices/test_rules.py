@@ -33,6 +33,12 @@ def of_device(cast: Cast) -> str:
     return reverse("devices:device-rules", args=[cast.kitchen.public_id])
 
 
+def newest(cast: Cast) -> str:
+    """What the record says last."""
+    with scope(household=cast.anna.household):
+        return audit_sentence(audit_list(cast.anna.household)[0])
+
+
 def page_of(client: Client, cast: Cast) -> str:
     return client.get(reverse("devices:detail", args=[cast.kitchen.public_id])).content.decode()
 
@@ -45,11 +51,11 @@ def test_an_owner_says_who_may_call_and_is_told_that_they_left_themselves_out(ca
     with scope(household=cast.anna.household):
         assert P.CALL not in rights_of(cast.anna, cast.kitchen)
         assert P.CALL in rights_of(cast.ben, cast.kitchen)
-        assert (
-            audit_sentence(audit_list(cast.anna.household)[0]) == "Anna changed who may call Kitchen speaker."
-        )
+    assert newest(cast) == "Anna changed who may call Kitchen speaker: now only Ben."
     anna.post(of_device(cast), choices())
     assert LEFT_OUT not in page_of(anna, cast)
+    usual = "now as usual (owners, adults and children)"
+    assert newest(cast) == f"Anna changed who may call Kitchen speaker: {usual}."
     with scope(household=cast.anna.household):
         assert not AccessRule.objects.exists()
         assert P.CALL in rights_of(cast.anna, cast.kitchen)
@@ -99,8 +105,28 @@ def test_the_rules_of_a_room_count_for_what_stands_in_it(cast: Cast) -> None:
     assert "As in Kitchen (only Ben)" in page_of(anna, cast)
     with scope(household=cast.anna.household):
         assert P.ANNOUNCE not in rights_of(cast.anna, cast.kitchen)
-        entry = audit_list(cast.anna.household)[0]
-        assert audit_sentence(entry) == "Anna changed who may announce on what stands in Kitchen."
+    assert newest(cast) == "Anna changed who may announce on what stands in Kitchen: now only Ben."
+
+
+def test_the_record_says_what_counts_where_a_rule_of_the_device_ends_or_the_device_is_moved(
+    cast: Cast,
+) -> None:
+    anna, room = browser_of(cast.anna), cast.kitchen.room
+    assert room
+    anna.post(reverse("devices:room-rules", args=[room.public_id]), choices(announce=[cast.ben]))
+    anna.post(of_device(cast), choices(announce=[cast.ben, cast.anna]))
+    assert newest(cast).endswith("who may announce on Kitchen speaker: now only Anna and Ben.")
+    anna.post(of_device(cast), choices())
+    assert newest(cast).endswith("who may announce on Kitchen speaker: now as in Kitchen (only Ben).")
+    for room_name, told in (("Attic", "as usual (owners, adults and children)"), ("Kitchen", "only Ben")):
+        fields = {
+            "name": "Kitchen speaker",
+            "room_name": room_name,
+            "echo_removal": "device",
+            "is_auto_answer": "on",
+        }
+        anna.post(reverse("devices:detail", args=[cast.kitchen.public_id]), fields)
+        assert newest(cast).endswith(f" to {room_name}. With that, who may announce on it: {told}.")
 
 
 def test_nobody_but_an_owner_moves_a_device_out_of_a_room_with_rules(cast: Cast) -> None:

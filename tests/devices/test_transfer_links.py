@@ -78,7 +78,7 @@ def test_a_link_works_once_for_a_day_until_it_is_taken_back(cast: Cast) -> None:
         transfer_find(token=second)
     with pytest.raises(Conflict, match="no open link"):
         transfer_cancel(membership=cast.anna, device=cast.kitchen)
-    assert sentences(cast.anna)[0] == "Anna kept Kitchen speaker after all."
+    assert sentences(cast.anna)[0] == "Anna took back the link to give Kitchen speaker to another home."
     third = give(cast)
     Transfer.objects.filter(cancelled_at=None).update(expires_at=now() - timedelta(seconds=1))
     with pytest.raises(Conflict, match="too old"):

@@ -11,6 +11,7 @@ from django_scopes import scope, scopes_disabled
 from calls.models import Call
 from common.clock import now
 from common.errors import Conflict
+from common.words import moment_words
 from devices.claiming.authorization import PollProblem, authorization_poll
 from devices.identity.certificates import fingerprint
 from devices.life.transfers import transfer_code, transfer_give_up, transfers_coming
@@ -61,11 +62,15 @@ def test_the_old_row_is_revoked_in_the_same_moment_and_its_history_stays_where_i
 
 def test_both_homes_note_it(cast: Cast) -> None:
     come(cast, transfer_code(device=accept(cast, give(cast)).device))
+    until = moment_words(Transfer.objects.get().expires_at, "UTC")
     assert sentences(cast.anna)[:2] == [
-        "Carla took over Kitchen speaker.",
-        "Anna gave Kitchen speaker away.",
+        "Kitchen speaker went to another home, Mill. Carla took it over there.",
+        f"Anna made a link to give Kitchen speaker to another home; it is good until {until}.",
     ]
-    assert sentences(cast.carla)[:2] == ["Carla added Mill speaker.", "Carla took over Mill speaker."]
+    assert sentences(cast.carla)[:2] == [
+        "Carla added Mill speaker; it came from Lake House; it answers by itself.",
+        "Carla took over Mill speaker from another home, Lake House.",
+    ]
     assert "Kitchen" not in " ".join(sentences(cast.carla))
 
 
@@ -150,7 +155,10 @@ def test_a_device_that_was_taken_over_and_is_off_can_be_given_up_and_then_does_n
     with pytest.raises(PollProblem):
         authorization_poll(device_code=come(cast, code).device_code)
     assert not transfers_coming(membership=cast.carla)
-    assert sentences(cast.carla)[0] == "Carla removed Mill speaker."
+    assert (
+        sentences(cast.carla)[0]
+        == "Carla gave up waiting for Mill speaker, which was to come from Lake House."
+    )
 
 
 def test_one_that_has_come_cannot_be_given_up(cast: Cast) -> None:

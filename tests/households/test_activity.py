@@ -20,7 +20,8 @@ from django_scopes import scope, scopes_disabled
 from households.models import AuditEntry, AuditHead, Household, Membership
 from households.record import activity as activity_module
 from households.record.activity import PAGE_SIZE, Group, activity_names, activity_page, group_of
-from households.record.audit import AuditKind, audit_check, audit_hash, audit_list, audit_note, audit_sentence
+from households.record.audit import AuditKind, audit_list, audit_note, audit_sentence
+from households.record.chain import audit_check, audit_hash
 from households.roles import Role
 from households.tasks import audit_check_task
 from tests.plugin_cast import Cast
@@ -72,7 +73,7 @@ def test_an_owner_reads_sentences_of_the_own_household_and_of_no_other(cast: Cas
     audit_note(cast.carla.household, AuditKind.SIGNED_IN, actor=cast.carla.user)
     page = text(anna.get(ACTIVITY))
     assert "Ben played the recording of a call with Kitchen speaker." in page
-    assert "Anna added Kitchen speaker." in page
+    assert "Anna added Kitchen speaker in Kitchen; it answers by itself." in page
     assert "Carla" not in page
 
 
@@ -106,7 +107,7 @@ def test_it_comes_in_pages_without_a_line_twice_or_a_day_twice(cast: Cast, anna:
     path = re.search(r'hx-get="([^"]*before=\d+[^"]*)"', first.content.decode())
     assert path
     second = anna.get(path[1].replace("&amp;", "&"))
-    assert "Anna added Kitchen speaker." in text(second)
+    assert "Anna added Kitchen speaker in Kitchen; it answers by itself." in text(second)
     assert "Load more" not in text(second)
     assert "<h2" not in second.content.decode()  # the day has its heading above
 
@@ -276,9 +277,10 @@ async def test_a_file_of_the_time_when_a_home_was_called_household_is_as_good_as
         cast.anna.household, AuditKind.HANDED_OVER, actor=cast.anna.user, person=cast.ben.user
     )
     text = "".join(await exported(cast))
-    assert "handed the home over" in text
+    today = "handed the home over to Ben: Ben became an owner, and Anna an adult."
+    assert today in text
     path = tmp_path / "activity.jsonl"
-    path.write_text(text.replace("handed the home over", "handed the household over"), encoding="utf-8")
+    path.write_text(text.replace(today, "handed the household over to Ben."), encoding="utf-8")
     assert "all as they were written." in await sync_to_async(verify)(path)
 
 

@@ -156,4 +156,7 @@ def test_another_name_is_in_the_record_of_the_home(client: Client, cast: Cast) -
     client.post(reverse("households:settings"), fields)
     with scope(household=cast.anna.household):
         newest = audit_sentence(audit_list(cast.anna.household)[0])
-    assert newest == "Anna changed the settings of the home."
+    assert newest == (
+        "Anna changed the settings of the home: the name is now Hill House (before: Lake House), "
+        "the language is now Nederlands (before: English)."
+    )

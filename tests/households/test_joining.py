@@ -13,6 +13,7 @@ from django_scopes import scope
 from calls.services import call_start
 from common.clock import now
 from common.errors import Conflict, NotAllowed
+from common.words import moment_words
 from households.models import Household, Invitation, Membership, User
 from households.people.invitations import invitation_accept, invitation_create, invitation_revoke
 from households.record.audit import AuditKind, audit_list, audit_sentence
@@ -66,7 +67,10 @@ def test_an_owner_makes_a_link_that_is_shown_once_and_kept_as_a_hash(client: Cli
     page = client.get(reverse("people:list")).content.decode()
     assert "As a child, until" in page
     assert found[2] not in page
-    assert told(cast.anna.household) == ["Anna invited Dora as a child."]
+    until = moment_words(row.expires_at, "UTC")
+    assert told(cast.anna.household) == [
+        f"Anna invited Dora as a child, by a link that is good until {until}."
+    ]
 
 
 def test_a_link_that_was_made_at_localhost_leads_to_the_address_in_the_network(
@@ -97,7 +101,7 @@ def test_somebody_new_makes_an_account_agrees_and_is_in(client: Client, cast: Ca
     assert member.consented_at is not None
     assert "Lake House" in client.get("/").content.decode()
     assert told(cast.anna.household)[1:] == [
-        "Dora joined as a child.",
+        "Dora joined as a child, by a link of Anna for Dora.",
         "Dora agreed that calls are recorded.",
     ]
 

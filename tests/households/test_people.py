@@ -66,7 +66,7 @@ def test_an_owner_gives_somebody_another_role(
     assert "Ben is an adult now." in client.get(answer["Location"]).content.decode()
     cast.ben.refresh_from_db()
     assert cast.ben.role == Role.ADULT
-    assert told(cast) == ["Anna made Ben an adult."]
+    assert told(cast) == ["Anna made Ben an adult (before: a child)."]
     assert heard == [("Ben", "Lake House")]
 
 
@@ -235,7 +235,7 @@ def test_handing_over_makes_both_what_the_page_says(
     client.post(reverse("people:hand-over", args=[dora.public_id]))
     roles = dict(Membership.objects.filter(household=cast.anna.household).values_list("user__name", "role"))
     assert roles == {"Anna": "adult", "Ben": "child", "Dora": "owner"}
-    assert told(cast)[-1] == "Anna handed the home over to Dora."
+    assert told(cast)[-1] == "Anna handed the home over to Dora: Dora became an owner, and Anna an adult."
     assert sorted(heard) == [("Anna", "Lake House"), ("Dora", "Lake House")]
     assert client.get(reverse("people:member", args=[dora.public_id])).status_code == 403
 

@@ -23,7 +23,7 @@ from django.urls import URLPattern, URLResolver, reverse
 from django_scopes import scope
 
 from households.accounts.sessions import SessionStore, session_name
-from households.accounts.sign_in import email_change, password_link_path
+from households.accounts.sign_in import email_change, name_change, password_link_path
 from households.accounts.urls import urlpatterns as offered
 from households.models import Membership
 from households.record.audit import audit_list, audit_sentence
@@ -77,6 +77,18 @@ def names(patterns: list[Any], prefix: str = "") -> Iterator[tuple[str, str]]:
             yield from names(pattern.url_patterns, route)
         elif isinstance(pattern, URLPattern):
             yield str(pattern.name), route.removeprefix("^")
+
+
+def test_a_person_who_takes_another_name_and_the_browser_of_a_sign_in_are_in_the_record(cast: Cast) -> None:
+    name_change(user=cast.ben.user, name="Benjamin")
+    name_change(user=cast.ben.user, name="Benjamin")
+    fields = {"login": "ben@example.org", "password": PASSWORD}
+    headers = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"}
+    Client().post(reverse("account_login"), fields, headers=headers)
+    assert record(cast.ben)[-2:] == [
+        "Ben changed their own name to Benjamin.",
+        "Benjamin signed in with Firefox on Linux.",
+    ]
 
 
 def test_every_address_of_allauth_is_offered_leads_to_the_account_or_is_absent() -> None:

@@ -35,7 +35,7 @@ audit_note(home, AuditKind.SIGNED_IN, actor=user)
 LOOK = """
 import django; django.setup()
 from django.db import connection
-from households.record.audit import audit_check
+from households.record.chain import audit_check
 from households.models import Household, User
 home = Household.objects.get()
 check = audit_check(home)

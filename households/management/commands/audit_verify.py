@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from households.models import Household
-from households.record.audit import AuditCheck, audit_check
+from households.record.chain import AuditCheck, audit_check
 from households.record.file import NotARecord, audit_file_check
 
 

@@ -1,0 +1,16 @@
+"""Small parts of sentences."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+
+def and_words(words: Sequence[str]) -> str:
+    """ "Anna", "Anna and Ben", "Anna, Ben and Carla"; "" for nobody."""
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def moment_words(moment: datetime, time_zone: str) -> str:
+    """ "3 May 2026, 18:00": what still says when it was after years, and on paper."""
+    there = moment.astimezone(ZoneInfo(time_zone))
+    return f"{there.day} {there:%B %Y, %H:%M}"
