@@ -244,8 +244,9 @@ def test_whoever_has_a_new_password_is_told_what_ended_with_the_old_one(
         page = client.get(password_link_path(User.objects.get(pk=cast.anna.user.pk)), follow=True)
         form = page.redirect_chain[-1][0]
         done = client.post(form, {"password1": NEW, "password2": NEW}, follow=True)
-    assert [str(message) for message in done.context["messages"]] == [words]
-    assert words in " ".join(done.content.decode().replace("&#x27;", "'").split())
+    is_said_by_page = way == "link" and not count
+    assert [str(message) for message in done.context["messages"]] == ([] if is_said_by_page else [words])
+    assert is_said_by_page or words in " ".join(done.content.decode().replace("&#x27;", "'").split())
 
 
 # --- while somebody is being removed -----------------------------------------------------------
