@@ -16,7 +16,7 @@ from announcements.services import (
     delivery_move,
 )
 from common.push import group_worker, push, push_channel
-from common.tasks import in_household_of, over_all_households
+from common.tasks import delay_now, in_household_of, over_all_households
 from protocol.errors import ErrorCode
 from protocol.messages import DeliveryState, Error
 from protocol.worker import PlayClip
@@ -65,6 +65,6 @@ def announcements_sweep_task() -> None:
     deliveries_recheck(deliveries_lent_before())
     deliveries_retry()
     for announcement in announcements_unspoken():
-        announcement_speak_task.delay(announcement.pk)
+        delay_now(announcement_speak_task, announcement.pk)
     for key in clips_due():
-        clip_make_task.delay(key)
+        delay_now(clip_make_task, key)

@@ -67,8 +67,14 @@ def _household_of(model: str, key: int | UUID) -> Any:
         return getattr(row, "household", row)  # a household is its own
 
 
-def delay_now(task: "Task[..., Any]", *args: Any) -> bool:
-    """Enqueue at once. False: the broker is away."""
+def delay_now(task: "Task[..., Any]", *args: int | str | None) -> bool:
+    """Enqueue at once. False: the broker is away. The only door to Celery.
+
+    What is enqueued lies in Redis as it is: keys and ids, and nothing that opens a door or that people said. Raises
+    TypeError for anything else.
+    """
+    if strange := [type(one).__name__ for one in args if not isinstance(one, int | str | None)]:
+        raise TypeError(f"{task.name} takes keys and ids, and was given {', '.join(strange)}")
     try:
         doubt.check()
         # Once: whoever asks is waited for, and the sweeps ask again.
@@ -79,7 +85,7 @@ def delay_now(task: "Task[..., Any]", *args: Any) -> bool:
     return True
 
 
-def delay_on_commit(task: "Task[..., Any]", *args: Any) -> None:
+def delay_on_commit(task: "Task[..., Any]", *args: int | str | None) -> None:
     """Enqueue once the rows that the task will read are there. A broker that is away loses it; the sweeps find it."""
     transaction.on_commit(lambda: delay_now(task, *args))
 

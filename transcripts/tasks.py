@@ -6,7 +6,7 @@ from celery import shared_task
 
 from common.errors import DomainError
 from common.push import push_channel
-from common.tasks import in_household_of, over_all_households
+from common.tasks import delay_now, in_household_of, over_all_households
 from protocol.errors import ErrorCode
 from protocol.messages import Error, Transcription
 from transcripts.models import Transcript
@@ -25,7 +25,7 @@ def transcript_create_task(transcript_pk: int) -> None:
 @over_all_households
 def transcripts_sweep_task() -> None:
     for key in transcripts_due():
-        transcript_create_task.delay(key)
+        delay_now(transcript_create_task, key)
 
 
 @shared_task
