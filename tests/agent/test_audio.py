@@ -199,8 +199,8 @@ async def test_a_clip_ends_while_another_one_plays() -> None:
     long, short = (
         asyncio.create_task(playout.play(np.full(count * FRAME_SAMPLES, 1000, np.int16))) for count in (3, 1)
     )
-    await asyncio.wait_for(short, timeout=1)
-    await asyncio.wait_for(long, timeout=1)
+    await asyncio.wait_for(short, timeout=10)
+    await asyncio.wait_for(long, timeout=10)
     await playout.aclose()
 
 

@@ -1,11 +1,14 @@
 """Calls on the call page against a fake hub, for several tests."""
 
+import re
+
 from playwright.sync_api import Page, expect
 
 from tests.e2e.screens import picture
 from tests.fakes.browser_hub import FakeHub
 
 CALL = "22222222-2222-4222-8222-222222222222"
+SECONDS = re.compile(r"^0:(0[1-9]|[1-5]\d)$")  # a call's timer runs on while nobody looks
 OTHER_CALL = "33333333-3333-4333-8333-333333333333"
 # How many sounds the person hears now.
 HEARD = """() => [...document.querySelectorAll('audio')]

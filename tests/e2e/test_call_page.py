@@ -103,4 +103,4 @@ def test_the_transcript_comes_without_a_reload(page: Page, fake_hub: FakeHub, ca
         Transcript.objects.update(state=TranscriptState.READY, reason="")
     fake_hub.wait_for("hello")
     fake_hub.say("transcription", text="", final=True, call_id=str(call.public_id))
-    expect(page.get_by_text("Waiting for a speech model.")).to_be_hidden(timeout=2_500)
+    expect(page.get_by_text("Waiting for a speech model.")).to_be_hidden()

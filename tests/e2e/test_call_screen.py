@@ -8,7 +8,7 @@ from playwright.sync_api import Dialog, Page, expect
 from calls.models import Call
 from common.clock import now
 from protocol.messages import CallState, Stats, parse_browser
-from tests.e2e.calling import CALL, OTHER_CALL, call, misplaced
+from tests.e2e.calling import CALL, OTHER_CALL, SECONDS, call, misplaced
 from tests.e2e.screens import look
 from tests.fakes.browser_hub import FakeHub
 from tests.plugin_cast import Cast
@@ -53,7 +53,7 @@ def test_it_says_each_state_and_how_it_ended(screen: Page, fake_hub: FakeHub) ->
     assert look(screen, "call-connecting", full_page=False) == []
     fake_hub.say("call_state", call_id=CALL, state="connected", connected_at="2026-11-21T00:00:00Z")
     expect(screen.locator('[data-part="recording"]')).to_be_visible()
-    expect(screen.locator('[data-part="timer"]')).to_have_text("0:01", timeout=4_000)
+    expect(screen.locator('[data-part="timer"]')).to_have_text(SECONDS)
     assert look(screen, "call-connected", full_page=False) == []
     fake_hub.say("call_end", call_id=CALL, outcome="answered", duration_s=92.0)
     expect(screen.locator('[data-part="status"]')).to_have_text("Call ended (1:32)")

@@ -97,6 +97,6 @@ def test_a_device_of_another_maker_is_added_called_and_read(house: House, tmp_pa
         expect(page.locator("call-player")).to_be_visible(timeout=30_000)
         page.goto("/")
         expect(page.get_by_text("Online", exact=True)).to_be_visible()  # and waits for the next call
-    expect(page.get_by_text("Offline")).to_be_visible(timeout=20_000)
+    expect(page.get_by_text("Offline")).to_be_visible()
     page.goto("/calls/")
     expect(page.locator("a.item").first).to_contain_text("Answered")

@@ -49,6 +49,7 @@ from tests.fakes.front import Front
 from tests.fakes.leg import FakeLeg
 
 MessageT = TypeVar("MessageT", bound=Message)
+PATIENCE_S = 60.0  # a program that starts on a busy computer
 CODE = "BCDFGHJKLM"
 
 
@@ -143,7 +144,7 @@ class FakeHub:
 
     # --- what a test asks and says ------------------------------------------------------------
 
-    async def until(self, condition: Callable[[], bool], *, timeout_s: float = 15.0) -> None:
+    async def until(self, condition: Callable[[], bool], *, timeout_s: float = PATIENCE_S) -> None:
         async with asyncio.timeout(timeout_s), self._changed:
             await self._changed.wait_for(condition)
 
@@ -151,11 +152,13 @@ class FakeHub:
         await self.until(lambda: self.is_online and len(self.hellos) >= count)
 
     async def until_http(self, *, authorizations: int = 0, tokens: int = 0) -> None:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(PATIENCE_S):
             while len(self.authorizations) < authorizations or len(self.token_times) < tokens:
                 await asyncio.sleep(0.01)
 
-    async def received(self, kind: type[MessageT], *, count: int = 1, timeout_s: float = 15.0) -> MessageT:
+    async def received(
+        self, kind: type[MessageT], *, count: int = 1, timeout_s: float = PATIENCE_S
+    ) -> MessageT:
         """The `count`th message of this kind, waiting for it."""
         await self.until(lambda: len(self.all(kind)) >= count, timeout_s=timeout_s)
         return self.all(kind)[count - 1]

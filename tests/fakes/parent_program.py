@@ -15,6 +15,11 @@ from common.processes import die_with_parent
 from media.parent import BEAT, READY, Parent, Timings
 
 TIMINGS = Timings(late_s=0.6, first_beat_s=1.2, drain_s=1.5, steady_s=0.3, backoff_first_s=0.3)
+OTHERS = {
+    "large": replace(TIMINGS, look_s=0.0),
+    "beat": replace(TIMINGS, backoff_first_s=20.0),  # who is replaced sooner than that was replaced at once
+    "dogged": replace(TIMINGS, drain_s=20.0),
+}
 LARGE_BYTES = 200_000_000  # the kernel needs a while to take it back
 
 
@@ -37,7 +42,7 @@ def child(how: str, worker_id: str, wire: socket.socket) -> int:
         try:
             say(f"heard {worker_id} {wire.recv(1000).decode().strip()}")
         except TimeoutError:
-            if ends and how != "stubborn":
+            if ends and how not in ("stubborn", "dogged"):
                 return 0
     return len(held)
 
@@ -49,7 +54,7 @@ def main(how: str, count: int) -> int:
         new_id=lambda: f"w{next(numbers)}",
         run_child=lambda worker_id, wire: child(how, worker_id, wire),
         tie=die_with_parent,
-        timings=replace(TIMINGS, look_s=0.0) if how == "large" else TIMINGS,
+        timings=OTHERS.get(how, TIMINGS),
     )
     return parent.run()
 

@@ -284,7 +284,7 @@ def test_a_role_changes_while_a_call_is_being_written(cast: Cast) -> None:
 
     def change() -> None:
         with connection.cursor() as cursor:
-            cursor.execute("SET lock_timeout = '5s'")
+            cursor.execute("SET lock_timeout = '20s'")
         role_change(member=cast.ben, role=Role.ADULT, by=cast.anna)
         done.set()
         connections.close_all()
@@ -293,7 +293,7 @@ def test_a_role_changes_while_a_call_is_being_written(cast: Cast) -> None:
         Call.objects.create(household=cast.anna.household, device=cast.kitchen, started_by=cast.ben.user)
         thread = threading.Thread(target=change)
         thread.start()
-        assert done.wait(timeout=3)
+        assert done.wait(timeout=15)
     thread.join()
 
 

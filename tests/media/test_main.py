@@ -24,14 +24,14 @@ pytestmark = pytest.mark.unit
 class FakeLink:
     """The contract of media.lease.HubLink."""
 
-    made: "FakeLink"
+    made: "list[FakeLink]" = []
 
     def __init__(self, worker_id: str, *, capacity: int) -> None:
         self.worker_id, self.door, self.load = worker_id, FakeDoor(), -1
         self.inbox: asyncio.Queue[WorkerCommand | Exception] = asyncio.Queue()
         self.left = asyncio.Event()
         self.said: list[str] = []
-        FakeLink.made = self
+        FakeLink.made.append(self)
 
     async def __aenter__(self) -> "FakeLink":
         return self
@@ -62,8 +62,23 @@ class FakeLink:
         return dict.fromkeys(call_ids, True) if "end" in self.said else {}
 
 
+async def link_made() -> FakeLink:
+    async with asyncio.timeout(10):
+        while not FakeLink.made:
+            await asyncio.sleep(0.01)
+    return FakeLink.made[0]
+
+
+async def taken(stop: asyncio.Event) -> None:
+    """A signal was heard; the next one is another."""
+    async with asyncio.timeout(10):
+        while stop.is_set():
+            await asyncio.sleep(0.01)
+
+
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch, settings: Any, tmp_path: Path) -> None:
+    FakeLink.made.clear()
     module = ModuleType("media.lease")
     module.HubLink = FakeLink  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "media.lease", module)
@@ -74,8 +89,7 @@ def hub(monkeypatch: pytest.MonkeyPatch, settings: Any, tmp_path: Path) -> None:
 async def test_it_takes_commands_survives_a_broken_one_and_stops() -> None:
     stop = asyncio.Event()
     running = asyncio.create_task(serve("w-1", stop, capacity=4))
-    await asyncio.sleep(0.05)
-    link = FakeLink.made
+    link = await link_made()
     link.inbox.put_nowait(ValueError("unreadable"))
     link.inbox.put_nowait(ToneStart(leg_id=uuid4(), frequency_hz=440, reply_channel="c", request_id="1"))
     told = await link.door.wait_for("error")
@@ -92,8 +106,7 @@ async def test_a_second_signal_does_not_wait_for_the_calls() -> None:
 
     stop = asyncio.Event()
     running = asyncio.create_task(serve("w-2", stop, capacity=4))
-    await asyncio.sleep(0.05)
-    link = FakeLink.made
+    link = await link_made()
     peer = RealPeer(None, link.door)  # type: ignore[arg-type]
     sdp = await peer.offer()
     link.inbox.put_nowait(
@@ -101,6 +114,7 @@ async def test_a_second_signal_does_not_wait_for_the_calls() -> None:
     )
     await link.door.wait_for("answer")
     stop.set()
+    await taken(stop)
     await asyncio.sleep(0.2)
     assert not running.done()
     stop.set()
@@ -117,8 +131,7 @@ async def test_who_is_in_a_call_that_ends_with_the_worker_hears_that_it_is_over(
 
     stop, said = asyncio.Event(), list[str]()
     running = asyncio.create_task(serve("w-3", stop, capacity=4))
-    await asyncio.sleep(0.05)
-    link = FakeLink.made
+    link = await link_made()
     peer = RealPeer(None, link.door)  # type: ignore[arg-type]
     link.inbox.put_nowait(
         LegOffer(
@@ -141,9 +154,9 @@ async def test_who_is_in_a_call_that_ends_with_the_worker_hears_that_it_is_over(
         await read(data)
 
     monkeypatch.setattr(transport, "_handle_rtcp_data", listen)
-    for _ in range(2):
-        stop.set()
-        await asyncio.sleep(0.2)
+    stop.set()
+    await taken(stop)
+    stop.set()
     await asyncio.wait_for(running, 5)
     async with asyncio.timeout(5):
         while transport.state != "closed":

@@ -18,6 +18,10 @@ class Stalls:
         self.cpu_of_longest_s = 0.0  # of this thread, while the loop stood still the longest
         self.kept: list[Stall] = []
 
+    @property
+    def total_s(self) -> float:
+        return sum(until_s - since_s for since_s, until_s in self.kept)
+
     async def __aenter__(self) -> "Stalls":
         self._watching = asyncio.create_task(self._watch())
         return self

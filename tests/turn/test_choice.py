@@ -10,13 +10,21 @@ import pytest
 
 from protocol.messages import IceServer
 from tests.fakes.coturn import Coturn, coturn
+from tests.network.stalls import Stalls
 from tests.operate.hub_process import free_port
-from turn.choice import ServerChoice
+from turn.choice import _ANSWER_WITHIN_S, ServerChoice
 from turn.servers import server_read
 
 pytestmark = pytest.mark.integration
 
 SLOW_S = 0.8  # later than what is asked by UDP has a lead
+PATIENCE_S = 30.0
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever waits for those that do not answer, waits so long that no slow computer is taken for it."""
+    monkeypatch.setattr("turn.choice._ANSWER_WITHIN_S", PATIENCE_S)
 
 
 @pytest.fixture(scope="module")
@@ -46,12 +54,14 @@ async def test_udp_is_the_first_choice(turn: Coturn) -> None:
     assert (chosen[1].username, chosen[1].credential) == ("u", "c")
 
 
-async def test_where_udp_does_not_get_through_tcp_does_and_stun_is_left_out(tcp_turn: Coturn) -> None:
+async def test_where_udp_does_not_get_through_tcp_does_and_stun_is_left_out(
+    tcp_turn: Coturn, patient: None
+) -> None:
     began_s = time.monotonic()
     stun = IceServer(urls=[f"stun:{tcp_turn.ip}:{tcp_turn.port}"])
     chosen = await ServerChoice().choose([stun, *offered(*tcp_turn.urls)])
     assert [server.urls for server in chosen] == [[tcp_turn.urls[1]]]
-    assert time.monotonic() - began_s < 2.5  # without waiting for those that do not answer
+    assert time.monotonic() - began_s < PATIENCE_S / 2  # without waiting for those that do not answer
 
 
 @asynccontextmanager
@@ -73,22 +83,24 @@ async def slow_gateway(server: Coturn) -> AsyncIterator[str]:
         yield f"turn:127.0.0.1:{gateway.sockets[0].getsockname()[1]}?transport=tcp"
 
 
-async def test_a_slow_way_by_tcp_is_taken_as_soon_as_it_answers(tcp_turn: Coturn) -> None:
+async def test_a_slow_way_by_tcp_is_taken_as_soon_as_it_answers(tcp_turn: Coturn, patient: None) -> None:
     async with slow_gateway(tcp_turn) as url:
         began_s = time.monotonic()
         chosen = await ServerChoice().choose(offered(tcp_turn.urls[0], url, dead("udp")))
         assert [server.urls for server in chosen] == [[url]]
-        assert time.monotonic() - began_s < 2.5  # without waiting for those that do not answer
+        assert time.monotonic() - began_s < PATIENCE_S / 2  # without waiting for those that do not answer
 
 
 async def test_servers_that_do_not_answer_hold_nothing_up() -> None:
     choice, began_s = ServerChoice(), time.monotonic()
     urls = (dead("udp"), dead("tcp"), f"turns:127.0.0.1:{free_port()}", "turn:no-such-host.invalid")
-    assert await choice.choose(offered(*urls)) == []
-    assert time.monotonic() - began_s < 5
+    async with Stalls() as stalls:
+        assert await choice.choose(offered(*urls)) == []
+    asked_s = time.monotonic() - began_s
+    assert asked_s < _ANSWER_WITHIN_S + 2 + stalls.longest_s
     began_s = time.monotonic()
     assert await choice.choose(offered(*urls)) == []  # remembered
-    assert time.monotonic() - began_s < 0.1
+    assert time.monotonic() - began_s < asked_s / 4
 
 
 async def test_what_was_remembered_is_asked_again_after_a_while(turn: Coturn) -> None:
