@@ -1,7 +1,7 @@
 """Small parts of sentences."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 
@@ -14,3 +14,8 @@ def moment_words(moment: datetime, time_zone: str) -> str:
     """ "3 May 2026, 18:00": what still says when it was after years, and on paper."""
     there = moment.astimezone(ZoneInfo(time_zone))
     return f"{there.day} {there:%B %Y, %H:%M}"
+
+
+def day_words(day: date) -> str:
+    """ "3 May 2026"."""
+    return f"{day.day} {day:%B %Y}"

@@ -88,6 +88,7 @@ _HOUSEHOLD: Final[dict[str, dict[str, Row]]] = {
     "people/invitations/<uuid:public_id>/revoke/": {"GET": _P.PEOPLE_MANAGE, "POST": _P.PEOPLE_MANAGE},
     "activity/": {"GET": _P.AUDIT_READ},
     "activity/whole/": {"GET": _P.AUDIT_READ},
+    "activity/print/": {"GET": _P.AUDIT_READ, "POST": _P.AUDIT_READ},
     "activity/export/": {"GET": _P.AUDIT_READ, "POST": _P.AUDIT_READ},
 }
 _DEVICES: Final[dict[str, dict[str, Row]]] = {

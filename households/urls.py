@@ -26,5 +26,6 @@ urlpatterns = [
     path("join/accept/", join_views.join_accept, name="join-accept"),
     path("activity/", activity_views.activity, name="activity"),
     path("activity/whole/", activity_views.whole, name="activity-whole"),
+    path("activity/print/", activity_views.paper, name="activity-print"),
     path("activity/export/", activity_views.export, name="activity-export"),
 ]

@@ -105,7 +105,7 @@ def activity_page(
     household: Household, *, group: str = "", name: str = "", before: int | None = None
 ) -> Page:
     """Newest first."""
-    rows = _filtered(household, group, name)
+    rows = activity_rows(household, group, name)
     above = rows.filter(number__gte=before).last() if before else None
     found = list((rows.filter(number__lt=before) if before else rows)[: PAGE_SIZE + 1])
     shown = found[:PAGE_SIZE]
@@ -155,7 +155,8 @@ def _check_known(told: Any, household: Household) -> AuditCheck | None:
     return AuditCheck(told["count"], told["broken_at"], problem)
 
 
-def _filtered(household: Household, group: str, name: str) -> QuerySet[AuditEntry]:
+def activity_rows(household: Household, group: str, name: str) -> QuerySet[AuditEntry]:
+    """Newest first."""
     rows = audit_list(household)
     if group == Group.PEOPLE:
         rows = rows.exclude(kind__in=frozenset().union(*_KINDS.values()))
@@ -164,7 +165,12 @@ def _filtered(household: Household, group: str, name: str) -> QuerySet[AuditEntr
     return rows.filter(Q(details__actor=name) | Q(details__person=name)) if name else rows
 
 
+def is_warning(kind: str) -> bool:
+    """Somebody tried what they may not."""
+    return kind in _WARNINGS
+
+
 def _line(entry: AuditEntry) -> Line:
-    is_warning = entry.kind in _WARNINGS
-    icon = "triangle-alert" if is_warning else ICONS[group_of(entry.kind)]
-    return Line(entry, audit_sentence(entry), icon, is_warning)
+    is_refused = is_warning(entry.kind)
+    icon = "triangle-alert" if is_refused else ICONS[group_of(entry.kind)]
+    return Line(entry, audit_sentence(entry), icon, is_refused)

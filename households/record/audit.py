@@ -91,6 +91,7 @@ class AuditKind(models.TextChoices):
         "A message for {device} was changed on its way inside the hub, and refused.",
     )
     EXPORTED = "exported", "{actor} exported this record."
+    PRINTED = "printed", "{actor} made a copy of this record to print: {what}."
 
 
 # What these tell of, no page shows but the record itself.
@@ -104,7 +105,8 @@ _SHOWN_NOWHERE = frozenset(
     }
     | {AuditKind.CLAIM_REFUSED, AuditKind.CLAIM_GUESSED, AuditKind.RENEWED}
     | {AuditKind.RECORDING_PLAYED, AuditKind.RECORDING_DOWNLOADED}
-    | {AuditKind.FINGERPRINT_REFUSED, AuditKind.ANSWER_REFUSED, AuditKind.MESSAGE_REFUSED, AuditKind.EXPORTED}
+    | {AuditKind.FINGERPRINT_REFUSED, AuditKind.ANSWER_REFUSED, AuditKind.MESSAGE_REFUSED}
+    | {AuditKind.EXPORTED, AuditKind.PRINTED}
     | {AuditKind.TOKEN_MADE, AuditKind.TOKEN_REVOKED, AuditKind.TOKENS_ENDED, AuditKind.CONSENTED}
 )
 

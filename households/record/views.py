@@ -7,6 +7,7 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
+from django.template.loader import render_to_string
 from django.views.decorators.http import require_GET, require_http_methods
 from redis.exceptions import RedisError
 
@@ -24,6 +25,8 @@ from households.record.activity import (
 )
 from households.record.audit import AuditKind, audit_note
 from households.record.file import CONTENT_TYPE, audit_lines
+from households.record.forms import PrintForm
+from households.record.paper import MARK, Selection, paper_facts, paper_parts
 from households.roles import Permission
 from households.tasks import audit_check_task
 
@@ -57,6 +60,27 @@ def whole(request: HttpRequest) -> HttpResponse:
         if check is None and record_check_asked(household):
             delay_now(audit_check_task, household.pk)
     return render(request, "households/_activity_whole.html", {"check": check})
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def paper(request: HttpRequest) -> HttpResponseBase:
+    """What to print is chosen here; the answer to that is the page to print, and an entry that says so."""
+    household = _household(request)
+    form = PrintForm(household, request.POST or None, initial=request.GET.dict())
+    if form.is_valid():
+        return _paper(request, household, form.selection())
+    return render(request, "households/print.html", {"form": form}, status=400 if form.errors else 200)
+
+
+def _paper(request: HttpRequest, household: Household, selection: Selection) -> StreamingHttpResponse:
+    with transaction.atomic():
+        entry = audit_note(household, AuditKind.PRINTED, actor=request.user, what=selection.words)
+    context = {"selection": selection, "entry": entry, "mark": MARK} | paper_facts(selection, entry)
+    shell = render_to_string("households/paper.html", context, request)
+    return StreamingHttpResponse(
+        paper_parts(shell, selection, entry), headers={"Cache-Control": "no-store"}, content_type="text/html"
+    )
 
 
 @login_required

@@ -1,20 +1,28 @@
 """The household in a real browser: its first visit, its record, and what is chosen and made in its settings."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.urls import reverse
 from playwright.sync_api import Page, expect
 
 from common.clock import now
 from households.record.audit import AuditKind, audit_note
-from tests.e2e.screens import look
+from households.record.paper import paper_parts
+from tests.e2e.screens import PICTURES, look
 from tests.fakes.browser_hub import FakeHub
 from tests.plugin_cast import PASSWORD, Cast
 
 pytestmark = [pytest.mark.e2e, pytest.mark.django_db(transaction=True)]
 
+
 _COLOUR = "() => getComputedStyle(document.body).color"
+
+
+async def _joined(*args: Any) -> str:
+    return "".join([part async for part in paper_parts(*args)])
 
 
 def test_the_first_visit_looks_right_and_makes_the_home(stranger: Page, no_owner_yet: None) -> None:
@@ -60,6 +68,44 @@ def test_owners_read_what_was_done_and_narrow_it_down(
     expect(page.locator(".entries .sentence-of")).to_have_text(["Somebody failed to sign in as Ben."])
     page.reload()
     expect(page.locator(".entries li")).to_have_count(1)
+
+
+def test_an_owner_prints_what_was_done(
+    page: Page, fake_hub: FakeHub, cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The server of these pages speaks WSGI, that of a hub ASGI.
+    monkeypatch.setattr("households.record.views.paper_parts", lambda *args: [async_to_sync(_joined)(*args)])
+    for number in range(80):
+        audit_note(
+            cast.anna.household, AuditKind.RECORDING_PLAYED, actor=cast.ben.user, device=f"Speaker {number}"
+        )
+    details = {
+        "actor": "Anna",
+        "device": "Kitchen speaker",
+        "person": "Gran",
+        "scope": "call and announce on",
+    }
+    period = "until 30 November 2026, 18:00"
+    audit_note(cast.anna.household, AuditKind.LENT, **details, period=period)
+    audit_note(cast.anna.household, AuditKind.SIGN_IN_REFUSED, person="Ben")
+    page.goto(reverse("households:activity"))
+    page.get_by_role("link", name="Print or save").click()
+    expect(page.get_by_label("First day")).to_be_hidden()
+    assert look(page, "print-record") == []
+    page.get_by_label("When").select_option("Other days")
+    expect(page.get_by_label("First day")).to_be_visible()
+    page.get_by_label("When").select_option("All of it")
+    page.get_by_role("button", name="Make the page").click()
+    expect(page.get_by_role("heading", name="Is the record whole?")).to_be_visible()
+    expect(page.locator("tbody tr")).to_have_count(84)
+    assert look(page, "paper") == []
+    page.evaluate("() => { window.print = () => { document.title = 'printed' } }")
+    page.get_by_role("button", name="Print").click()
+    expect(page).to_have_title("printed")
+    page.emulate_media(media="print", color_scheme="dark")
+    expect(page.get_by_role("button", name="Print")).to_be_hidden()
+    assert page.evaluate(_COLOUR) == "rgb(0, 0, 0)"
+    page.pdf(path=PICTURES / "paper.pdf", format="A4")
 
 
 def test_the_chosen_colours_stay(page: Page, fake_hub: FakeHub, cast: Cast) -> None:

@@ -191,13 +191,6 @@ def anna_id(cast: Cast) -> int:
     return int(cast.anna.household.pk)
 
 
-def test_the_page_says_what_the_file_is_for_and_how_to_open_it(cast: Cast, anna: Client) -> None:
-    page = " ".join(text(anna.get(ACTIVITY)).split())
-    assert "to keep away from this hub or to show to somebody" in page
-    assert "Any text editor opens it" in page
-    assert "manage.py audit_verify FILE" in page
-
-
 # --- the file --------------------------------------------------------------------------------
 
 

@@ -1,0 +1,81 @@
+"""What of the record is printed."""
+
+from datetime import date, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django import forms
+from django.db import models
+
+from common.clock import now
+from households.models import Household
+from households.record.activity import Group, activity_names
+from households.record.paper import MOST, Selection
+
+_OLDEST = date(2000, 1, 1)  # no hub is older
+
+
+class Period(models.TextChoices):
+    MONTH = "month", "The last 30 days"
+    YEAR = "year", "The last 12 months"
+    ALL = "all", "All of it"
+    DAYS = "days", "Other days"
+
+
+_LENGTHS = {Period.MONTH: timedelta(days=29), Period.YEAR: timedelta(days=365)}
+_GROUPS = [
+    ("", "Everything"),
+    (Group.PEOPLE, "People"),
+    (Group.DEVICES, "Devices"),
+    (Group.RECORDINGS, "Recordings"),
+    (Group.SIGN_INS, "Sign-ins"),
+]
+
+
+def _day_field(label: str) -> forms.DateField:
+    return forms.DateField(required=False, label=label, widget=forms.DateInput(attrs={"type": "date"}))
+
+
+class PrintForm(forms.Form):
+    period = forms.ChoiceField(choices=Period.choices, label="When", initial=Period.MONTH)
+    first_on = _day_field("First day")
+    last_on = _day_field("Last day")
+    group = forms.ChoiceField(choices=_GROUPS, label="What", required=False)
+    name = forms.ChoiceField(label="Who", required=False)
+
+    def __init__(self, household: Household, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._household = household
+        names = [(name, name) for name in activity_names(household)]
+        self.fields["name"].choices = [("", "Everybody"), *names]  # type: ignore[attr-defined]
+
+    def clean(self) -> dict[str, Any]:
+        """Also whether it is too much for paper."""
+        cleaned = super().clean() or {}
+        first_on, last_on = cleaned.get("first_on"), cleaned.get("last_on")
+        if first_on and last_on and first_on > last_on:
+            self.add_error("last_on", "The last day is before the first.")
+        if not self.errors and (count := self.selection().rows().count()) > MOST:
+            words = (
+                f"These are {count:,} entries; at most {MOST:,} can be printed at once. Choose fewer days."
+            )
+            self.add_error("period", words)
+        return cleaned
+
+    def selection(self) -> Selection:
+        """Call after is_valid()."""
+        values = self.cleaned_data
+        first_on, last_on = self._days()
+        return Selection(self._household, values["group"], values["name"], first_on, last_on)
+
+    def _days(self) -> tuple[date | None, date | None]:
+        period, today = (
+            self.cleaned_data["period"],
+            now().astimezone(ZoneInfo(self._household.time_zone)).date(),
+        )
+        if period in _LENGTHS:
+            return today - _LENGTHS[period], today
+        if period == Period.ALL:
+            return None, None
+        first_on, last_on = self.cleaned_data["first_on"], self.cleaned_data["last_on"]
+        return first_on and max(first_on, _OLDEST), last_on and min(max(last_on, _OLDEST), today)
