@@ -1,6 +1,7 @@
 """Room, Device and what hangs on it: presence, keys and certificates, authorization, rules, loans, transfers."""
 
 from django.db import models
+from django.db.models.functions import Upper
 
 from common.clock import now
 from common.models import BaseModel
@@ -73,9 +74,7 @@ class Device(HouseholdModel):
             ),
         ]
         indexes = [  # asked for with each code: see devices.claiming.known and devices.identity.keys
-            models.Index(
-                fields=["serial", "model"], condition=models.Q(revoked_at=None), name="device_claimed_serial"
-            ),
+            models.Index(Upper("serial"), condition=models.Q(revoked_at=None), name="device_claimed_serial"),
             models.Index(fields=["next_fingerprint_sha256"], name="device_next_key"),
         ]
 

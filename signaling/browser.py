@@ -5,9 +5,11 @@ from uuid import UUID
 from announcements.speech import voice_list
 from calls.carriers import calls_uncarried_end
 from calls.ice import ice_servers
+from common.clock import now
 from common.errors import DomainError, NotSignedIn
 from common.push import apush, group_guest, group_household, group_members, group_user, group_worker
 from devices.gate import OfDevice, Who, member_passes
+from devices.sharing.rights import loan_end_next
 from households.access import SESSION_KEY, membership_for_user, membership_in, role_refusal, token_open
 from households.accounts.credentials import Credential, credential_membership, credential_user, session_data
 from households.models import Membership, User
@@ -22,6 +24,7 @@ from signaling.limits import IDLE_S
 from signaling.member import MemberSocket
 
 _SEE = OfDevice(Permission.DEVICES_SEE)
+_AFTER_END_S = 0.05  # so that a loan has run out when its end is looked at
 
 
 class BrowserConsumer(MemberSocket):
@@ -99,6 +102,8 @@ class BrowserConsumer(MemberSocket):
             return
         self.membership = membership
         await self._changed(before, membership)
+        ends_at = await self.query(loan_end_next, membership)
+        self._recheck.due((ends_at - now()).total_seconds() + _AFTER_END_S if ends_at else None)
 
     def _member_now(self, credential: Credential, before: Membership) -> Membership:
         """Raises NotSignedIn, also for a guest from whom the last thing that was lent was taken back."""

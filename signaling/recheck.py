@@ -32,13 +32,23 @@ class Recheck:
         self._task: asyncio.Task[None] | None = None
         self._end: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._due_at: float | None = None  # of the loop's clock
         self._wanted = asyncio.Event()
         self._is_stopped = False
 
     def start(self) -> None:
+        loop = asyncio.get_running_loop()
         # Spread, so that the sockets of a house that came back together do not ask together for ever.
-        wait_s = EVERY_S * random.uniform(0.75, 1.25)  # noqa: S311 - nothing is guessed here
-        self._timer = asyncio.get_running_loop().call_later(wait_s, self._soon)
+        at = loop.time() + EVERY_S * random.uniform(0.75, 1.25)  # noqa: S311 - nothing is guessed here
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = loop.call_at(at if self._due_at is None else min(at, self._due_at), self._soon)
+
+    def due(self, wait_s: float | None) -> None:
+        """What it may be changes by the clock then, without a hint. None: at no time that is known."""
+        self._due_at = None if wait_s is None else asyncio.get_running_loop().time() + wait_s
+        if not self._is_stopped and (self._task is None or self._task.done()):
+            self.start()  # else it starts when the look is over
 
     def ask(self) -> None:
         """At once: there was a hint. Asking while it looks means once more."""

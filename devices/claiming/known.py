@@ -31,11 +31,12 @@ def device_known(*, household: Household, authorization: DeviceAuthorization) ->
 
     Whoever has it keeps it: nobody keeps them from adding it again by saying the same serial number elsewhere.
     """
-    if not authorization.serial.strip():
+    serial, model = authorization.serial.strip(), authorization.model.strip()
+    if not serial:
         return None
     with scopes_disabled():
         claimed = Device.objects.select_related("household", "room", "presence").filter(
-            model=authorization.model, serial=authorization.serial, revoked_at=None
+            serial__iexact=serial, model__iexact=model, revoked_at=None
         )
         found = list(claimed.order_by("-claimed_at"))
     own = [device for device in found if device.household_id == household.pk]

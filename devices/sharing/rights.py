@@ -105,9 +105,11 @@ def right_refusal(device: Device, right: Permission) -> NotAllowed:
     return NotAllowed(_REFUSALS[right].format(device=device.name))
 
 
-def loan_end_next(membership: Membership, device: Device) -> datetime | None:
-    """When the next loan of this device to the member runs out, and with it perhaps a right."""
-    loans = loans_running(membership).filter(device=device)
+def loan_end_next(membership: Membership, device: Device | None = None) -> datetime | None:
+    """When the next loan of this device, or of any, to the member runs out, and with it perhaps a right."""
+    loans = loans_running(membership)
+    if device is not None:
+        loans = loans.filter(device=device)
     ends_at: datetime | None = loans.aggregate(first=Min("ends_at"))["first"]
     return ends_at
 

@@ -166,6 +166,17 @@ def test_whoever_has_it_adds_it_again_though_another_home_says_the_same_serial_n
     assert lie.revoked_at is None
 
 
+@pytest.mark.parametrize("says", [("TEST SPEAKER", "sn-1"), (" Test speaker", "SN-1 ")])
+def test_capitals_and_spaces_do_not_make_it_another_device(cast: Cast, says: tuple[str, str]) -> None:
+    own = claim(cast.anna, ask())
+    Device.objects.filter(pk=own.pk).update(model="Test speaker", serial="SN-1")
+    model, serial = says
+    waiting = DeviceAuthorization(model=model, serial=serial)
+    assert device_known(household=cast.anna.household, authorization=waiting) == own
+    with pytest.raises(Conflict, match="another home"):
+        device_known(household=cast.carla.household, authorization=waiting)
+
+
 def test_a_device_that_is_reset_and_added_again_keeps_its_rules_and_its_room(cast: Cast) -> None:
     """Else an adult who can reach it would let themselves into a teenager's room."""
     Membership.objects.filter(pk=cast.ben.pk).update(role=Role.ADULT)

@@ -25,7 +25,7 @@ from protocol.errors import CloseCode
 from signaling import browser as browser_module
 from signaling import recheck as recheck_module
 from signaling.pulse import pulse_get
-from tests.plugin_cast import PASSWORD, Cast
+from tests.plugin_cast import PASSWORD, Cast, loan_make
 from tests.signaling.leaving import WITHIN_S, client_of, put_out, sign_out, socket_of, stays
 from tests.signaling.sockets import browser, browser_open
 
@@ -237,6 +237,20 @@ async def test_a_guest_from_whom_the_last_loan_is_taken_back_is_put_out(cast: Ca
         "Nothing is lent to you in Lake House any more.",
     )
     await stays(await browser(cast.ben))  # whose page says so, and waits for the next loan
+
+
+async def test_a_guest_whose_last_loan_runs_out_is_put_out_when_it_does(cast: Cast) -> None:
+    """By the clock: nobody gives a hint, and the next look by itself would be most of a minute away."""
+
+    def lend() -> None:
+        Membership.objects.filter(pk=cast.ben.pk).update(role=Role.GUEST)
+        with scopes_disabled():
+            loan_make(cast.kitchen, cast.ben, can_talk=True, ends_at=now() + timedelta(seconds=3))
+
+    await sync_to_async(lend)()
+    page = await browser(cast.ben)
+    await page.hear("presence")
+    assert (await put_out(page))["code"] == "not_allowed"
 
 
 async def test_another_role_is_taken_over_by_an_open_socket(cast: Cast) -> None:
