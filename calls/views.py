@@ -18,14 +18,16 @@ from calls.models import Call
 from calls.quality import call_connection
 from calls.recordings import recording_breaks
 from calls.selectors import call_is_fresh, call_list, call_sound, listening_copy_get
-from calls.sounds import sound_open, sound_path
-from common.errors import NotFound
+from calls.sounds import sound_open
+from common.errors import NotFound, Unavailable
 from common.ranges import sound_response
 from devices.sharing.rights import device_allows
 from households.access import member_of
 from households.roles import Permission
+from sealing.files import SealError
 
 PAGE_SIZE = 50
+_NO_SOUND = "This call has no recording."
 
 
 @login_required
@@ -80,12 +82,17 @@ def _connection(call: Call) -> dict[str, object]:
 def audio(request: HttpRequest, public_id: UUID) -> HttpResponseBase:
     call = access_call(membership=member_of(request), public_id=public_id, need=Permission.RECORDINGS_HEAR)
     copy = listening_copy_get(call)
-    if copy is None or not sound_path(copy.name).exists():
-        raise NotFound("This call has no recording.")
+    if copy is None:
+        raise NotFound(_NO_SOUND)
+    try:
+        response = sound_response(request, lambda: sound_open(copy), "audio/mp4")
+    except FileNotFoundError:
+        raise NotFound(_NO_SOUND) from None
+    except SealError:
+        raise Unavailable("The file of this recording is damaged and cannot be played.") from None
     is_download = "download" in request.GET
     if request.method == "GET":
         recording_note(call=call, user=member_of(request).user, is_download=is_download)
-    response = sound_response(request, lambda: sound_open(copy), "audio/mp4")
     if is_download:
         response["Content-Disposition"] = f'attachment; filename="{_file_name(call)}"'
     return response

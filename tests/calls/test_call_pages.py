@@ -12,7 +12,7 @@ from django_scopes import scope, scopes_disabled
 from calls.models import Call, CallBreak, CallParticipant, ListeningCopy, ParticipantRole
 from calls.moves import calls_end
 from calls.selectors import call_sound
-from calls.sounds import sound_path
+from calls.sounds import sound_key_wrap, sound_path
 from common.clock import now
 from devices.models import EchoRemoval
 from devices.services import device_update
@@ -244,6 +244,22 @@ def test_the_sound_is_sent_in_parts(client: Client, cast: Cast) -> None:
     assert "no-store" in part["Cache-Control"]
     # Python refuses to read a number of five thousand digits; that must not be an error of the hub.
     assert client.get(url, headers={"Range": f"bytes=0-{'9' * 5000}"}).status_code == 200
+
+
+def test_a_recording_that_is_damaged_or_gone_is_said_in_words(client: Client, cast: Cast) -> None:
+    call = _call(cast.anna, cast)
+    _copy(call)
+    client.force_login(cast.anna.user)
+    url = reverse("calls:audio", args=[call.public_id])
+    with scope(household=call.household):
+        copy = ListeningCopy.objects.get(call=call)
+        copy.key = sound_key_wrap(household=call.household, name=copy.name, key=bytes(32))
+        copy.save()
+    damaged = client.get(url)
+    assert damaged.status_code == 503
+    assert "is damaged" in damaged.content.decode()
+    sound_path(copy.name).unlink()
+    assert client.get(url).status_code == 404
 
 
 def test_a_foreign_call_cannot_be_seen_or_heard(client: Client, cast: Cast) -> None:
