@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from calls.models import Call, ListeningCopy
 
 FIGURES: Final = ("S23.plaintext", "S23.planted", "S23.consent", "S23.refused", "S23.deleted")
-TRIALS: Final = 20
+TRIALS: Final = 10
 QUICK_TRIALS: Final = 3
 _WITHIN_S: Final = 60.0
 _WORDS_EVERY: Final = 97  # bytes of a recording

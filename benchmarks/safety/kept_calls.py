@@ -79,8 +79,9 @@ async def _is_refused(slot: Slot, host: str, device_id: str, call_id: str | None
             if call_id is not None:
                 await caller.connect(page, call_id)
             else:
-                await _say(page, "call_invite", device_id=device_id, id=uuid4().hex)
-                await _hear(page, "call_state")
+                invite_id = uuid4().hex
+                await _say(page, "call_invite", device_id=device_id, id=invite_id)
+                await _hear(page, "call_state", reply_to=invite_id)
         except RuntimeError:
             return True
     return False
