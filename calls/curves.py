@@ -67,7 +67,7 @@ def _chart(measure: _Measure, connection: Connection) -> Chart:
     top = _round_up(max([measure.least_top, *known]))
     lines = [
         Line(
-            name=end.name,
+            name="You" if end.is_reader else end.name,
             role=end.role,
             d=_path(each, top),
             most=_words(max((value for value in each if value is not None), default=None), measure.unit),

@@ -6,10 +6,11 @@ Nor is what went wrong around a failure of the hub itself: such a second counts 
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from calls.breaks import Break, breaks_of
-from calls.models import Call, CallParticipant, LegStatistics, Measurer
+from calls.models import Call, CallParticipant, LegStatistics, Measurer, ParticipantRole
+from households.models import User
 from protocol.quality import JITTER_HELD, Bars, bars_for, rating
 
 WINDOW_S = 2.0
@@ -83,6 +84,18 @@ class End:
     second_count: int = 0  # measured, of the direction of which more is known
     codec: str = ""
     path: str = ""
+    is_reader: bool = False  # whoever reads this is the one at this end
+
+    @property
+    def was(self) -> str:
+        """What stands before what happened to it."""
+        return "You were" if self.is_reader else f"{self.name} was"
+
+    def told(self, trouble: str) -> str:
+        """The trouble of one of its windows, as the beginning of a sentence."""
+        if not self.is_reader:
+            return f"{self.name}{trouble}"
+        return f"You were{trouble.removeprefix(' was')}" if trouble == CUT_OFF else f"Your{trouble[2:]}"
 
     @property
     def way(self) -> str:
@@ -163,11 +176,14 @@ class Connection:
             when = f"{_times(len(alike))}, {most} around {_clock(index * self.window_s)}"
         else:
             when = f"around {_clock(index * self.window_s)}"
-        return f"{end.name}{trouble} {when}"
+        return f"{end.told(trouble)} {when}"
 
 
-def call_connection(call: Call) -> Connection | None:
-    """None while the call lasts, when it was never connected, and when nothing was measured."""
+def call_connection(call: Call, reader: User | None = None) -> Connection | None:
+    """None while the call lasts, when it was never connected, and when nothing was measured.
+
+    To its `reader` it says "you".
+    """
     if not call.connected_at or not call.ended_at:
         return None
     rows = list(
@@ -188,6 +204,8 @@ def call_connection(call: Call) -> Connection | None:
         for pk, of_leg in by_leg.items()
     }
     ends = [_end(p, by_leg[p.pk], sent, breaks, window_s=window_s) for p in participants]
+    if reader is not None and call.started_by_id == reader.pk:
+        ends = [replace(end, is_reader=end.role == ParticipantRole.CALLER) for end in ends]
     return Connection(duration_s=call.duration_s, window_s=window_s, ends=ends, breaks=breaks)
 
 

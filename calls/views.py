@@ -41,7 +41,7 @@ def history(request: HttpRequest) -> HttpResponse:
 @require_GET
 def detail(request: HttpRequest, public_id: UUID) -> HttpResponse:
     call = access_call(membership=member_of(request), public_id=public_id, need=Permission.CALLS_SEE)
-    context = {"call": call, **_player(request, call), **_connection(call)}
+    context = {"call": call, **_player(request, call), **_connection(request, call)}
     return render(request, "calls/detail.html", context)
 
 
@@ -58,7 +58,7 @@ def player(request: HttpRequest, public_id: UUID) -> HttpResponse:
 def connection(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """The fold of the page, which asks for itself when the call ends."""
     call = access_call(membership=member_of(request), public_id=public_id, need=Permission.CALLS_SEE)
-    return render(request, "calls/_connection.html", {"call": call, **_connection(call)})
+    return render(request, "calls/_connection.html", {"call": call, **_connection(request, call)})
 
 
 def _player(request: HttpRequest, call: Call) -> dict[str, object]:
@@ -71,8 +71,8 @@ def _player(request: HttpRequest, call: Call) -> dict[str, object]:
     }
 
 
-def _connection(call: Call) -> dict[str, object]:
-    found = call_connection(call)
+def _connection(request: HttpRequest, call: Call) -> dict[str, object]:
+    found = call_connection(call, member_of(request).user)
     is_awaited = call.is_live or (found is None and call_is_fresh(call))
     return {"connection": found, "charts": charts_of(found) if found else [], "is_awaited": is_awaited}
 

@@ -61,9 +61,9 @@ def test_a_call_shows_its_words_and_its_breaks_and_plays_from_them(
     expect(page.locator("#transcript > :last-child")).to_have_text(words)
     page.wait_for_function(_PAINTED, arg=[[0.5, False], [0.96, True]])
     assert [turn.inner_text() for turn in page.locator(".turn h3").all()] == [
-        "Anna",
+        "You",
         "Kitchen speaker",
-        "Anna",
+        "You",
     ]
     assert times_played(call) == 0, "whoever only opens the page has not played it"
     page.get_by_role("button", name="The soup is ready.").click()
@@ -79,10 +79,10 @@ def test_a_call_shows_its_words_and_its_breaks_and_plays_from_them(
 
 def test_how_the_connection_was_unfolds(page: Page, fake_hub: FakeHub, call: Call) -> None:
     page.goto(reverse("calls:detail", args=[call.public_id]))
-    expect(page.get_by_text("Good for 7 of 9 seconds. Anna's sound broke up around 0:04")).to_be_visible()
+    expect(page.get_by_text("Good for 7 of 9 seconds. Your sound broke up around 0:04")).to_be_visible()
     expect(page.get_by_text("Sound that got lost (packet loss)")).to_be_hidden()
     page.get_by_text("How the connection was").click()
-    expect(page.get_by_text("Anna: at most 23 %")).to_be_visible()
+    expect(page.get_by_text("You: at most 23 %")).to_be_visible()
     for width, height in ((390, 844), (900, 900), (1280, 800)):
         page.set_viewport_size({"width": width, "height": height})
         assert page.evaluate(_COVERED) == [], (width, height)

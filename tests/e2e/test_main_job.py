@@ -96,8 +96,8 @@ def read_the_transcript(page: Page, house: House) -> None:
         turn.locator("h3").inner_text(): words(" ".join(turn.locator(".sentence span").all_inner_texts()))
         for turn in turns.all()
     }
-    assert set(said) == {"Anna", device_name()}
-    assert is_said(CALLER_SAYS, said["Anna"]), said
+    assert set(said) == {"You", device_name()}
+    assert is_said(CALLER_SAYS, said["You"]), said
     assert is_said(DEVICE_SAYS, said[device_name()]), said
     expect(page.locator("call-player")).to_be_visible(timeout=30_000)
     sentence = turns.locator(".sentence").last
@@ -108,7 +108,7 @@ def read_the_transcript(page: Page, house: House) -> None:
     picture(page, "5-transcript")
     page.get_by_text("How the connection was").click()
     for chart in page.locator("#connection figure").all():
-        expect(chart.locator("li").first).to_contain_text(re.compile(r"Anna: at most \d"))
+        expect(chart.locator("li").first).to_contain_text(re.compile(r"You: at most \d"))
         expect(chart.locator("li").last).to_contain_text(re.compile(r"Kitchen speaker: at most \d"))
     expect(page.get_by_text("was connected directly (UDP, Opus)")).to_be_visible()
     picture(page, "5b-connection")
