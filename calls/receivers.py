@@ -11,14 +11,14 @@ from calls.ending import call_end_of_device
 from calls.events import call_ended, call_started, recording_finalized, worker_died
 from calls.measurements import quality_forget
 from calls.models import Call, Recording
-from calls.rights import call_recheck, call_started_recheck
+from calls.rights import call_by_loan, call_recheck, call_started_recheck
 from calls.selectors import calls_visible
 from calls.services import call_device_rename
 from calls.tasks import listening_copy_create_task, recordings_recover_task
 from calls.whip import whip_device_lock_out, whip_worker_died
 from common.tasks import delay_on_commit
-from devices.events import device_locked_out, device_removed, device_renamed
-from devices.models import Device
+from devices.events import device_locked_out, device_removed, device_renamed, loan_use_sought
+from devices.models import Device, Loan
 from households.events import credential_ended, id_sought, rights_changed
 from households.models import Household, Membership, User
 
@@ -26,6 +26,11 @@ from households.models import Household, Membership, User
 @receiver(id_sought)
 def on_id_sought(membership: Membership, public_id: UUID, **_: Any) -> bool:
     return calls_visible(membership).filter(public_id=public_id).exists()
+
+
+@receiver(loan_use_sought)
+def on_loan_use_sought(loan: Loan, **_: Any) -> str:
+    return call_by_loan(loan)
 
 
 @receiver(recording_finalized)

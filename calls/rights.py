@@ -6,9 +6,11 @@ from django_scopes import scope
 
 from calls.ending import call_fail
 from calls.models import Call
+from calls.selectors import call_live_for_device
 from calls.state import LIVE_STATES
+from devices.models import Loan
 from devices.sharing.ended import right_ended_words
-from devices.sharing.rights import device_allows, loan_end_next
+from devices.sharing.rights import device_allows, loan_end_next, rights_without
 from households.models import Household, Membership, User
 from households.roles import Permission
 from protocol.messages import CallOutcome
@@ -64,6 +66,18 @@ def call_loan_end(call: Call) -> datetime | None:
     is_live = Call.objects.filter(pk=call.pk, state__in=LIVE_STATES).exists()
     caller = _caller(call) if is_live else None
     return loan_end_next(caller, call.device) if caller else None
+
+
+def call_by_loan(loan: Loan) -> str:
+    """What its person does by it right now, and cannot go on with when it ends, in a sentence; "" for nothing."""
+    call, member = call_live_for_device(loan.device), loan.member
+    if call is None or member is None or call.started_by != member.user:
+        return ""
+    if rights_without(member, loan).issuperset(_needed(call)):
+        return ""
+    if call.accepted_at:
+        return f"{loan.person} is in a call with it now. It ends at once."
+    return f"{loan.person} is calling it now. That ends at once."
 
 
 def _caller(call: Call) -> Membership | None:

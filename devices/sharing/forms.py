@@ -10,8 +10,8 @@ from django.utils import timezone
 from common.clock import now
 from common.errors import Invalid
 from devices.models import Device, Room
-from devices.sharing.rights import rights_own
-from devices.sharing.rules import GONE, members_to_name, rights_of
+from devices.sharing.rights import LENT_BY, rights_own
+from devices.sharing.rules import GONE, RIGHT_WORDS, members_to_name, rights_of
 from households.models import Membership
 from households.roles import Permission
 
@@ -68,6 +68,18 @@ def _at(day: datetime, clock: time) -> datetime:
     return datetime.combine(day.date(), clock, tzinfo=day.tzinfo)
 
 
+def _needed(device: Device) -> dict[str, set[Permission]]:
+    """What can be lent, and what whoever lends it has to be allowed to do. Whoever listens in calls."""
+    listen = {Permission.CALL, Permission.DROP_IN}
+    if device.is_foreign:  # what cannot ring is heard at once, and it announces nothing
+        return {"talk": listen}
+    return {"talk": {Permission.CALL}, "listen": listen, "announce": {Permission.ANNOUNCE}}
+
+
+def _or(words: list[str]) -> str:
+    return " or ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
 class LoanForm(forms.Form):
     """To whom, what, from when, until when."""
 
@@ -99,7 +111,11 @@ class LoanForm(forms.Form):
         people = Membership.objects.filter(household=membership.household).exclude(pk=membership.pk)
         self.people = list(people.select_related("user").order_by("created_at"))
         self.device, self.new = device, NEW
-        self.own = {right.value for right in rights_own(membership, device)}
+        own, needed = rights_own(membership, device), _needed(device)
+        self.offers = [word for word, rights in needed.items() if rights <= own]
+        self.kept = _or([RIGHT_WORDS[one] for one in LENT_BY if one in set().union(*needed.values()) - own])
+        if len(self.offers) == 1:
+            self.initial[self.offers[0]] = True
         self.ends = loan_ends(now())
         self.fields["to"].choices = [  # type: ignore[attr-defined]  # ChoiceField has it
             *((str(member.public_id), member.user.name) for member in self.people),

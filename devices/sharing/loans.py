@@ -9,6 +9,7 @@ from django_scopes import scope
 from common.clock import now
 from common.errors import Conflict, Invalid
 from common.words import and_words, moment_words
+from devices.events import loan_use_sought
 from devices.models import Device, Loan
 from devices.sharing.rights import LENT_BY, right_refusal, rights_own
 from devices.sharing.rules import RIGHT_WORDS
@@ -114,6 +115,12 @@ def loan_take(*, membership: Membership, invitation: Invitation) -> None:
 def loan_list(device: Device) -> QuerySet[Loan]:
     """What is lent, or will be: the next to end first."""
     return _alive(Loan.objects.filter(device=device)).order_by("ends_at")
+
+
+def loan_use(loan: Loan) -> str:
+    """What its person does with it just now that ends at once when it is ended, in a sentence; "" for nothing."""
+    answers = loan_use_sought.send(sender=Loan, loan=loan) if loan.member is not None else []
+    return next((words for _, words in answers if words), "")
 
 
 def _alive(loans: QuerySet[Loan]) -> QuerySet[Loan]:

@@ -84,6 +84,13 @@ def rights_own(membership: Membership, device: Device) -> frozenset[Permission]:
     return frozenset(right for right in LENT_BY if devices.filter(basis.unlent(right)).exists())
 
 
+def rights_without(member: Membership, loan: Loan) -> frozenset[Permission]:
+    """What may be lent, and they may do with its device once this loan of theirs is over."""
+    others = loans_running(member).filter(device=loan.device).exclude(pk=loan.pk)
+    lent = {right for one in others for right, given in LENT_BY.items() if getattr(one, given)}
+    return rights_own(member, loan.device) | lent
+
+
 def has_right(device: Device, right: Permission) -> bool:
     """Of a row that went through rights_annotate()."""
     return bool(getattr(device, f"may_{right.value}"))

@@ -18,7 +18,7 @@ from devices.past import device_past
 from devices.rooms import may_remove, room_remove, room_rename
 from devices.selectors import device_list_for
 from devices.sharing.forms import LoanForm, RulesForm
-from devices.sharing.loans import loan_create, loan_end, loan_list
+from devices.sharing.loans import loan_create, loan_end, loan_list, loan_use
 from devices.sharing.rules import choices_of, members_to_name, rules_save
 from households.access import member_of, need
 from households.accounts.shown_once import secret_keep, secret_take, shows_secret
@@ -160,8 +160,10 @@ def loan_end_now(request: HttpRequest, public_id: UUID, loan_id: UUID) -> HttpRe
     device = access_device(membership=membership, public_id=public_id, need=Permission.LEND)
     found = _loan(device, loan_id)
     if request.method == "POST":
+        was_used = loan_use(found)
         loan_end(loan=found, by=membership.user)
-        messages.success(request, f"{device.name} is lent no more.")
+        what_else = " The call was ended." if was_used and not loan_use(found) else ""
+        messages.success(request, f"{device.name} is lent no more.{what_else}")
     return redirect(f"{reverse('devices:detail', args=[public_id])}#lent")
 
 
@@ -178,4 +180,4 @@ def lent(membership: Membership, device: Device) -> dict[str, object]:
     """What devices/_lent.html shows."""
     if not allows(membership.role, Permission.LEND):
         return {}
-    return {"loans": loan_list(device)}
+    return {"loans": [(loan, loan_use(loan)) for loan in loan_list(device)]}

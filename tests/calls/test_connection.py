@@ -262,7 +262,7 @@ def test_a_call_without_measurements_shows_no_fold(cast: Cast, client: Client) -
     measure(anna, Measurer.HUB)
     shown = client.get(page).content.decode()
     assert "How the connection was" in shown
-    assert "Anna was connected through a relay <small>(UDP, Opus)</small>." in shown
+    assert "You were connected through a relay <small>(UDP, Opus)</small>." in shown
     assert "Very good the whole time." in shown
 
 

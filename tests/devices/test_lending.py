@@ -115,6 +115,67 @@ def test_the_record_says_what_is_lent_from_when_and_until_when(cast: Cast, gil: 
     ]
 
 
+def call_now(cast: Cast, caller: Membership, **how: object) -> Call:
+    with scope(household=caller.household):
+        return Call.objects.create(
+            household=caller.household,
+            device=cast.kitchen,
+            started_by=caller.user,
+            **{"state": CallState.RINGING} | how,
+        )
+
+
+TALKS = {"state": CallState.CONNECTED, "accepted_at": now()}
+IN_CALL = "Gil is in a call with it now. It ends at once."
+
+
+@pytest.mark.parametrize(
+    ("how", "words"), [(TALKS, IN_CALL), ({}, "Gil is calling it now. That ends at once.")]
+)
+def test_beside_the_button_stands_what_ends_with_the_loan_and_afterwards_that_it_ended(
+    anna: Client, cast: Cast, gil: Membership, how: dict[str, object], words: str
+) -> None:
+    with scope(household=gil.household):
+        loan = loan_make(cast.kitchen, gil, can_talk=True)
+    assert "ends at once" not in detail(anna, cast)
+    call_now(cast, gil, **how)
+    assert words in detail(anna, cast)
+    end = reverse("devices:loan-end", args=[cast.kitchen.public_id, loan.public_id])
+    page = anna.post(end, follow=True).content.decode()
+    assert "Kitchen speaker is lent no more. The call was ended." in page
+    assert "ends at once" not in page
+
+
+@pytest.mark.parametrize(
+    "case", ["another loan goes on", "a call of somebody else", "may call it anyway", "no call"]
+)
+def test_a_call_that_does_not_end_with_the_loan_is_not_said_to_end(
+    anna: Client, cast: Cast, gil: Membership, case: str
+) -> None:
+    borrower = cast.ben if case == "may call it anyway" else gil
+    with scope(household=gil.household):
+        loan = loan_make(cast.kitchen, borrower, can_talk=True)
+        if case == "another loan goes on":
+            loan_make(cast.kitchen, gil, can_talk=True, can_listen=True)
+    if case != "no call":
+        call_now(cast, cast.ben if case == "a call of somebody else" else borrower, **TALKS)
+    assert "ends at once" not in detail(anna, cast)
+    end = reverse("devices:loan-end", args=[cast.kitchen.public_id, loan.public_id])
+    page = anna.post(end, follow=True).content.decode()
+    assert "Kitchen speaker is lent no more." in page
+    assert "The call was ended." not in page
+
+
+def test_a_guest_who_dropped_in_by_a_loan_loses_the_call_though_another_loan_lets_them_ring(
+    anna: Client, cast: Cast, gil: Membership
+) -> None:
+    with scope(household=gil.household):
+        loan_make(cast.kitchen, gil, can_talk=True, can_listen=True)
+        loan_make(cast.kitchen, gil, can_talk=True, ends_at=now() + timedelta(days=1))
+    call_now(cast, gil, is_drop_in=True, **TALKS)
+    assert detail(anna, cast).count(IN_CALL) == 1
+
+
 def test_somebody_new_comes_by_a_link_and_finds_what_is_lent(anna: Client, cast: Cast) -> None:
     response = link_page(anna, cast, name="Gil", announce="on")
     page = response.content.decode()  # type: ignore[attr-defined]
@@ -229,6 +290,99 @@ def test_to_listen_is_to_call_and_what_cannot_ring_is_heard_at_once(
     assert the_loan(cast).can_listen
 
 
+def lend_page(client: Client, cast: Cast) -> str:
+    page = client.get(reverse("devices:lend", args=[cast.kitchen.public_id])).content.decode()
+    return " ".join(page.split())
+
+
+def test_where_nobody_else_lives_it_is_lent_to_somebody_new_without_a_choice(
+    anna: Client, cast: Cast
+) -> None:
+    assert "Somebody new" in lend_page(anna, cast)
+    with scope(household=cast.anna.household):
+        cast.ben.delete()
+    page = lend_page(anna, cast)
+    assert "Somebody new" not in page
+    assert "To whom?" not in page
+    assert '<input type="hidden" name="to" value="new">' in page
+    assert "Their name" in page
+
+
+@pytest.mark.parametrize(
+    ("changes", "told", "hidden"),
+    [
+        (
+            {},
+            [
+                "One or more of these.",
+                "it rings until somebody presses Enter on its keyboard.",
+                "It answers by itself only for those who may listen, too.",
+                "it answers by itself: they hear the room at once",
+            ],
+            ["The same as talk"],
+        ),
+        (
+            {"is_auto_answer": False},
+            [
+                "The same as talk, for now: it may not answer by itself.",
+                "until somebody presses Enter on its keyboard.",
+            ],
+            ["they hear the room at once", "It answers by itself only"],
+        ),
+        (
+            {"kind": DeviceKind.FOREIGN},
+            ["It cannot ring: as soon as they call, they hear the room and are heard there."],
+            ["One or more", "presses Enter", 'name="listen"', 'name="announce"'],
+        ),
+    ],
+)
+def test_what_somebody_gets_is_said_of_this_device(
+    anna: Client, cast: Cast, changes: dict[str, object], told: list[str], hidden: list[str]
+) -> None:
+    with scope(household=cast.anna.household):
+        type(cast.kitchen).objects.filter(pk=cast.kitchen.pk).update(**changes)
+    page = lend_page(anna, cast)
+    assert [words for words in told if words not in page] == []
+    assert [words for words in hidden if words in page] == []
+
+
+@pytest.mark.parametrize(
+    ("ruled", "kind", "offered", "told"),
+    [
+        ([P.CALL], DeviceKind.AGENT, ["announce"], "You may not call it yourself, so you cannot lend that."),
+        ([P.DROP_IN], DeviceKind.AGENT, ["talk", "announce"], "You may not listen into it yourself"),
+        (
+            [P.DROP_IN],
+            DeviceKind.FOREIGN,
+            [],
+            "You may not listen into it yourself, so there is nothing of it",
+        ),
+        (
+            [P.CALL, P.DROP_IN, P.ANNOUNCE],
+            DeviceKind.AGENT,
+            [],
+            "You may not call, listen into or announce on it yourself, so there is nothing of it",
+        ),
+        ([P.RECORDINGS_HEAR], DeviceKind.AGENT, ["talk", "listen", "announce"], ""),
+    ],
+)
+def test_what_a_rule_keeps_from_somebody_is_not_offered_to_be_lent(
+    cast: Cast, ruled: list[P], kind: DeviceKind, offered: list[str], told: str
+) -> None:
+    Membership.objects.filter(pk=cast.ben.pk).update(role=Role.ADULT)
+    with scope(household=cast.anna.household):
+        type(cast.kitchen).objects.filter(pk=cast.kitchen.pk).update(kind=kind)
+        for right in ruled:
+            rule_make(right, cast.anna, device=cast.kitchen)
+    page = lend_page(browser_of(cast.ben), cast)
+    assert [word for word in ("talk", "listen", "announce") if f'name="{word}"' in page] == offered
+    assert told in page
+    assert ("An owner of this home can allow it." in page) == bool(told)
+    assert ("Lend it" in page) == bool(offered)
+    if len(offered) == 1:
+        assert f'name="{offered[0]}" checked' in page
+
+
 def test_a_loan_that_is_still_to_come_gives_nothing_yet(anna: Client, cast: Cast, gil: Membership) -> None:
     with timezone.override(ZoneInfo(cast.anna.household.time_zone)):
         later = timezone.localtime(now() + timedelta(days=1))
@@ -260,7 +414,7 @@ def test_a_guest_reads_until_when_and_nothing_about_the_device(cast: Cast, gil: 
     with scope(household=cast.anna.household):
         loan_make(cast.kitchen, gil, can_talk=True, can_listen=True)
     page = detail(browser_of(gil), cast)
-    for words in ("Calls it, also without anybody answering", "Until"):
+    for words in ("You may call it, and hear the room at once", "Until"):
         assert words in page
     for words in ("About this device", cast.kitchen.serial, "Who may", "Lend it"):
         assert words not in page

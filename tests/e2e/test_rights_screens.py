@@ -77,7 +77,7 @@ def test_the_pages_of_a_guest(
     expect(stranger.get_by_text("Attic speaker")).to_have_count(0)
     assert look(stranger, "guest-home") == []
     stranger.get_by_role("link", name="Kitchen speaker", exact=True).click()
-    expect(stranger.get_by_text("Calls it")).to_be_visible()
+    expect(stranger.get_by_text("You may call it")).to_be_visible()
     assert look(stranger, "guest-device") == []
     stranger.goto(reverse("devices:call", args=[cast.kitchen.public_id]))
     expect(stranger.get_by_text("It rings until somebody answers at the device.")).to_be_visible()
