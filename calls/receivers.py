@@ -1,5 +1,6 @@
 """Reactions, one line each."""
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -11,13 +12,19 @@ from calls.ending import call_end_of_device
 from calls.events import call_ended, call_started, recording_finalized, worker_died
 from calls.measurements import quality_forget
 from calls.models import Call, Recording
-from calls.rights import call_by_loan, call_recheck, call_started_recheck
+from calls.rights import call_by_loan, call_ended_with_loan, call_recheck, call_started_recheck
 from calls.selectors import calls_visible
 from calls.services import call_device_rename
 from calls.tasks import listening_copy_create_task, recordings_recover_task
 from calls.whip import whip_device_lock_out, whip_worker_died
 from common.tasks import delay_on_commit
-from devices.events import device_locked_out, device_removed, device_renamed, loan_use_sought
+from devices.events import (
+    device_locked_out,
+    device_removed,
+    device_renamed,
+    loan_call_sought,
+    loan_use_sought,
+)
 from devices.models import Device, Loan
 from households.events import credential_ended, id_sought, rights_changed
 from households.models import Household, Membership, User
@@ -31,6 +38,11 @@ def on_id_sought(membership: Membership, public_id: UUID, **_: Any) -> bool:
 @receiver(loan_use_sought)
 def on_loan_use_sought(loan: Loan, **_: Any) -> str:
     return call_by_loan(loan)
+
+
+@receiver(loan_call_sought)
+def on_loan_call_sought(loan: Loan, ended_at: datetime, **_: Any) -> bool:
+    return call_ended_with_loan(loan, ended_at)
 
 
 @receiver(recording_finalized)

@@ -1,6 +1,6 @@
 """May this caller still be in this call? Asked when rights change, when a loan runs out, and by the sweep."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django_scopes import scope
 
@@ -14,6 +14,9 @@ from devices.sharing.rights import device_allows, loan_end_next, rights_without
 from households.models import Household, Membership, User
 from households.roles import Permission
 from protocol.messages import CallOutcome
+
+# The clock of a loan is looked at every second, or by the sweep every five.
+_NOTICED_WITHIN = timedelta(seconds=10)
 
 
 def call_recheck(*, household: Household, user: User | None = None) -> int:
@@ -78,6 +81,15 @@ def call_by_loan(loan: Loan) -> str:
     if call.accepted_at:
         return f"{loan.person} is in a call with it now. It ends at once."
     return f"{loan.person} is calling it now. That ends at once."
+
+
+def call_ended_with_loan(loan: Loan, ended_at: datetime) -> bool:
+    """Whether its person was in a call with the device then, which ended by that."""
+    if loan.member is None:
+        return False
+    ended = Call.objects.filter(started_by=loan.member.user, device=loan.device, hung_up_by="")
+    within = (ended_at, ended_at + _NOTICED_WITHIN)
+    return ended.filter(created_at__lte=ended_at, ended_at__range=within).exclude(reason="").exists()
 
 
 def _caller(call: Call) -> Membership | None:

@@ -10,3 +10,6 @@ device_locked_out = Signal()  # device; what let it in so far does so no longer
 # loan. What ends at once when it is ended now? Receivers answer in a sentence, or "" for nothing, in the scope of its
 # household.
 loan_use_sought = Signal()
+
+# loan, ended_at. Did a call of its member end with it? Receivers answer yes or no, in the scope of its household.
+loan_call_sought = Signal()

@@ -26,6 +26,7 @@ from devices.selectors import (
     room_cards,
 )
 from devices.services import device_update
+from devices.sharing.over import loans_over
 from devices.sharing.rights import device_rings, has_right
 from devices.sharing.rules import may_part, need_move
 from devices.sharing.views import lent, who_may
@@ -43,7 +44,12 @@ def home(request: HttpRequest) -> HttpResponse:
     may_announce = any(has_right(device, Permission.ANNOUNCE) for device in speakers)
     may_manage = allows(membership.role, Permission.DEVICES_MANAGE)
     coming = transfers_coming(membership=membership) if may_manage else []
-    context = {"cards": cards, "may_announce": may_announce, "coming": coming}
+    context = {
+        "cards": cards,
+        "may_announce": may_announce,
+        "coming": coming,
+        "loans_over": loans_over(membership),
+    }
     return render(request, "devices/home.html", context)
 
 

@@ -9,6 +9,7 @@ from common.clock import now
 from common.errors import DomainError, NotSignedIn
 from common.push import apush, group_guest, group_household, group_members, group_user, group_worker
 from devices.gate import OfDevice, Who, member_passes
+from devices.sharing.over import loans_over
 from devices.sharing.rights import loan_end_next
 from households.access import SESSION_KEY, membership_for_user, membership_in, role_refusal, token_open
 from households.accounts.credentials import Credential, credential_membership, credential_user, session_data
@@ -110,8 +111,7 @@ class BrowserConsumer(MemberSocket):
         membership = credential_membership(credential, before.household, before.user)
         could_see, self._can_see = self._can_see, member_passes(membership, _SEE)
         if could_see and not self._can_see:
-            words = f"Nothing is lent to you in {membership.household.name} any more."
-            raise NotSignedIn(words, code=ErrorCode.NOT_ALLOWED)
+            raise NotSignedIn(_farewell(membership), code=ErrorCode.NOT_ALLOWED)
         return membership
 
     async def _changed(self, before: Membership, membership: Membership) -> None:
@@ -154,6 +154,12 @@ def _membership(credential: Credential, user: User, household_id: UUID | None) -
     if household_id is not None:
         return membership_in(user, household_id)
     return membership_for_user(user, session_data(credential).get(SESSION_KEY))
+
+
+def _farewell(membership: Membership) -> str:
+    """To a guest: what is so now, and in a second line how it came."""
+    words = [f"Nothing is lent to you in {membership.household.name} any more."]
+    return "\n".join(words + [one.words for one in loans_over(membership)[:1]])
 
 
 def _groups(membership: Membership) -> tuple[str, ...]:

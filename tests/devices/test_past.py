@@ -158,6 +158,6 @@ def test_the_day_is_told_in_words(
         Membership.objects.filter(pk=cast.ben.pk).update(created_at=moment)
         Device.objects.filter(pk=cast.kitchen.pk).update(revoked_at=moment)
         cast.ben.refresh_from_db()
-        monkeypatch.setattr("devices.past.now", lambda: today)
+        monkeypatch.setattr("devices.sharing.over.now", lambda: today)
         past = device_past(membership=cast.ben, public_id=cast.kitchen.public_id)
     assert past == f"Kitchen speaker was removed {words}. Its calls stay in the list."

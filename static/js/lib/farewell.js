@@ -49,7 +49,9 @@ function say(code, message) {
   panel.className = "empty farewell";
   panel.setAttribute("role", "alert");
   const heading = document.createElement("h1");
-  heading.textContent = message || "You were signed out.";
+  const [what, ...how] = (message || "You were signed out.").split("\n");
+  heading.textContent = what;
+  const lines = how.map((words) => Object.assign(document.createElement("p"), { textContent: words }));
   const way = document.createElement("a");
   way.className = "btn primary large";
   const isOut = code !== "not_a_member" && code !== "not_allowed";
@@ -58,7 +60,7 @@ function say(code, message) {
   const medallion = document.createElement("span");
   medallion.className = "medallion big accent";
   medallion.append(icon("log-out"));
-  panel.append(medallion, heading, way);
+  panel.append(medallion, heading, ...lines, way);
   for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
   document.querySelector(".nav")?.remove();
   const main = document.querySelector("main");

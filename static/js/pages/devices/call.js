@@ -44,7 +44,7 @@ class CallView extends HTMLElement {
 
   // The hub has ended the call already. The page of farewell comes in the place of this one.
   #putOut({ message }) {
-    this.#call?.hangUp(message ?? null);
+    this.#call?.hangUp(message?.split("\n")[0] ?? null);
   }
 
   // Browsers ask only where the page was touched.
