@@ -8,7 +8,9 @@ from common.errors import Invalid
 from devices.models import Device, EchoRemoval, Room
 from devices.selectors import room_list
 from devices.services import room_get_or_create
-from households.models import Household
+from devices.sharing.rules import is_ruled, rooms_closed
+from households.models import Household, Membership
+from households.roles import Permission
 
 OTHER_ROOM = "+"
 SUGGESTED_ROOMS = ("Kitchen", "Living room", "Bedroom", "Nursery", "Office", "Hall")
@@ -112,6 +114,16 @@ class DeviceSettingsForm(DeviceForm):
         label="Echo and noise",
         widget=forms.RadioSelect,
     )
+
+    def __init__(self, *args: Any, device: Device, membership: Membership, **kwargs: Any) -> None:
+        kwargs |= {"household": membership.household, "can_ring": not device.is_foreign}
+        super().__init__(*args, initial=self.initial_of(device), **kwargs)
+        closed = rooms_closed(membership)
+        names = {room.name for room in closed}
+        self.is_room_kept = device.room in closed
+        self.closed_rooms = [] if self.is_room_kept else [name for name in self.own_rooms if name in names]
+        self.own_rooms = [name for name in self.own_rooms if name not in self.closed_rooms]
+        self.answers_few = is_ruled(device, Permission.DROP_IN)
 
     @staticmethod
     def initial_of(device: Device) -> dict[str, Any]:

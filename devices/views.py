@@ -32,6 +32,7 @@ from devices.sharing.rules import may_part, need_move
 from devices.sharing.views import lent, who_may
 from households.access import member_of, need
 from households.accounts.shown_once import secret_keep, secret_take, shows_secret
+from households.models import Membership
 from households.roles import Permission, allows
 
 
@@ -109,12 +110,7 @@ def detail(request: HttpRequest, public_id: UUID) -> HttpResponse:
     membership = member_of(request)
     needed = Permission.DEVICES_MANAGE if request.method == "POST" else Permission.DEVICES_SEE
     device = access_device(membership=membership, public_id=public_id, need=needed)
-    form = DeviceSettingsForm(
-        request.POST or None,
-        household=membership.household,
-        can_ring=not device.is_foreign,
-        initial=DeviceSettingsForm.initial_of(device),
-    )
+    form = DeviceSettingsForm(request.POST or None, device=device, membership=membership)
     if form.is_valid():
         values = form.values()
         need_move(membership, device, values["room"])
@@ -126,7 +122,7 @@ def detail(request: HttpRequest, public_id: UUID) -> HttpResponse:
     context |= who_may(membership, device)
     loans_own_fetch(device, membership)
     context["rules_url"] = reverse("devices:device-rules", args=[public_id])
-    context["may_part"] = may_part(membership, device)
+    context |= {"may_part": may_part(membership, device), "keeps": _kept_from(membership, device)}
     return render(request, "devices/detail.html", context, status=400 if form.is_bound else 200)
 
 
@@ -139,6 +135,19 @@ def call(request: HttpRequest, public_id: UUID) -> HttpResponse:
     if membership.consented_at is None:
         return redirect(f"{reverse('households:consent')}?{urlencode({'next': request.get_full_path()})}")
     return render(request, "devices/call.html", {"device": device, "rings": device_rings(device)})
+
+
+def _kept_from(membership: Membership, device: Device) -> list[str]:
+    """What a rule keeps from a member besides calling and announcing, in sentences."""
+    if not allows(membership.role, Permission.DEVICES_SEE):
+        return []
+    words = []
+    if device.is_auto_answer and has_right(device, Permission.CALL) and device_rings(device):
+        words.append("You may not listen into it: it does not answer you by itself, it rings.")
+    hear = Permission.RECORDINGS_HEAR
+    if allows(membership.role, hear) and not has_right(device, hear):
+        words.append("You may not hear its recordings.")
+    return words
 
 
 def _connection(request: HttpRequest, device: Device) -> dict[str, object]:

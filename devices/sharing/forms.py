@@ -1,5 +1,6 @@
 """What people choose on "Who may ...", and when they lend something."""
 
+from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import Any
 from uuid import UUID
@@ -68,16 +69,24 @@ def _at(day: datetime, clock: time) -> datetime:
     return datetime.combine(day.date(), clock, tzinfo=day.tzinfo)
 
 
-def _needed(device: Device) -> dict[str, set[Permission]]:
-    """What can be lent, and what whoever lends it has to be allowed to do. Whoever listens in calls."""
+@dataclass(frozen=True)
+class Lendable:
+    """What of a device somebody may lend: talk, listen, announce. `kept`: what a rule keeps from them, or ""."""
+
+    words: list[str]
+    kept: str
+
+
+def lendable(membership: Membership, device: Device) -> Lendable:
+    """Nobody lends what they may not do themselves. Whoever listens in calls; what cannot ring is heard at once."""
     listen = {Permission.CALL, Permission.DROP_IN}
-    if device.is_foreign:  # what cannot ring is heard at once, and it announces nothing
-        return {"talk": listen}
-    return {"talk": {Permission.CALL}, "listen": listen, "announce": {Permission.ANNOUNCE}}
-
-
-def _or(words: list[str]) -> str:
-    return " or ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+    needed = {"talk": {Permission.CALL}, "listen": listen, "announce": {Permission.ANNOUNCE}}
+    if device.is_foreign:
+        needed = {"talk": listen}
+    own = rights_own(membership, device)
+    kept = [RIGHT_WORDS[right] for right in LENT_BY if right in set().union(*needed.values()) - own]
+    either = " or ".join([", ".join(kept[:-1]), kept[-1]] if len(kept) > 1 else kept)
+    return Lendable([word for word, rights in needed.items() if rights <= own], either)
 
 
 class LoanForm(forms.Form):
@@ -111,11 +120,9 @@ class LoanForm(forms.Form):
         people = Membership.objects.filter(household=membership.household).exclude(pk=membership.pk)
         self.people = list(people.select_related("user").order_by("created_at"))
         self.device, self.new = device, NEW
-        own, needed = rights_own(membership, device), _needed(device)
-        self.offers = [word for word, rights in needed.items() if rights <= own]
-        self.kept = _or([RIGHT_WORDS[one] for one in LENT_BY if one in set().union(*needed.values()) - own])
-        if len(self.offers) == 1:
-            self.initial[self.offers[0]] = True
+        self.lendable = lendable(membership, device)
+        if len(self.lendable.words) == 1:
+            self.initial[self.lendable.words[0]] = True
         self.ends = loan_ends(now())
         self.fields["to"].choices = [  # type: ignore[attr-defined]  # ChoiceField has it
             *((str(member.public_id), member.user.name) for member in self.people),

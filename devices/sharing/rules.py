@@ -138,14 +138,23 @@ def _names_in(household: Household) -> dict[int, str]:
 
 def need_move(membership: Membership, device: Device, room: Room | None) -> None:
     """To another room means under other rules. Raises NotAllowed for whoever may not set any."""
-    places = [place for place in (device.room, room) if place is not None]
-    is_moved = device.room_id != (room.pk if room else None)
-    if allows(membership.role, Permission.HOUSEHOLD_MANAGE) or not is_moved:
+    if device.room_id == (room.pk if room else None):
         return
-    if rule := AccessRule.objects.filter(room__in=places).select_related("room").first():
-        raise NotAllowed(
-            f"{rule.room} has rules of its own, so only an owner can move a device there, or away."
-        )
+    if closed := next((one for one in rooms_closed(membership) if one in (device.room, room)), None):
+        raise NotAllowed(f"{closed} has rules of its own, so only an owner can move a device there, or away.")
+
+
+def rooms_closed(membership: Membership) -> list[Room]:
+    """Those to which, and out of which, this member moves nothing, by name: they have rules."""
+    if allows(membership.role, Permission.HOUSEHOLD_MANAGE):
+        return []
+    rooms = Room.objects.filter(household=membership.household, rules__isnull=False)
+    return list(rooms.distinct().order_by("name"))
+
+
+def is_ruled(device: Device, right: Permission) -> bool:
+    """By a rule of its own, or of its room."""
+    return AccessRule.objects.filter(Q(device=device) | Q(room__devices=device), right=right).exists()
 
 
 def rules_keep(*, membership: Membership, old: Device, device: Device) -> None:

@@ -17,7 +17,7 @@ from devices.models import Device, Loan, Room
 from devices.past import device_past
 from devices.rooms import may_remove, room_remove, room_rename
 from devices.selectors import device_list_for
-from devices.sharing.forms import LoanForm, RulesForm
+from devices.sharing.forms import LoanForm, RulesForm, lendable
 from devices.sharing.loans import loan_create, loan_end, loan_list, loan_use
 from devices.sharing.rules import choices_of, members_to_name, rules_save
 from households.access import member_of, need
@@ -180,4 +180,5 @@ def lent(membership: Membership, device: Device) -> dict[str, object]:
     """What devices/_lent.html shows."""
     if not allows(membership.role, Permission.LEND):
         return {}
-    return {"loans": [(loan, loan_use(loan)) for loan in loan_list(device)]}
+    loans = [(loan, loan_use(loan)) for loan in loan_list(device)]
+    return {"loans": loans, "lendable": lendable(membership, device)}
