@@ -10,10 +10,13 @@ from django_scopes import scope
 from playwright.sync_api import BrowserContext, Page, expect
 from pytest_django.live_server_helper import LiveServer
 
+from calls.models import Call, CallParticipant, ParticipantRole
 from common.clock import now
 from devices.models import DevicePresence, Loan
+from devices.sharing.loans import loan_end
 from households.models import Membership
-from households.roles import Permission
+from households.roles import Permission, Role
+from protocol.messages import CallState
 from tests.e2e.screens import look
 from tests.plugin_cast import Cast, device_make, guest_make, loan_make, rule_make
 
@@ -23,6 +26,26 @@ pytestmark = [pytest.mark.e2e, pytest.mark.django_db(transaction=True)]
 @pytest.fixture
 def gil(cast: Cast) -> Membership:
     return guest_make(cast)
+
+
+def call_now(cast: Cast, caller: Membership) -> Call:
+    """Needs the scope."""
+    began_at = now() - timedelta(minutes=2)
+    call = Call.objects.create(
+        household=caller.household,
+        device=cast.kitchen,
+        started_by=caller.user,
+        state=CallState.CONNECTED,
+        accepted_at=began_at,
+        connected_at=began_at,
+    )
+    Call.objects.filter(pk=call.pk).update(created_at=began_at)
+    for role, name in (
+        (ParticipantRole.CALLER, caller.user.name),
+        (ParticipantRole.CALLEE, cast.kitchen.name),
+    ):
+        CallParticipant.objects.create(household=call.household, call=call, role=role, display_name=name)
+    return call
 
 
 def sign_in(context: BrowserContext, live_server: LiveServer, member: Membership) -> None:
@@ -41,9 +64,20 @@ def test_the_pages_of_rights_and_lending(page: Page, cast: Cast, gil: Membership
         rule_make(Permission.DROP_IN, cast.anna, cast.ben, room=room)
     page.goto(reverse("devices:detail", args=[cast.kitchen.public_id]))
     expect(page.get_by_text("You are not in this list.")).to_be_visible()
+    expect(page.locator("#lent li", has_text="Gil")).not_to_contain_text("ends at once")
     assert look(page, "device-rights") == []
+    with scope(household=cast.anna.household):
+        call_now(cast, gil)
+    page.reload()
+    expect(page.get_by_text("Gil is in a call with it now. It ends at once.")).to_be_visible()
+    assert look(page, "device-lent-in-call") == []
     page.goto(reverse("devices:room", args=[room.public_id]))
     assert look(page, "room") == []
+    page.goto(reverse("devices:add"))
+    expect(page.get_by_text("if they can send their sound to an address")).to_be_visible()
+    assert look(page, "add-words") == []
+    page.goto(reverse("devices:add-foreign"))
+    assert look(page, "add-foreign-words") == []
     page.goto(reverse("devices:lend", args=[cast.kitchen.public_id]))
     expect(page.get_by_label("Their name")).to_be_hidden()
     page.get_by_label("Somebody new").check()
@@ -59,6 +93,56 @@ def test_the_pages_of_rights_and_lending(page: Page, cast: Cast, gil: Membership
     expect(page.get_by_text("Has not come yet")).to_be_visible()
     page.locator("#lent li", has_text="Gil").get_by_role("button", name="End now").click()
     expect(page.locator("#lent li", has_text="Gil")).to_have_count(0)
+    expect(page.get_by_text("Kitchen speaker is lent no more. The call was ended.")).to_be_visible()
+
+
+def test_the_pages_of_a_guest_whose_loan_ended_in_a_call(
+    stranger: Page, context: BrowserContext, live_server: LiveServer, cast: Cast, gil: Membership
+) -> None:
+    sign_in(context, live_server, gil)
+    with scope(household=cast.anna.household):
+        loan = loan_make(cast.kitchen, gil, can_talk=True)
+        call = call_now(cast, gil)
+        stranger.goto("/")
+        expect(stranger.get_by_role("link", name="Kitchen speaker", exact=True)).to_be_visible()
+        loan_end(loan=loan, by=cast.anna.user)
+    stranger.goto("/")
+    expect(stranger.get_by_text("Lake House ended it.")).to_be_visible()
+    expect(stranger.get_by_text("Your call ended with it. Nothing is wrong with your phone.")).to_be_visible()
+    assert look(stranger, "guest-loan-over") == []
+    stranger.goto(reverse("calls:list"))
+    expect(stranger.get_by_text("Why it ended: Kitchen speaker is no longer lent to you.")).to_be_visible()
+    assert look(stranger, "guest-calls") == []
+    stranger.goto(reverse("calls:detail", args=[call.public_id]))
+    expect(stranger.get_by_text("You called,")).to_be_visible()
+    assert look(stranger, "guest-call-over") == []
+
+
+def test_the_page_of_an_adult_under_rules(
+    stranger: Page, context: BrowserContext, live_server: LiveServer, cast: Cast
+) -> None:
+    Membership.objects.filter(pk=cast.ben.pk).update(role=Role.ADULT)
+    sign_in(context, live_server, cast.ben)
+    with scope(household=cast.anna.household):
+        for right in (Permission.DROP_IN, Permission.RECORDINGS_HEAR):
+            rule_make(right, cast.anna, room=cast.kitchen.room)
+    stranger.goto(reverse("devices:detail", args=[cast.kitchen.public_id]))
+    expect(stranger.get_by_text("Kitchen has rules of its own")).to_be_visible()
+    assert look(stranger, "adult-under-rules") == []
+    stranger.goto(reverse("devices:lend", args=[cast.kitchen.public_id]))
+    expect(stranger.get_by_text("You may not listen into it yourself")).to_be_visible()
+    assert look(stranger, "adult-lends") == []
+
+
+def test_the_form_for_somebody_new_where_nobody_else_lives(page: Page, cast: Cast) -> None:
+    with scope(household=cast.anna.household):
+        cast.ben.delete()
+    page.goto(reverse("devices:lend", args=[cast.kitchen.public_id]))
+    expect(page.get_by_label("Their name")).to_be_visible()
+    assert look(page, "lend-alone") == []
+    page.get_by_label("Their name").fill("Olga")
+    page.get_by_role("button", name="Lend it").click()
+    expect(page.get_by_text("Give this link to Olga now")).to_be_visible()
 
 
 def test_the_pages_of_a_guest(
