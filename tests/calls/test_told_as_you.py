@@ -8,8 +8,8 @@ from django.test import Client
 from django.urls import reverse
 from django_scopes import scope, scopes_disabled
 
+from calls.ending import call_end, call_fail, call_lost_reason
 from calls.models import Call, CallParticipant, Measurer, ParticipantRole, Recording
-from calls.services import call_end, call_fail, call_lost_reason
 from common.clock import now
 from devices.models import Loan
 from devices.sharing.loans import loan_end
@@ -68,6 +68,7 @@ def test_a_guest_is_you_in_the_own_list_and_gil_in_annas(cast: Cast) -> None:
         assert "Gil" not in page
     assert "You called," in pages(gil, call)[1]
     assert "You hung up" in pages(gil, call)[1]
+    assert "Guests do not hear recordings." in pages(gil, call)[1]
     for page in pages(cast.anna, call):
         assert "Gil" in page
         assert "You " not in page

@@ -81,7 +81,7 @@ def test_what_is_lent_stands_in_the_list_and_ends_at_once_also_in_a_call(
     assert reverse("devices:loan-end", args=[cast.kitchen.public_id, loan.public_id]) not in detail(
         anna, cast
     )
-    assert cast.kitchen.name not in browser_of(gil).get("/").content.decode()
+    assert "Nothing is lent to you now" in browser_of(gil).get("/").content.decode()
     assert anna.post(end).status_code == 409
     with scope(household=cast.anna.household):
         told = [audit_sentence(entry) for entry in audit_list(cast.anna.household)[:2]]
