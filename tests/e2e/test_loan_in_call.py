@@ -55,7 +55,6 @@ def lend(near: NearHouse) -> str:
     """For an hour, to talk and to listen; the link, as the owner sees it."""
     page = near.page
     page.goto(f"{near.device_path}lend/")
-    page.get_by_label("Somebody new").check()
     page.get_by_label("Their name").fill("Olga")
     page.get_by_label(re.compile(r"^\s*Listen")).check()
     page.get_by_role("button", name="Lend it").click()
@@ -106,8 +105,10 @@ def end_loan(near: NearHouse) -> float:
     """By the button of its owner. When the row said so, Unix time."""
     near.page.goto(near.device_path)
     lent = near.page.locator("#lent li", has_text="Olga")
+    expect(lent).to_contain_text("Olga is in a call with it now. It ends at once.")
     lent.get_by_role("button", name="End now").click()
     expect(lent).to_have_count(0)
+    expect(near.page.get_by_text("The call was ended.")).to_be_visible()
     [(ended_s,)] = near.rows("select extract(epoch from ended_at) from devices_loan")
     return float(ended_s)
 
@@ -129,7 +130,11 @@ def test_a_loan_that_is_ended_in_a_call_ends_its_sound_and_keeps_what_was_said(n
     assert np.abs(guest.played()).max(initial=0.0) < LOUD
 
     expect(guest.page.get_by_role("heading")).to_have_text("Nothing is lent to you in Lake House any more.")
+    expect(
+        guest.page.get_by_text("Your call ended with it. Nothing is wrong with your phone.")
+    ).to_be_visible()
     guest.page.get_by_role("link", name="Continue").click()
+    expect(guest.page.get_by_text("Lake House ended it.")).to_be_visible()
     expect(guest.page.get_by_role("heading", name="Nothing is lent to you now")).to_be_visible()
     assert "Kitchen speaker is no longer lent to Olga." in near.agent_log()
 
