@@ -14,6 +14,7 @@ DomainError
 |- Unavailable        503  a part of the hub is missing
 """
 
+import math
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -27,17 +28,35 @@ from protocol.errors import ErrorCode
 
 
 class DomainError(Exception):
-    """A refusal. `message` goes to the person as it is."""
+    """A refusal. `message` goes to the person as it is.
+
+    `retry_after_s`: when it may be tried again, where that is known; the message ends with it, and `stem` does not.
+    """
 
     status: ClassVar[int] = 400
     code: ClassVar[ErrorCode] = ErrorCode.BAD_MESSAGE
     title: ClassVar[str] = "That did not work"
     is_refusal: ClassVar[bool] = True
 
-    def __init__(self, message: str, *, code: ErrorCode | None = None) -> None:
-        super().__init__(message)
-        self.message = message
+    def __init__(self, message: str, *, code: ErrorCode | None = None, retry_after_s: int = 0) -> None:
+        self.stem, self.retry_after_s = message, retry_after_s
+        self.message = f"{message} {wait_words(retry_after_s)}" if retry_after_s else message
+        super().__init__(self.message)
         self.wire_code = code or self.code
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Of an answer that says it over HTTP (RFC 9110 section 10.2.3)."""
+        is_later = self.retry_after_s and self.status in (429, 503)
+        return {"Retry-After": str(self.retry_after_s)} if is_later else {}
+
+
+def wait_words(seconds: int) -> str:
+    """For a page without JavaScript, and for a program, as in "Try again in 3 minutes"."""
+    minutes = math.ceil(seconds / 60)
+    if minutes > 60:
+        return f"Try again in {math.ceil(minutes / 60)} hours."
+    return "Try again in a minute." if minutes <= 1 else f"Try again in {minutes} minutes."
 
 
 class Invalid(DomainError):
@@ -121,5 +140,6 @@ def api_exception_handler(exc: Exception, context: dict[str, Any]) -> Response |
     if isinstance(exc, exceptions.MethodNotAllowed):
         exc = MethodNotAllowed(METHOD_WORDS)
     if isinstance(exc, DomainError):
-        return Response({"error": str(exc.wire_code), "error_description": exc.message}, status=exc.status)
+        words = {"error": str(exc.wire_code), "error_description": exc.message}
+        return Response(words, status=exc.status, headers=exc.headers)
     return exception_handler(exc, context)

@@ -29,7 +29,17 @@ class DomainErrorMiddleware:
 
 def error_page(request: HttpRequest, error: DomainError) -> HttpResponse:
     template = "common/_error.html" if request.headers.get("HX-Request") else "common/error.html"
-    return render(request, template, {"error": error}, status=error.status)
+    return refusal_render(request, template, error)
+
+
+def refusal_render(
+    request: HttpRequest, template: str, error: DomainError, context: dict[str, object] | None = None
+) -> HttpResponse:
+    """A page that shows the error, and is answered as the error asks for."""
+    response = render(request, template, {**(context or {}), "error": error}, status=error.status)
+    for name, value in error.headers.items():
+        response[name] = value
+    return response
 
 
 def stale_page(request: HttpRequest, reason: str = "") -> HttpResponse:

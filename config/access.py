@@ -106,7 +106,9 @@ def _nowhere(request: HttpRequest) -> HttpResponse:
 def _refusal(request: HttpRequest, error: DomainError) -> HttpResponse:
     if request.path_info.startswith(f"/{_API}"):
         return JsonResponse(
-            {"error": str(error.wire_code), "error_description": error.message}, status=error.status
+            {"error": str(error.wire_code), "error_description": error.message},
+            status=error.status,
+            headers=error.headers,
         )
     return error_page(request, error)
 

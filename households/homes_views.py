@@ -45,7 +45,7 @@ def add(request: HttpRequest) -> HttpResponse:
     membership, form = member_of(request), NewHomeForm(request.POST or None)
     need(membership, Permission.HOUSEHOLD_ADD)
     if form.is_valid():
-        words = "That is many homes in one hour. Wait a while before you add another."
+        words = "That is many homes in one hour."
         limit_hit(f"home:{membership.user.pk}", most=5, per_s=3600, message=words)
         values = form.cleaned_data
         made = household_create(

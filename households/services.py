@@ -37,7 +37,7 @@ class SetupRefused(AccountRefused):
 
 def setup_problems(*, token: str, name: str, email: str, password: str) -> dict[str, str]:
     """By field, what only the hub can tell of the first visit: empty when all is well. Raises TooMany."""
-    limit_hit("setup", most=20, per_s=300, message="Too many tries. Wait five minutes and try again.")
+    limit_hit("setup", most=20, per_s=300, message="Too many tries.")
     problems = {}
     if not SetupToken.objects.filter(token_hash=secret_hash(token.strip()), used_at=None).exists():
         words = "The set-up token is not right."

@@ -12,6 +12,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods
 
 from common.errors import DomainError
+from common.middleware import refusal_render
 from common.speech_models import model_offers
 from common.tasks import delay_on_commit, speech_model_download_task
 from households.access import access_token, member_of, need
@@ -47,12 +48,13 @@ def setup(request: HttpRequest) -> HttpResponse:
             form.refuse(refusal.fields)
         except DomainError as problem:
             error = problem
-    context = {
+    context: dict[str, object] = {
         "form": form,
-        "error": error,
         "offers": offers,
         "offers_bytes": sum(offer.size_bytes for offer in offers),
     }
+    if error:
+        return refusal_render(request, "households/setup.html", error, context)
     return render(request, "households/setup.html", context, status=400 if form.is_bound else 200)
 
 

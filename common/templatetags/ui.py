@@ -12,6 +12,7 @@ from django.utils.timesince import timesince
 from django.utils.translation import get_language_info
 
 from common.clock import now
+from common.errors import wait_words
 from common.speech_models.catalogue import MANY_LANGUAGES
 
 register = template.Library()
@@ -124,6 +125,12 @@ def browser(user_agent: str) -> str:
         next((name for word, name in kinds if word in user_agent), "") for kinds in (_BROWSERS, _SYSTEMS)
     ]
     return " on ".join(name for name in names if name) or "Another program"
+
+
+@register.simple_tag
+def try_again(seconds: int) -> SafeString:
+    """The wait until the next try, which static/js/lib/try-again.js counts down."""
+    return format_html('<try-again data-seconds="{}">{}</try-again>', seconds, wait_words(seconds))
 
 
 @register.filter

@@ -25,7 +25,7 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 # From one network. A device asks once in a quarter of an hour, and polls every two seconds.
 ASKED_PER_MINUTE = 60
 POLLED_PER_MINUTE = 600
-_TOO_MANY = "Too many requests. Wait a minute."
+_TOO_MANY = "Too many requests."
 
 
 class DeviceApi(APIView):

@@ -62,8 +62,7 @@ def _row_find(membership: Membership, secret: str, user_code: str) -> DeviceAuth
     taken = try_take(membership, is_typed=is_typed)
     row = DeviceAuthorization.objects.select_related("confirmed_by").filter(**by).last()
     if row is None:
-        try_failed(membership, taken)
-        raise NotFound("No device waits with this code. Check it, or let the device show a new one.")
+        raise try_failed(membership, taken)
     try_return(taken)
     return row
 

@@ -7,16 +7,17 @@ more than the limit lets through. What is counted is the person and the hub, nev
 from django.conf import settings
 
 from common import limits
-from common.errors import TooMany, Unavailable
-from common.limits import Try
+from common.errors import NotFound, TooMany, Unavailable
+from common.limits import Try, again_s, tries_left_words
 from households.models import Membership
 from households.record.audit import AuditKind, audit_note
 
 WINDOW_S = 900
 TYPED_TRIES = 5
 LINK_TRIES = 100  # its secret has 128 bits: the limit only keeps the database from being asked for ever
-_SPENT = "Too many wrong codes. Wait 15 minutes and try again, or scan the code."
-_LINKS_SPENT = "Too many wrong links. Wait 15 minutes and try again."
+_SPENT = "Too many wrong codes. You can scan the code instead."
+_WRONG = "No device waits with this code. Check it, or let the device show a new one."
+_LINKS_SPENT = "Too many wrong links."
 
 
 def try_take(membership: Membership, *, is_typed: bool) -> list[Try]:
@@ -37,10 +38,12 @@ def try_return(taken: list[Try]) -> None:
         one.give_back()
 
 
-def try_failed(membership: Membership, taken: list[Try]) -> None:
-    """The code was wrong. Whoever has no tries left then is noted, once in each quarter of an hour."""
+def try_failed(membership: Membership, taken: list[Try]) -> NotFound:
+    """The code was wrong: what to tell the person. Whoever has no tries left then is noted, once in each quarter of an
+    hour."""
     if taken[0].is_last():
         _note(membership)
+    return NotFound(" ".join(filter(None, [_WRONG, tries_left_words(*taken)])), retry_after_s=again_s(*taken))
 
 
 def _note(membership: Membership) -> None:

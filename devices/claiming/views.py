@@ -11,6 +11,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 from django_scopes import scope
 
 from common.errors import DomainError, Invalid, NotFound
+from common.middleware import refusal_render
 from devices.claiming.confirmation import authorization_confirm, authorization_deny, authorization_find
 from devices.claiming.known import KeyChanged, device_known
 from devices.forms import ClaimForm, CodeForm
@@ -122,9 +123,10 @@ def _find(membership: Membership, form: CodeForm | ClaimForm) -> DeviceAuthoriza
 
 
 def _add_page(request: HttpRequest, form: CodeForm, error: DomainError | None = None) -> HttpResponse:
-    status = error.status if error else 200
-    context = {"form": form, "error": error, "is_refused": _OTHER_WORDS in request.GET}
-    return render(request, "devices/add.html", context, status=status)
+    context = {"form": form, "is_refused": _OTHER_WORDS in request.GET}
+    if error:
+        return refusal_render(request, "devices/add.html", error, context)
+    return render(request, "devices/add.html", context)
 
 
 def _confirm_page(

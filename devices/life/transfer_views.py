@@ -15,6 +15,7 @@ from django_scopes import scope
 from common.errors import DomainError, Invalid, NotFound
 from common.limits import limit_hit
 from common.links import outside_url
+from common.middleware import refusal_render
 from devices.access import access_device
 from devices.forms import DeviceForm
 from devices.life.transfers import (
@@ -86,7 +87,7 @@ def take(request: HttpRequest) -> HttpResponse:
     try:
         return _take_page(request, user, _transfer(request, user))
     except DomainError as error:
-        return render(request, "devices/take.html", {"error": error}, status=error.status)
+        return refusal_render(request, "devices/take.html", error)
 
 
 @sensitive_post_parameters("token")
@@ -105,7 +106,7 @@ def take_accept(request: HttpRequest) -> HttpResponseBase:
             form = DeviceForm(request.POST, household=membership.household)
             return _accept(request, transfer, membership, form)
     except DomainError as error:
-        return render(request, "devices/take.html", {"error": error}, status=error.status)
+        return refusal_render(request, "devices/take.html", error)
 
 
 @login_required
@@ -139,7 +140,7 @@ def coming_give_up(request: HttpRequest, public_id: UUID) -> HttpResponse:
 
 def _transfer(request: HttpRequest, user: User) -> Transfer:
     """Raises what transfer_find raises, and TooMany."""
-    limit_hit(f"take:{user.pk}", most=60, per_s=900, message="Too many tries. Wait 15 minutes and try again.")
+    limit_hit(f"take:{user.pk}", most=60, per_s=900, message="Too many tries.")
     return transfer_find(token=request.POST.get("token", ""))
 
 

@@ -46,7 +46,7 @@ def transfer_create(*, membership: Membership, device: Device) -> tuple[Transfer
         raise Conflict(
             "A device of another maker is not given away by a link. Remove it here, and add it there."
         )
-    limit_hit(f"give:{membership.pk}", most=50, per_s=3600, message="Too many links. Wait an hour.")
+    limit_hit(f"give:{membership.pk}", most=50, per_s=3600, message="Too many links.")
     token = secret_make(_SECRET_BYTES)
     with transaction.atomic():
         if not Device.objects.select_for_update().filter(pk=device.pk, revoked_at=None).exists():

@@ -15,7 +15,7 @@ from common.address import addresses
 from common.encryption import decrypt, encrypt
 from common.errors import TooMany
 from households.accounts.sign_in import sign_in_refused
-from households.accounts.tries import TOO_MANY_OF_ACCOUNT, account_take
+from households.accounts.tries import TOO_MANY_OF_ACCOUNT, account_take, account_try
 from households.models import User
 from households.services import owner_exists
 
@@ -53,10 +53,10 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
         """Counts before it looks. Raises ValidationError after too many, Unavailable while nothing can be counted."""
         login = str(credentials.get("email") or credentials.get("username") or "")
         try:
-            counted = account_take(login)
-        except TooMany as error:
+            counted = account_try(request, login)
+        except ValidationError:
             sign_in_refused(login)
-            raise ValidationError(error.message) from None
+            raise
         user = super().authenticate(request, **credentials)
         if user is None:
             sign_in_refused(login)

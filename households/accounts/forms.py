@@ -19,10 +19,9 @@ from django import forms
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 
-from common.errors import TooMany
 from common.limits import Try
 from households.accounts.sign_in import ADDRESS_TAKEN
-from households.accounts.tries import account_take, code_use
+from households.accounts.tries import account_try, code_use
 from households.models import User
 
 _ADDRESS: Final = "E-mail address"
@@ -186,7 +185,4 @@ class PasskeyNameForm(EditWebAuthnForm):  # type: ignore[misc]
 
 def _take(user: User) -> Try:
     """Raises ValidationError after too many wrong tries."""
-    try:
-        return account_take(user.email)
-    except TooMany as error:
-        raise ValidationError(error.message) from None
+    return account_try(context.request, user.email)

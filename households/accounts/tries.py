@@ -6,13 +6,16 @@ reached, which a stranger chooses, and a code that is right makes it forget the 
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import wraps
 from typing import Final
 
 from django.core.cache import cache
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 
-from common.limits import Try, try_take
+from common.errors import TooMany
+from common.limits import Try, again_s, tries_left_words, try_take
 from common.network import address_group
 from households.models import User
 
@@ -20,8 +23,8 @@ ACCOUNT_MOST: Final = 5
 ACCOUNT_PER_S: Final = 300
 ADDRESS_MOST: Final = 10
 ADDRESS_PER_S: Final = 60
-TOO_MANY_OF_ACCOUNT: Final = "Too many wrong tries. Wait five minutes, then try again."
-TOO_MANY_OF_ADDRESS: Final = "Too many tries from your network. Wait a minute, then try again."
+TOO_MANY_OF_ACCOUNT: Final = "Too many wrong tries."
+TOO_MANY_OF_ADDRESS: Final = "Too many tries from your network."
 NOT_COUNTED: Final = "The hub cannot count tries at the moment, so nobody can sign in. Try again in a moment."
 # A code of an authenticator app is right for 90 s, with one step to either side.
 _CODE_USED_FOR_S: Final = 120
@@ -35,15 +38,48 @@ def guarded(view: View) -> View:
     @wraps(view)
     def inner(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
         if request.method == "POST":
-            request.address_try = _address_take(request)  # type: ignore[attr-defined]
-        return view(request, *args, **kwargs)
+            request.tries = [_address_take(request)]  # type: ignore[attr-defined]
+        response = view(request, *args, **kwargs)
+        if refused_s := getattr(request, "refused_s", 0):
+            response.status_code, response.headers["Retry-After"] = 429, str(refused_s)
+        return response
 
     return inner
 
 
 def try_was_right(request: HttpRequest) -> None:
-    if counted := getattr(request, "address_try", None):
+    for counted in getattr(request, "tries", [])[:1]:
         counted.give_back()
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the page says to whoever was wrong, or may not try now."""
+
+    words: str = ""
+    again_s: int = 0
+
+
+def told(request: HttpRequest) -> Told:
+    """Of an account that does not exist the same as of one that does."""
+    if refused_s := getattr(request, "refused_s", 0):
+        return Told(again_s=refused_s)
+    wrong = [counted for counted in getattr(request, "tries", []) if not counted.is_given_back]
+    if len(wrong) < 2:  # the account was not tried, or with success
+        return Told()
+    return Told(tries_left_words(*wrong), again_s(*wrong))
+
+
+def account_try(request: HttpRequest, login: str) -> Try:
+    """account_take for a page, which says what is left. Raises ValidationError after too many, Unavailable."""
+    try:
+        counted = account_take(login)
+    except TooMany as error:
+        request.refused_s = error.retry_after_s  # type: ignore[attr-defined]
+        raise ValidationError(error.stem) from None
+    if tries := getattr(request, "tries", None):
+        tries.append(counted)
+    return counted
 
 
 def account_take(login: str, *, purpose: str = "sign-in") -> Try:

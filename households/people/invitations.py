@@ -33,7 +33,7 @@ def invitation_create(
 
     Raises TooMany, and NotFound or NotAllowed for somebody who may not invite any more.
     """
-    limit_hit(f"invite:{membership.pk}", most=50, per_s=3600, message="Too many invitations. Wait an hour.")
+    limit_hit(f"invite:{membership.pk}", most=50, per_s=3600, message="Too many invitations.")
     token = secret_make(_SECRET_BYTES)
     with transaction.atomic():
         members_hold(membership)  # or a link could come just after invitations_void() looked

@@ -11,6 +11,7 @@ from django.views.decorators.http import require_http_methods
 
 from common.errors import DomainError, NotSignedIn
 from common.limits import limit_hit
+from common.middleware import refusal_render
 from common.network import address_group
 from households.access import household_choose, member_of
 from households.accounts.services import AccountRefused
@@ -59,7 +60,7 @@ def _with_invitation(request: HttpRequest, form: ConsentForm | None) -> HttpResp
 
 def _count(request: HttpRequest) -> None:
     network = address_group(request.META.get("REMOTE_ADDR", ""))
-    limit_hit(f"join:{network}", most=20, per_s=60, message="Too many tries. Wait a minute and try again.")
+    limit_hit(f"join:{network}", most=20, per_s=60, message="Too many tries.")
 
 
 def _accept(request: HttpRequest, form: ConsentForm) -> Membership:
@@ -94,7 +95,7 @@ def _page(
     form: ConsentForm | None = None,
     error: DomainError | None = None,
 ) -> HttpResponse:
-    context: dict[str, object] = {"error": error, "invitation": invitation}
+    context: dict[str, object] = {"invitation": invitation}
     if invitation is not None:
         user = _user(request)
         context["token"] = request.POST["token"]
@@ -103,8 +104,10 @@ def _page(
         context["form"] = form or (ConsentForm() if user else JoinForm(initial={"name": invitation.name}))
         members = Membership.objects.filter(household=invitation.household)
         context["is_member"] = user is not None and members.filter(user=user).exists()
-    status = error.status if error else 400 if form else 200
-    response = render(request, "households/join.html", context, status=status)
+    if error:
+        response = refusal_render(request, "households/join.html", error, context)
+    else:
+        response = render(request, "households/join.html", context, status=400 if form else 200)
     response["Cache-Control"] = "no-store"
     return response
 

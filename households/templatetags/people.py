@@ -1,7 +1,10 @@
 """Roles in words for templates, and what somebody has."""
 
+from typing import Any
+
 from django import template
 
+from households.accounts.tries import Told, told
 from households.models import ApiToken, User
 from households.roles import ROLE_NOUNS, ROLE_WORDS, Role
 
@@ -24,3 +27,9 @@ def role_noun(role: str) -> str:
 def has_tokens(user: User) -> bool:
     """Whether an API token lets a program in as them, in any of their homes."""
     return ApiToken.objects.filter(membership__user=user, revoked_at=None).exists()
+
+
+@register.simple_tag(takes_context=True)
+def tries(context: dict[str, Any]) -> Told:
+    """What to tell whoever was wrong just now: how many tries are left, or how long to wait."""
+    return told(context["request"])

@@ -7,6 +7,7 @@ import { hub } from "./lib/socket.js";
 import { wireThemeChoice } from "./lib/theme.js";
 import { showTimes } from "./lib/time.js";
 import { toast, watch } from "./lib/toast.js";
+import "./lib/try-again.js";
 
 const REFRESH_TIMES_MS = 30_000;
 

@@ -284,6 +284,20 @@ def test_what_is_being_looked_up_counts_before_its_answer_is_known(anna: Client,
     assert guess(anna, 1, user_code=codes.user_code) == [200]
 
 
+def test_from_the_third_wrong_code_on_the_page_says_what_is_left_and_then_how_long_to_wait(
+    anna: Client, cast: Cast
+) -> None:
+    def press() -> "Answer":
+        return anna.post(reverse("devices:lookup"), {"user_code": WRONG})
+
+    answers = [press() for _ in range(TYPED_TRIES + 1)]
+    told = ["tries left", "one try left", "That was the last try for now.", "Too many wrong codes."]
+    said = [[words for words in told if words in answer.content.decode()] for answer in answers]
+    assert said == [[], [], *([words] for words in told)]
+    assert [b"<try-again" in answer.content for answer in answers] == [False] * 4 + [True] * 2
+    assert 0 < int(answers[-1]["Retry-After"]) <= WINDOW_S
+
+
 def a_while_passes(cast: Cast, *, seconds: int) -> None:
     for key in (f"tries:claim:{cast.anna.user.pk}", "tries:claim:all"):
         for one in redis_get().zrange(key, 0, -1):

@@ -10,6 +10,7 @@ from django.core.cache import cache
 from django.urls import reverse
 from playwright.sync_api import BrowserContext, Page, expect
 
+from households.accounts.tries import ACCOUNT_PER_S, account_take
 from tests.e2e.screens import look
 from tests.fakes.browser_hub import FakeHub
 from tests.plugin_cast import PASSWORD, Cast
@@ -132,6 +133,36 @@ def test_an_app_is_turned_on_and_asked_for(visitor: Page) -> None:
     page.goto(reverse("mfa_deactivate_totp"))
     still_me(page)
     assert look(page, "app-off") == []
+
+
+def test_the_wait_after_too_many_wrong_tries_is_counted_down_and_then_the_button_is_back(
+    visitor: Page,
+) -> None:
+    def enter_after(wrong_before: int) -> None:
+        for _ in range(wrong_before):
+            account_take("anna@example.org")
+        page.get_by_label("E-mail address").fill("anna@example.org")
+        page.get_by_label("Password").fill("wrong")
+        with page.expect_navigation():
+            button.click()
+
+    page, button = visitor, visitor.get_by_role("button", name="Sign in", exact=True)
+    page.clock.install()
+    page.reload()
+    enter_after(2)
+    expect(page.get_by_role("alert")).to_contain_text("You have 2 tries left.")
+    enter_after(2)
+    expect(page.get_by_role("alert")).to_contain_text("Too many wrong tries.")
+    expect(page.get_by_text(re.compile(r"^Try again in [1-4]:\d\d$"))).to_be_visible()
+    expect(button).to_be_disabled()
+    assert look(page, "sign-in-waits") == []
+    page.clock.fast_forward(ACCOUNT_PER_S * 1000)
+    expect(page.get_by_text("You can try again now.").last).to_be_visible()
+    expect(button).to_be_enabled()
+    enter_after(0)
+    expect(button).to_be_disabled()
+    page.get_by_label("E-mail address").fill("ben@example.org")  # has tries of his own
+    expect(button).to_be_enabled()
 
 
 def test_an_address_that_is_a_number_has_no_passkeys_and_says_so(visitor: Page, live_server: object) -> None:
