@@ -67,23 +67,49 @@ def clock(seconds: float | None) -> str:
     return f"{hours}:{minutes:02}:{seconds_left:02}" if hours else f"{minutes}:{seconds_left:02}"
 
 
-@register.filter
-def ago(moment: datetime) -> str:
-    """How long ago, in one unit, as static/js/lib/time.js says it: "just now", "3 hours ago"."""
-    if now() - moment < timedelta(minutes=1):
-        return "just now"
-    return f"{timesince(moment, now(), depth=1)} ago"
+# Times: each is said in one of four ways, here in the household's zone, and by static/js/lib/time.js, which knows the
+# same four, in the reader's zone and with the reader's names of months. `of_home`: a page that says whose zone its
+# times are of, and keeps them.
 
 
-@register.filter
-def day_and_clock(moment: datetime) -> str:
-    """When something will be over, in the household's zone: "today 18:00", "Sunday 18:00", "3 May 18:00"."""
-    there, today = timezone.localtime(moment), timezone.localtime(now()).date()
-    days = (there.date() - today).days
-    near = {0: "today", 1: "tomorrow"}.get(days) or (
-        f"{there:%A}" if 1 < days < 7 else f"{there.day} {there:%B}"
-    )
-    return f"{near} {there:%H:%M}"
+@register.simple_tag
+def moment(at: datetime) -> SafeString:
+    """When something was or will be: "18:00" today, else "3 May, 18:00", "3 May 2025, 18:00"."""
+    there = timezone.localtime(at)
+    is_today = there.date() == timezone.localtime(now()).date()
+    return _time(at, "moment", f"{there:%H:%M}" if is_today else f"{_date_words(there)}, {there:%H:%M}")
+
+
+@register.simple_tag
+def day(at: datetime, *, of_home: bool = False) -> SafeString:
+    """Where the time of day does not matter: "today", "tomorrow", "yesterday", else "3 May", "3 May 2025"."""
+    there = timezone.localtime(at)
+    days = (there.date() - timezone.localtime(now()).date()).days
+    near = {0: "today", 1: "tomorrow", -1: "yesterday"}
+    return _time(at, "" if of_home else "day", near.get(days) or _date_words(there))
+
+
+@register.simple_tag
+def daytime(at: datetime, *, of_home: bool = False) -> SafeString:
+    """In a list of one day."""
+    return _time(at, "" if of_home else "clock", f"{timezone.localtime(at):%H:%M}")
+
+
+@register.simple_tag
+def since(at: datetime) -> SafeString:
+    """How long ago, in one unit: "just now", "3 hours ago"."""
+    is_new = now() - at < timedelta(minutes=1)
+    return _time(at, "ago", "just now" if is_new else f"{timesince(at, now(), depth=1)} ago")
+
+
+def _date_words(there: datetime) -> str:
+    is_this_year = there.year == timezone.localtime(now()).year
+    return f"{there.day} {there:%B}" + ("" if is_this_year else f" {there.year}")
+
+
+def _time(at: datetime, style: str, words: str) -> SafeString:
+    by_script = format_html(' data-time="{}"', style) if style else ""
+    return format_html('<time datetime="{}"{}>{}</time>', at.isoformat(), by_script, words)
 
 
 @register.filter

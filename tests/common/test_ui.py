@@ -1,11 +1,16 @@
 """The small words of templates."""
 
-from datetime import timedelta
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
+from django.utils import timezone
 
 from common.clock import now
-from common.templatetags.ui import ago, clock, hex_groups, icon, room_icon, user_code
+from common.templatetags import ui
+from common.templatetags.ui import clock, day, daytime, hex_groups, icon, moment, room_icon, since, user_code
 
 pytestmark = pytest.mark.unit
 
@@ -29,7 +34,43 @@ def test_a_length_is_written_as_people_read_it(seconds: float | None, words: str
     ],
 )
 def test_a_time_is_said_in_one_unit_and_never_as_none_of_it(seconds: float, words: str) -> None:
-    assert ago(now() - timedelta(seconds=seconds)).replace("\xa0", " ") == words
+    said = since(now() - timedelta(seconds=seconds)).replace("\xa0", " ")
+    assert said.endswith(f' data-time="ago">{words}</time>')
+
+
+# In Berlin; it is half past midnight there on 3 May.
+NOW = datetime(2026, 5, 2, 22, 30, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("at", "of_moment", "of_day"),
+    [
+        (datetime(2026, 5, 2, 22, 5, tzinfo=UTC), "00:05", "today"),
+        (datetime(2026, 5, 3, 21, 59, tzinfo=UTC), "23:59", "today"),
+        (datetime(2026, 5, 2, 21, 59, tzinfo=UTC), "2 May, 23:59", "yesterday"),
+        (datetime(2026, 5, 3, 22, 0, tzinfo=UTC), "4 May, 00:00", "tomorrow"),
+        (datetime(2025, 12, 31, 23, 30, tzinfo=UTC), "1 January, 00:30", "1 January"),
+        (datetime(2025, 12, 31, 22, 30, tzinfo=UTC), "31 December 2025, 23:30", "31 December 2025"),
+    ],
+)
+def test_a_moment_and_a_day_are_said_in_one_way_in_the_zone_of_the_household(
+    monkeypatch: pytest.MonkeyPatch, at: datetime, of_moment: str, of_day: str
+) -> None:
+    monkeypatch.setattr(ui, "now", lambda: NOW)
+    with timezone.override(ZoneInfo("Europe/Berlin")):
+        assert moment(at) == f'<time datetime="{at.isoformat()}" data-time="moment">{of_moment}</time>'
+        assert day(at) == f'<time datetime="{at.isoformat()}" data-time="day">{of_day}</time>'
+        assert daytime(at).endswith(f'data-time="clock">{of_moment[-5:]}</time>')
+
+
+def test_no_template_has_a_way_of_its_own() -> None:
+    """A time is written with moment, day, daytime or since, which scripts know too."""
+    own = re.compile(
+        r"\{\{[^}]*(\|(date|time|timesince|timeuntil)\b|_(at|on|before|after) *\}\})|<time [^>]*datetime="
+    )
+    pages = Path(__file__).parents[2] / "templates"
+    found = {match[0] for page in pages.rglob("*.html") for match in own.finditer(page.read_text())}
+    assert found == {"{{ check.broken_at }}"}, "the number of an entry"
 
 
 def test_a_fingerprint_is_grouped_for_comparing() -> None:

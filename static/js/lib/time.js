@@ -1,11 +1,11 @@
-// Times in the reader's own words. The server writes <time datetime=… data-time="clock|day|date|ago">.
+// Times in the reader's own zone and words. The server writes <time datetime=… data-time="moment|day|clock|ago">, in the
+// same four ways: see common/templatetags/ui.py.
 
-const STYLES = {
-  clock: { hour: "numeric", minute: "2-digit" },
-  day: { weekday: "long", day: "numeric", month: "long" },
-  date: { dateStyle: "medium" },
-  full: { dateStyle: "medium", timeStyle: "short" },
-};
+const inWords = (style) => new Intl.DateTimeFormat(undefined, style);
+const CLOCK = inWords({ hour: "numeric", minute: "2-digit" });
+const DATE = inWords({ day: "numeric", month: "long" });
+const DATE_AND_YEAR = inWords({ day: "numeric", month: "long", year: "numeric" });
+const NEAR = { 0: "today", 1: "tomorrow", "-1": "yesterday" };
 const STEPS = [
   ["year", 31_536_000],
   ["month", 2_592_000],
@@ -23,23 +23,29 @@ export function ago(date, now = Date.now()) {
   return "just now";
 }
 
-function day(date) {
+/** 0 is today, 1 tomorrow. */
+function daysAhead(date) {
   const midnight = (value) => new Date(value.getFullYear(), value.getMonth(), value.getDate()).getTime();
-  const days = Math.round((midnight(date) - midnight(new Date())) / 86_400_000);
-  if (days === 0) return "Today";
-  if (days === -1) return "Yesterday";
-  return new Intl.DateTimeFormat(undefined, STYLES.day).format(date);
+  return Math.round((midnight(date) - midnight(new Date())) / 86_400_000);
 }
+
+function dateWords(date) {
+  return (date.getFullYear() === new Date().getFullYear() ? DATE : DATE_AND_YEAR).format(date);
+}
+
+const STYLES = {
+  clock: (date) => CLOCK.format(date),
+  day: (date) => NEAR[daysAhead(date)] ?? dateWords(date),
+  moment: (date) => (daysAhead(date) ? `${dateWords(date)}, ${CLOCK.format(date)}` : CLOCK.format(date)),
+  ago: (date) => ago(date),
+};
 
 export function showTimes(root = document) {
   for (const element of root.querySelectorAll("time[data-time]")) {
     const date = new Date(element.dateTime);
     if (Number.isNaN(date.getTime())) continue;
-    const style = element.dataset.time;
-    if (style === "ago") element.textContent = ago(date);
-    else if (style === "day") element.textContent = day(date);
-    else element.textContent = new Intl.DateTimeFormat(undefined, STYLES[style]).format(date);
-    if (style !== "full") element.title = new Intl.DateTimeFormat(undefined, STYLES.full).format(date);
+    element.textContent = STYLES[element.dataset.time](date);
+    element.title = `${DATE_AND_YEAR.format(date)}, ${CLOCK.format(date)}`;
   }
 }
 
