@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.conf import LazySettings
 from django.core import mail
 from django.core.cache import cache
 from django.test import Client
@@ -72,7 +73,8 @@ def test_wrong_passwords_inside_count_like_those_outside(client: Client, cast: C
     assert "Too many wrong tries." in sign_in(PASSWORD, REMOTE_ADDR="203.0.113.8").content.decode()
 
 
-def test_five_links_for_a_new_password_and_no_sixth(cast: Cast) -> None:
+def test_five_links_for_a_new_password_and_no_sixth(cast: Cast, settings: LazySettings) -> None:
+    settings.HAS_WINDOW = True
     for n in range(7):
         fields = {"email": "anna@example.org"}
         answer = Client(REMOTE_ADDR=f"203.0.113.{n}").post(
