@@ -24,6 +24,12 @@ def leg_carry(*, leg: CallParticipant, by: Credential) -> None:
         CallParticipant.objects.filter(pk=leg.pk).update(carried_by=str(by))
 
 
+def carrier_rename(*, before: Credential, after: Credential) -> None:
+    """The same page, let in by the same session under another name."""
+    with scopes_disabled():
+        CallParticipant.objects.filter(carried_by=str(before)).update(carried_by=str(after))
+
+
 def carrier_hold(*, by: Credential, user: User) -> None:
     """Once the row says who carries the call. Raises NotSignedIn.
 

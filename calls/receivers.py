@@ -7,7 +7,7 @@ from uuid import UUID
 from django.db import transaction
 from django.dispatch import receiver
 
-from calls.carriers import calls_uncarried_end_safely
+from calls.carriers import calls_uncarried_end_safely, carrier_rename
 from calls.ending import call_end_of_device
 from calls.events import call_ended, call_started, recording_finalized, worker_died
 from calls.measurements import quality_forget
@@ -26,7 +26,8 @@ from devices.events import (
     loan_use_sought,
 )
 from devices.models import Device, Loan
-from households.events import credential_ended, id_sought, rights_changed
+from households.accounts.credentials import Credential
+from households.events import credential_ended, credential_renewed, id_sought, rights_changed
 from households.models import Household, Membership, User
 
 
@@ -102,6 +103,11 @@ def on_device_removed_for_good(device: Device, done: str, **_: Any) -> None:
 @receiver([device_removed, device_locked_out])
 def on_device_locked_out(device: Device, **_: Any) -> None:
     whip_device_lock_out(device=device)
+
+
+@receiver(credential_renewed)
+def on_credential_renewed(before: Credential, after: Credential, **_: Any) -> None:
+    carrier_rename(before=before, after=after)
 
 
 @receiver(credential_ended)

@@ -6,16 +6,26 @@ from uuid import UUID
 
 from django.dispatch import receiver
 
+from devices.models import Transfer
 from devices.past import device_past
 from devices.sharing.loans import loan_take, loans_end_of, loans_lent, loans_with
 from devices.sharing.rights import devices_visible
 from households.events import gift_sought, id_sought, lending_ended, lent_sought, member_joined
 from households.models import Household, Invitation, Membership, User
+from households.roles import Permission, allows
 
 
 @receiver(member_joined)
 def on_member_joined(membership: Membership, invitation: Invitation, **_: Any) -> None:
     loan_take(membership=membership, invitation=invitation)
+
+
+@receiver(id_sought)
+def on_id_sought_of_one_that_comes(membership: Membership, public_id: UUID, **_: Any) -> bool:
+    may_wait = allows(membership.role, Permission.DEVICES_MANAGE)
+    return (
+        may_wait and Transfer.objects.filter(to_household=membership.household, public_id=public_id).exists()
+    )
 
 
 @receiver(gift_sought)

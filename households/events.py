@@ -9,6 +9,9 @@ rights_changed = Signal()
 # something open for them looks at the rows again.
 credential_ended = Signal()
 
+# before, after. The same session has another name from now on. Sent inside the transaction.
+credential_renewed = Signal()
+
 # membership, public_id. Is there something with this id that the member may open? Receivers answer yes or no, in the
 # scope of the member's household.
 id_sought = Signal()

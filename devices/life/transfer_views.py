@@ -12,7 +12,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods
 from django_scopes import scope
 
-from common.errors import DomainError, Invalid, NotFound
+from common.errors import DomainError, Gone, Invalid, NotFound
 from common.limits import limit_hit
 from common.links import outside_url
 from common.middleware import refusal_render
@@ -82,9 +82,9 @@ def take(request: HttpRequest) -> HttpResponse:
     user = request.user
     if request.method == "GET" or not isinstance(user, User):
         return render(request, "devices/take.html", {"login_next": reverse("devices:take")})
-    if (taken := _taken(request, user)) is not None:
-        return redirect("devices:coming", taken.public_id)
     try:
+        if (taken := _taken(request, user)) is not None:
+            return _there(request, user, taken)
         return _take_page(request, user, _transfer(request, user))
     except DomainError as error:
         return refusal_render(request, "devices/take.html", error)
@@ -97,9 +97,9 @@ def take_accept(request: HttpRequest) -> HttpResponseBase:
     user = request.user
     if request.method == "GET" or not isinstance(user, User):
         return redirect("devices:take")
-    if (taken := _taken(request, user)) is not None:  # pressed twice
-        return redirect("devices:coming", taken.public_id)
     try:
+        if (taken := _taken(request, user)) is not None:  # pressed twice
+            return _there(request, user, taken)
         transfer = _transfer(request, user)
         membership = _chosen(request, user, transfer)
         with scope(household=membership.household):
@@ -107,6 +107,17 @@ def take_accept(request: HttpRequest) -> HttpResponseBase:
             return _accept(request, transfer, membership, form)
     except DomainError as error:
         return refusal_render(request, "devices/take.html", error)
+
+
+def _there(request: HttpRequest, user: User, taken: Transfer) -> HttpResponse:
+    """To its page in the home that it went to; this browser may show another one. Raises Gone."""
+    membership = Membership.objects.select_related("user", "household").filter(
+        user=user, household=taken.to_household
+    )
+    if (found := membership.first()) is None:
+        raise Gone("You took this device over for a home to which you do not belong any more.")
+    household_choose(request, found)
+    return redirect("devices:coming", taken.public_id)
 
 
 @login_required
@@ -119,6 +130,13 @@ def coming(request: HttpRequest, public_id: UUID) -> HttpResponse:
         there = reverse("devices:home")
         if transfer.to_device is not None and not transfer.to_device.revoked_at:
             there = reverse("devices:joining", args=[transfer.to_device.public_id])
+        elif not is_part:
+            what = (
+                "has left this home again"
+                if transfer.to_device
+                else "will not come: nobody waits for it any more"
+            )
+            messages.info(request, f"{transfer.to_name} {what}.")
         return HttpResponse(headers={"HX-Redirect": there}) if is_part else redirect(there)
     template = "devices/_coming_steps.html" if is_part else "devices/coming.html"
     return render(request, template, {"transfer": transfer})

@@ -11,6 +11,7 @@ from django.utils import timezone
 from common.clock import now
 from common.errors import Invalid
 from devices.models import Device, Room
+from devices.sharing.loans import LONGEST
 from devices.sharing.rights import LENT_BY, rights_own
 from devices.sharing.rules import GONE, RIGHT_WORDS, members_to_name, rights_of
 from households.models import Membership
@@ -145,6 +146,9 @@ class LoanForm(forms.Form):
         data = self.cleaned_data
         if data.get("to") == NEW and not data.get("name", "").strip():
             self.add_error("name", "Say who it is, so that you know whose it is in the list.")
+        begin = data.get("begins_at")
+        if begin and not now() - LONGEST <= begin <= now() + LONGEST:
+            self.add_error("begins_at", "Choose a day within a year from now.")
         if data.get("until") == "date" and not data.get("ends_at") and "ends_at" not in self.errors:
             self.add_error("ends_at", "Choose a date and a time.")
         if not any(data.get(word) for word in ("talk", "listen", "announce")):

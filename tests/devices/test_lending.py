@@ -16,7 +16,7 @@ from common.words import moment_words
 from devices.models import DeviceKind, Loan
 from devices.sharing.forms import loan_ends
 from devices.sharing.loans import loan_create
-from households.models import Invitation, Membership
+from households.models import Household, Invitation, Membership
 from households.people.invitations import invitation_accept_new
 from households.record.audit import audit_list, audit_sentence
 from households.roles import Permission, Role
@@ -418,3 +418,24 @@ def test_a_guest_reads_until_when_and_nothing_about_the_device(cast: Cast, gil: 
         assert words in page
     for words in ("About this device", cast.kitchen.serial, "Who may", "Lend it"):
         assert words not in page
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Pacific/Auckland"])
+@pytest.mark.parametrize(
+    "day", ["9999-12-31T23:59", "9999-12-28T12:00", "0001-01-01T00:00", "2500-01-01T00:00"]
+)
+@pytest.mark.parametrize("field", ["begins_at", "ends_at"])
+def test_a_day_that_no_clock_can_count_to_is_a_bad_day(
+    anna: Client, cast: Cast, gil: Membership, zone: str, day: str, field: str
+) -> None:
+    Household.objects.filter(pk=cast.anna.household_id).update(time_zone=zone)
+    fields = {"until": "date"} if field == "ends_at" else {}
+    answer = lend(anna, cast, gil, **{field: day}, **fields)
+    assert answer.status_code == 400  # type: ignore[attr-defined]
+    with scope(household=cast.anna.household):
+        assert not Loan.objects.exists()
+
+
+def test_a_beginning_that_is_too_late_is_said_at_its_field(anna: Client, cast: Cast, gil: Membership) -> None:
+    answer = lend(anna, cast, gil, begins_at="9999-12-28T12:00")
+    assert "Choose a day within a year from now." in answer.content.decode()  # type: ignore[attr-defined]

@@ -50,6 +50,30 @@ def test_the_link_leads_to_the_other_home_and_says_later_where_the_device_is(
         assert anna.post(reverse(again), fields)["Location"] == there
 
 
+def test_on_another_phone_the_link_leads_to_the_home_that_it_went_to(anna: Client, cast: Cast) -> None:
+    given = page_of(anna.post(reverse("devices:give", args=[cast.kitchen.public_id]), follow=True))
+    token = re.findall(r"/take/#t=([\w-]{22})<", given)[0]
+    fields = {
+        "token": token,
+        "household": str(cast.carla.household.public_id),
+        "name": "Kitchen",
+        "room_name": "",
+    }
+    anna.post(reverse("devices:take-accept"), fields)
+    phone = Client()
+    phone.force_login(cast.anna.user)  # which shows the first home
+    assert "Waits for the device" in page_of(phone.post(reverse("devices:take"), fields, follow=True))
+    address = phone.post(reverse("devices:take"), fields)["Location"]
+    phone.post(reverse("devices:coming-give-up", args=[address.split("/")[-2]]))
+    assert "Kitchen will not come: nobody waits for it any more." in page_of(
+        phone.post(reverse("devices:take"), fields, follow=True)
+    )
+    Membership.objects.filter(user=cast.anna.user, household=cast.carla.household).delete()
+    answer = phone.post(reverse("devices:take"), fields)
+    assert answer.status_code == 404
+    assert "a home to which you do not belong any more" in page_of(answer)
+
+
 def test_somebody_else_still_reads_that_the_link_was_used(anna: Client, cast: Cast) -> None:
     given = page_of(anna.post(reverse("devices:give", args=[cast.kitchen.public_id]), follow=True))
     token = re.findall(r"/take/#t=([\w-]{22})<", given)[0]
