@@ -1,28 +1,21 @@
 """`/ws/device/`: a claimed device, proved by its key."""
 
 import secrets
-from collections.abc import Awaitable, Callable
 from typing import Any
-from uuid import UUID
 
-from announcements.services import deliveries_push_pending, delivery_progress
-from calls.access import access_device_leg
-from calls.ending import call_decline, call_end
+from announcements.services import deliveries_push_pending
 from calls.ice import ice_servers
-from calls.measurements import stats_of_end
-from calls.models import CallParticipant
 from calls.pushes import call_state_message
 from calls.refusals import refusals
 from calls.selectors import call_live_for_device
-from calls.services import call_accept, call_invitation, call_ring
+from calls.services import call_invitation
 from common.clock import now
 from common.push import group_device
 from devices.gate import Who
 from devices.identity.certificates import authority_get
-from devices.identity.keys import certificate_request, certificate_used, device_epoch, device_key_is_wanted
+from devices.identity.keys import device_epoch, device_key_is_wanted
 from devices.identity.login import (
     answer_proof,
-    device_answer_refused,
     hub_proof,
     login_lost,
     login_prove,
@@ -31,31 +24,27 @@ from devices.identity.login import (
 from devices.life.transfers import transfer_code
 from devices.models import Device
 from devices.presence import presence_connect, presence_disconnect, presence_touch
-from devices.services import device_echo_measured, device_settings
+from devices.services import device_settings
 from protocol import messages as m
 from protocol.base import Message
-from protocol.certificates import CertificateInUse, CertificateRequest, KeyWanted
+from protocol.certificates import KeyWanted
 from protocol.errors import CloseCode, ErrorCode
 from protocol.identity import HubWord
+from signaling import device_handlers
 from signaling.access_table import DEVICE
-from signaling.legs import leg_candidate, leg_ice, leg_offer
+from signaling.claimed import DeviceSocket
 from signaling.limits import DEVICE_IDLE_S
-from signaling.socket import HubSocket
-
-_OFFERS_KEPT = 8  # of which an answer may still come
 
 
-class DeviceConsumer(HubSocket):
+class DeviceConsumer(DeviceSocket):
     """Challenge, proof, then calls and announcements."""
 
     idle_s = DEVICE_IDLE_S
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.device: Device | None = None
         self._nonce = secrets.token_urlsafe(32)
         self._device_nonce: str | None = None
-        self._offers: dict[str, m.WebrtcOffer] = {}
         self._unclaimed = m.Unclaimed(reason="The device was removed from its home.")
 
     def parse(self, text: str) -> Message:
@@ -73,7 +62,7 @@ class DeviceConsumer(HubSocket):
         elif DEVICE.get(type(message)) is not Who.DEVICE:
             await self.refuse(ErrorCode.NOT_ALLOWED, "A device may not do that.", message.id)
         else:
-            await HANDLERS[type(message)](self, message)
+            await device_handlers.HANDLERS[type(message)](self, message)
 
     async def heard(self) -> None:
         if self.device is None:
@@ -109,14 +98,8 @@ class DeviceConsumer(HubSocket):
         else:
             await super().push_message(event)
 
-    def offered(self, offer: m.WebrtcOffer) -> None:
-        """What its answer will be signed for."""
-        self._offers[offer.id or ""] = offer
-        while len(self._offers) > _OFFERS_KEPT:
-            del self._offers[next(iter(self._offers))]
-
     async def _answer(self, answer: m.WebrtcAnswer) -> None:
-        offer = self._offers.get(answer.reply_to or "")
+        offer = self.offer_of(answer)
         if self.device is not None and offer is not None and offer.call_id == answer.call_id:
             proof = answer_proof(device=self.device, answer=answer, offer=offer)
             answer = answer.model_copy(update={"proof": proof})
@@ -197,110 +180,3 @@ class DeviceConsumer(HubSocket):
         await self.query(deliveries_push_pending, device=self.device)
         if await self.query(device_key_is_wanted, device=self.device):
             await self.reply(KeyWanted())
-
-    async def leg(self, call_id: UUID) -> CallParticipant:
-        leg: CallParticipant = await self.query(access_device_leg, device=self.device, call_id=call_id)
-        return leg
-
-
-async def on_call_ringing(socket: DeviceConsumer, message: m.CallRinging) -> None:
-    leg = await socket.leg(message.call_id)
-    await socket.query(call_ring, call=leg.call)
-
-
-async def on_call_accept(socket: DeviceConsumer, message: m.CallAccept) -> None:
-    leg = await socket.leg(message.call_id)
-    await socket.query(call_accept, call=leg.call)
-
-
-async def on_call_decline(socket: DeviceConsumer, message: m.CallDecline) -> None:
-    leg = await socket.leg(message.call_id)
-    await socket.query(call_decline, call=leg.call, outcome=m.CallOutcome(message.reason))
-
-
-async def on_call_end(socket: DeviceConsumer, message: m.CallEnd) -> None:
-    leg = await socket.leg(message.call_id)
-    await socket.query(call_end, call=leg.call, by=leg, reason=message.reason or "")
-
-
-async def on_ice_servers_request(socket: DeviceConsumer, message: m.IceServersRequest) -> None:
-    if message.call_id is None:
-        await socket.refuse(ErrorCode.BAD_MESSAGE, "A device makes connections for calls only.", message.id)
-        return
-    leg = await socket.leg(message.call_id)
-    await socket.reply(leg_ice(leg, leg.public_id, leg.call.household), message)
-
-
-async def on_webrtc_offer(socket: DeviceConsumer, message: m.WebrtcOffer) -> None:
-    if message.call_id is None:
-        await socket.refuse(ErrorCode.BAD_MESSAGE, "A device makes offers for calls only.", message.id)
-        return
-    leg = await socket.leg(message.call_id)
-    socket.loans.begin(leg.call)
-    socket.offered(message)
-    await leg_offer(
-        message,
-        leg=leg,
-        leg_id=leg.public_id,
-        household=leg.call.household,
-        worker_id=leg.call.worker_id,
-        channel=socket.channel_name,
-    )
-
-
-async def on_answer_refused(socket: DeviceConsumer, message: m.AnswerRefused) -> None:
-    """Only for a call of its own that goes on: the record is not for filling."""
-    leg = await socket.leg(message.call_id)
-    if leg.call.is_live:
-        await socket.query(device_answer_refused, device=socket.device, call_id=leg.call.public_id)
-
-
-async def on_ice_candidate(socket: DeviceConsumer, message: m.IceCandidate) -> None:
-    if message.call_id is not None:
-        leg = await socket.leg(message.call_id)
-        await leg_candidate(message, leg_id=leg.public_id, worker_id=leg.call.worker_id)
-
-
-async def on_announce_progress(socket: DeviceConsumer, message: m.AnnounceProgress) -> None:
-    await socket.query(
-        delivery_progress,
-        device=socket.device,
-        public_id=message.delivery_id,
-        state=message.state,
-        reason=message.reason or "",
-    )
-
-
-async def on_stats(socket: DeviceConsumer, message: m.Stats) -> None:
-    leg = await socket.leg(message.call_id)
-    await socket.query(stats_of_end, leg=leg, stats=message)
-    await socket.tell_call(await socket.query(call_state_message, leg.call))
-    if (removed := message.echo_return_loss_enhancement) is not None:
-        await socket.query(device_echo_measured, device=socket.device, echo_return_loss_enhancement=removed)
-
-
-async def on_certificate_request(socket: DeviceConsumer, message: CertificateRequest) -> None:
-    answer = await socket.query(
-        certificate_request, device=socket.device, csr_pem=message.csr_pem, proof=message.proof
-    )
-    await socket.reply(answer, message)
-
-
-async def on_certificate_in_use(socket: DeviceConsumer, message: CertificateInUse) -> None:
-    await socket.query(certificate_used, device=socket.device, serial_number=message.serial_number)
-
-
-HANDLERS: dict[type[Message], Callable[[DeviceConsumer, Any], Awaitable[None]]] = {
-    m.CallRinging: on_call_ringing,
-    m.CallAccept: on_call_accept,
-    m.CallDecline: on_call_decline,
-    m.CallEnd: on_call_end,
-    m.IceServersRequest: on_ice_servers_request,
-    m.WebrtcOffer: on_webrtc_offer,
-    m.IceCandidate: on_ice_candidate,
-    m.AnswerRefused: on_answer_refused,
-    m.AnnounceProgress: on_announce_progress,
-    m.Stats: on_stats,
-    CertificateRequest: on_certificate_request,
-    CertificateInUse: on_certificate_in_use,
-}

@@ -1,0 +1,124 @@
+"""What each message of a device does: find its end of the call, call one service, answer."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from announcements.services import delivery_progress
+from calls.ending import call_decline, call_end
+from calls.measurements import stats_of_end
+from calls.pushes import call_state_message
+from calls.services import call_accept, call_ring
+from devices.identity.keys import certificate_request, certificate_used
+from devices.identity.login import (
+    device_answer_refused,
+)
+from devices.services import device_echo_measured
+from protocol import messages as m
+from protocol.base import Message
+from protocol.certificates import CertificateInUse, CertificateRequest
+from protocol.errors import ErrorCode
+from signaling.claimed import DeviceSocket
+from signaling.legs import leg_candidate, leg_ice, leg_offer
+
+
+async def on_call_ringing(socket: DeviceSocket, message: m.CallRinging) -> None:
+    leg = await socket.leg(message.call_id)
+    await socket.query(call_ring, call=leg.call)
+
+
+async def on_call_accept(socket: DeviceSocket, message: m.CallAccept) -> None:
+    leg = await socket.leg(message.call_id)
+    await socket.query(call_accept, call=leg.call)
+
+
+async def on_call_decline(socket: DeviceSocket, message: m.CallDecline) -> None:
+    leg = await socket.leg(message.call_id)
+    await socket.query(call_decline, call=leg.call, outcome=m.CallOutcome(message.reason))
+
+
+async def on_call_end(socket: DeviceSocket, message: m.CallEnd) -> None:
+    leg = await socket.leg(message.call_id)
+    await socket.query(call_end, call=leg.call, by=leg, reason=message.reason or "")
+
+
+async def on_ice_servers_request(socket: DeviceSocket, message: m.IceServersRequest) -> None:
+    if message.call_id is None:
+        await socket.refuse(ErrorCode.BAD_MESSAGE, "A device makes connections for calls only.", message.id)
+        return
+    leg = await socket.leg(message.call_id)
+    await socket.reply(leg_ice(leg, leg.public_id, leg.call.household), message)
+
+
+async def on_webrtc_offer(socket: DeviceSocket, message: m.WebrtcOffer) -> None:
+    if message.call_id is None:
+        await socket.refuse(ErrorCode.BAD_MESSAGE, "A device makes offers for calls only.", message.id)
+        return
+    leg = await socket.leg(message.call_id)
+    socket.loans.begin(leg.call)
+    socket.offered(message)
+    await leg_offer(
+        message,
+        leg=leg,
+        leg_id=leg.public_id,
+        household=leg.call.household,
+        worker_id=leg.call.worker_id,
+        channel=socket.channel_name,
+    )
+
+
+async def on_answer_refused(socket: DeviceSocket, message: m.AnswerRefused) -> None:
+    """Only for a call of its own that goes on: the record is not for filling."""
+    leg = await socket.leg(message.call_id)
+    if leg.call.is_live:
+        await socket.query(device_answer_refused, device=socket.device, call_id=leg.call.public_id)
+
+
+async def on_ice_candidate(socket: DeviceSocket, message: m.IceCandidate) -> None:
+    if message.call_id is not None:
+        leg = await socket.leg(message.call_id)
+        await leg_candidate(message, leg_id=leg.public_id, worker_id=leg.call.worker_id)
+
+
+async def on_announce_progress(socket: DeviceSocket, message: m.AnnounceProgress) -> None:
+    await socket.query(
+        delivery_progress,
+        device=socket.device,
+        public_id=message.delivery_id,
+        state=message.state,
+        reason=message.reason or "",
+    )
+
+
+async def on_stats(socket: DeviceSocket, message: m.Stats) -> None:
+    leg = await socket.leg(message.call_id)
+    await socket.query(stats_of_end, leg=leg, stats=message)
+    await socket.tell_call(await socket.query(call_state_message, leg.call))
+    if (removed := message.echo_return_loss_enhancement) is not None:
+        await socket.query(device_echo_measured, device=socket.device, echo_return_loss_enhancement=removed)
+
+
+async def on_certificate_request(socket: DeviceSocket, message: CertificateRequest) -> None:
+    answer = await socket.query(
+        certificate_request, device=socket.device, csr_pem=message.csr_pem, proof=message.proof
+    )
+    await socket.reply(answer, message)
+
+
+async def on_certificate_in_use(socket: DeviceSocket, message: CertificateInUse) -> None:
+    await socket.query(certificate_used, device=socket.device, serial_number=message.serial_number)
+
+
+HANDLERS: dict[type[Message], Callable[[DeviceSocket, Any], Awaitable[None]]] = {
+    m.CallRinging: on_call_ringing,
+    m.CallAccept: on_call_accept,
+    m.CallDecline: on_call_decline,
+    m.CallEnd: on_call_end,
+    m.IceServersRequest: on_ice_servers_request,
+    m.WebrtcOffer: on_webrtc_offer,
+    m.IceCandidate: on_ice_candidate,
+    m.AnswerRefused: on_answer_refused,
+    m.AnnounceProgress: on_announce_progress,
+    m.Stats: on_stats,
+    CertificateRequest: on_certificate_request,
+    CertificateInUse: on_certificate_in_use,
+}
