@@ -80,6 +80,7 @@ class Enroller:
                 "event": "waiting",
                 "user_code": authorization.user_code,
                 "words": self._identity.words,
+                "serial": self._config.serial,
                 "link": link,
                 "png": str(png),
             }
@@ -87,7 +88,8 @@ class Enroller:
         print(
             f"\n{qr.terminal_text(scanned)}\nScan this with your phone to add this device, or open\n  {link}\n"
             f"or type the code {code} at {authorization.verification_uri}\n"
-            f"The page then shows the same four words as this device: {self._identity.words}\n",
+            f"The page then shows the same four words as this device: {self._identity.words}\n"
+            f"and its serial number: {self._config.serial}\n",
             file=sys.stderr,
             flush=True,
         )

@@ -56,6 +56,7 @@ async def test_it_shows_link_qr_code_and_typed_code(
         assert "BCDFG-HJKLM" in shown
         words = " ".join(fingerprint_words(agent.identity.fingerprint_sha256))
         assert f"the same four words as this device: {words}" in shown
+        assert f"its serial number: {agent.config.serial}" in shown
         assert f"f={agent.identity.fingerprint_sha256}" in shown
         assert "█" in shown
         assert not (tmp_path / "data" / PNG_FILE).exists()
