@@ -104,6 +104,7 @@ async def _tried(
     service: Service, member: "Membership", device: "Device", key: Any, pairs: list[tuple[UUID, UUID]]
 ) -> tuple[int, list[str]]:
     from protocol.messages import UNIONS, members
+    from tests.access.messages import id_fields, what_is_said
     from tests.signaling.sockets import device_hello
 
     tried, accepted = 0, []
@@ -112,43 +113,14 @@ async def _tried(
             if user is None:
                 await device_hello(line, device, key)  # type: ignore[arg-type]  # says and hears as a Socket
                 await line.hear("hello_ack")
-            fields = [(model, name) for model in members(UNIONS[socket]) for name in _id_fields(model)]
+            fields = [(model, name) for model in members(UNIONS[socket]) for name in id_fields(model)]
             for (model, name), (mine, none) in itertools.product(fields, pairs):
-                answers = [await _asked(line, model, name, one) for one in (mine, none)]
+                answers = [await what_is_said(line, model, **{name: one}) for one in (mine, none)]
                 tried += 2
                 await asyncio.sleep(0.12)  # fifty messages a second are let through
                 if answers[0] is None or answers[0] != answers[1]:
                     accepted.append(f"{socket} {model.__name__}.{name}: {answers}")
     return tried, accepted
-
-
-def _id_fields(model: Any) -> list[str]:
-    """The fields that name something of the hub."""
-    fields = {name for name, one in model.model_fields.items() if "UUID" in str(one.annotation)}
-    return [] if model.model_fields["type"].default == "hello" else sorted(fields)
-
-
-async def _asked(line: Line, model: Any, name: str, one: UUID) -> tuple[str, str] | None:
-    """What the error says; None: it was taken."""
-    needed = {other: str(one) for other in _id_fields(model) if model.model_fields[other].is_required()}
-    message = _message(model) | needed | {name: str(one)}
-    await line.say(message.pop("type"), **message, id="m")
-    await line.say("ping", id="p")
-    said: tuple[str, str] | None = None
-    while (answer := await line.hear())["type"] != "pong":
-        if answer["type"] == "error" and answer.get("reply_to") == "m":
-            said = (answer["code"], answer["message"])
-    return said
-
-
-def _message(model: Any) -> dict[str, Any]:
-    """One that the hub can read, with what it cannot do without."""
-    known = {
-        "text": "Hello.", "sdp": "v=0", "voice_id": "x", "candidate": "", "reason": "busy", "state": "played",
-        "agent_version": "1", "signature": "x",
-    }  # fmt: skip
-    needed = {name: known.get(name, "x") for name, one in model.model_fields.items() if one.is_required()}
-    return {**needed, "type": model.model_fields["type"].default}
 
 
 # --- events ----------------------------------------------------------------------------------
