@@ -10,7 +10,7 @@ from config.access_table import ADDRESSES
 from devices.models import Loan
 from tests.access.ids import ids_of
 from tests.access.rows import rows_fill
-from tests.access.strangers import GUEST, STRANGERS, secrets_for, signed_in, stranger
+from tests.access.strangers import GUEST, INVITED, LENT_TO, STRANGERS, secrets_for, signed_in, stranger
 from tests.access.walk import Person, fingerprint, paths, taken_back, takes_id, walk_foreign
 from tests.plugin_cast import Cast
 
@@ -68,6 +68,14 @@ def test_the_ids_of_the_walk_are_those_with_which_the_owner_finds_something(fill
                     opened.add(route)
                     break
     assert opened >= FOUND_BY_OWNER
+
+
+@pytest.mark.parametrize("who", [INVITED, LENT_TO])
+def test_the_link_that_somebody_holds_is_a_good_one(filled: Cast, who: str) -> None:
+    """Else nothing would be proven by whoever walks with it."""
+    with taken_back():
+        answer = stranger(filled, who).ask("POST", "/join/", {})
+        assert (answer.status_code, b"Lake House" in answer.content) == (200, True)
 
 
 def test_what_is_written_shows_in_the_fingerprint(filled: Cast) -> None:

@@ -52,17 +52,18 @@ class Person:
     """Whoever asks: a browser with or without a session, or a program with a token.
 
     `knows`: kinds of ids of the household that are no secret to them. `deeds`: "POST people/leave/" and the like, by
-    which they change what is their own in it.
+    which they change what is their own in it. `brings`: fields of every form that they send.
     """
 
     client: Client
     headers: dict[str, str] = field(default_factory=dict)
     knows: frozenset[str] = frozenset()
     deeds: frozenset[str] = frozenset()
+    brings: dict[str, list[str]] = field(default_factory=dict)
 
     def ask(self, method: str, path: str, body: dict[str, list[str]]) -> Any:
         """What the request did to rows and cookies is taken back, once `look` has seen it."""
-        cookies = deepcopy(self.client.cookies)
+        cookies, body = deepcopy(self.client.cookies), body | self.brings
         try:
             if method in ("GET", "HEAD"):
                 return self.client.generic(method, f"{path}?{urlencode(body, True)}", headers=self.headers)
