@@ -49,7 +49,7 @@ def _run(folder: Path, options: Options) -> list[Figure]:
     trials = QUICK_TRIALS if options.is_quick else TRIALS
     with scopes_disabled(), ExitStack() as stack:
         cast = _cast_make()
-        slots = [slot_make(cast.anna, number) for number in range(_AT_ONCE)]
+        slots = [slot_make(cast.anna, cast.carla, number) for number in range(_AT_ONCE)]
         stack.enter_context(MediaProgram(processes=1, log=folder / "media.log"))
         web = stack.enter_context(_web(folder))
         wanted = {name: ending for name, ending in ENDINGS.items() if options.wants(name)}
