@@ -14,16 +14,18 @@ from tests.e2e.house import (
     House,
     house_open,
     is_said,
+    likeness,
     say_into,
     words,
     words_in,
 )
-from tests.operate.hub_process import ROOT
+from tests.operate.hub_process import ROOT, open_to_others
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 CALLER_SAYS = "Remind the neighbour to open the curtains on Thursday."
 DEVICE_SAYS = "The soup is ready in the kitchen."
+WELCOME = "This speaker belongs to {home} now."
 ANNOUNCEMENT = "Lunch is ready in the garden."
 PICTURES = ROOT / "test-results" / "main-job"
 
@@ -57,11 +59,20 @@ def test_a_household_claims_calls_reads_and_announces(house: House, device: Devi
     device.start()
     house.claim(page, device, room="Kitchen")
     picture(page, "2-claimed")
+    says_whose_it_is(device)
 
     call_and_hang_up(page, device)
     read_the_transcript(page, house)
     announce(page, device, house.folder)
     sign_out_and_in(page, house)
+    nothing_is_readable_by_others(house)
+
+
+def says_whose_it_is(device: Device) -> None:
+    """What everybody in the room heard, once it was claimed."""
+    heard = device.heard_since(0.0, device.folder / "heard-welcome.wav")
+    assert likeness(heard, WELCOME.format(home="Lake House")) > 0.95
+    assert likeness(heard, WELCOME.format(home="Mill")) < 0.8  # or nothing were shown by that
 
 
 def call_and_hang_up(page: Page, device: Device) -> None:
@@ -148,3 +159,12 @@ def sign_out_and_in(page: Page, house: House) -> None:
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in", exact=True).click()
     expect(page).to_have_url(f"{house.url}/")
+
+
+def nothing_is_readable_by_others(house: House) -> None:
+    """Now that there is an authority, a certificate, a recording, a transcript and a clip."""
+    folder = house.hub.data_dir
+    assert (folder / "authority" / "ca-key.pem").is_file()
+    for kept in ("recordings", "clips"):
+        assert any(path.is_file() for path in (folder / kept).rglob("*")), kept
+    assert open_to_others(folder) == []

@@ -5,6 +5,7 @@ import queue
 import re
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import threading
@@ -29,6 +30,16 @@ def free_port() -> int:
 def environment_for(data_dir: Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if name not in NOT_FOR_IT}
     return kept | {"HUB_DATA_DIR": str(data_dir), "HUB_SPEECH_MODELS": "demo"}
+
+
+def open_to_others(folder: Path) -> list[str]:
+    """What somebody else on this computer could read or change: nothing, where the folder itself is closed."""
+    found = []
+    for path in (folder, *folder.rglob("*")):
+        mode = path.lstat().st_mode
+        if not stat.S_ISLNK(mode) and not stat.S_ISSOCK(mode) and mode & 0o077:
+            found.append(f"{path.relative_to(folder)} {mode & 0o777:o}")
+    return found
 
 
 class HubProcess:

@@ -1,7 +1,6 @@
 """What a first start leaves behind, whatever the shell it was started from allows."""
 
 import os
-import stat
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -10,21 +9,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.operate.hub_process import ROOT, HubProcess, processes_of
+from tests.operate.hub_process import ROOT, HubProcess, open_to_others, processes_of
 
 pytestmark = pytest.mark.integration
 
 GIVEN = "a-secret-that-somebody-gave-the-hub-in-its-environment-0123456789"
-
-
-def open_to_others(folder: Path) -> list[str]:
-    """What somebody else on this computer could read or change: nothing, where the folder itself is closed."""
-    found = []
-    for path in (folder, *folder.rglob("*")):
-        mode = path.lstat().st_mode
-        if not stat.S_ISLNK(mode) and not stat.S_ISSOCK(mode) and mode & 0o077:
-            found.append(f"{path.relative_to(folder)} {mode & 0o777:o}")
-    return found
 
 
 def test_nothing_is_readable_by_others_though_the_shell_would_allow_all(tmp_path: Path) -> None:
