@@ -12,6 +12,7 @@ from devices.sharing.loans import loan_take, loans_end_of, loans_lent, loans_wit
 from devices.sharing.rights import devices_visible
 from households.events import gift_sought, id_sought, lending_ended, lent_sought, member_joined
 from households.models import Household, Invitation, Membership, User
+from households.record.audit import Note
 from households.roles import Permission, allows
 
 
@@ -34,8 +35,8 @@ def on_gift_sought(invitation: Invitation, **_: Any) -> list[tuple[str, datetime
 
 
 @receiver(lending_ended)
-def on_lending_ended(household: Household, user: User, by: User, **_: Any) -> None:
-    loans_end_of(household=household, lender=user, by=by)
+def on_lending_ended(household: Household, user: User, by: User, **_: Any) -> list[Note]:
+    return loans_end_of(household=household, lender=user, by=by)
 
 
 @receiver(lent_sought)

@@ -23,7 +23,8 @@ member_joined = Signal()
 gift_sought = Signal()
 
 # household, user, by. They may lend nothing there any more: they are about to go, or have another role. Sent inside the
-# transaction, before anything is written of it but the new role.
+# transaction, before anything is written of it but the new role. Receivers answer with a list of what the record is to
+# say of it (households.record.audit.Note): that is written last, by whoever sends this.
 lending_ended = Signal()
 
 # membership. What have they lent, which ends with them? Receivers answer with a list of words, such as "Kitchen speaker

@@ -17,7 +17,7 @@ from households.access import members_hold, need
 from households.events import rights_changed
 from households.models import Household, Invitation, Membership, User
 from households.people.invitations import invitation_create, invitation_revoke, invitations_hold
-from households.record.audit import AuditKind, audit_note
+from households.record.audit import AuditKind, Note, audit_note
 from households.roles import Permission, Role
 
 LONGEST = timedelta(days=366)
@@ -78,10 +78,11 @@ def loan_end(*, loan: Loan, by: User) -> None:
         audit_note(loan.household, AuditKind.LOAN_ENDED, actor=by, **_end_details(loan))
 
 
-def loans_end_of(*, household: Household, lender: User, by: User) -> None:
+def loans_end_of(*, household: Household, lender: User, by: User) -> list[Note]:
     """Whoever may lend nothing any more has nothing lent, also in a call. Call it inside a transaction.
 
-    Links to what waits for somebody are for whoever calls this to take back (invitations_void).
+    What it answers is for whoever calls it to write, last: whoever ends one of these loans holds its row first, and the
+    record after it. Links to what waits for somebody are for whoever calls this to take back (invitations_void).
     """
     with scope(household=household):
         invitations_hold(household=household, of=lender)  # nobody comes by one of them meanwhile
@@ -90,8 +91,10 @@ def loans_end_of(*, household: Household, lender: User, by: User) -> None:
         Loan.objects.filter(pk__in=[loan.pk for loan in loans]).update(ended_at=now())
         for user in {loan.member.user for loan in loans if loan.member}:
             rights_changed.send(sender=Loan, household=household, user=user)
-        for loan in loans:
-            audit_note(household, AuditKind.LOAN_ENDED, actor=by, lender=lender, **_end_details(loan))
+        return [
+            Note(AuditKind.LOAN_ENDED, {"actor": by, "lender": lender, **_end_details(loan)})
+            for loan in loans
+        ]
 
 
 def loans_lent(membership: Membership) -> list[str]:

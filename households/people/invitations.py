@@ -14,7 +14,7 @@ from households.access import members_hold, need
 from households.accounts.services import account_create
 from households.events import member_joined, rights_changed
 from households.models import Household, Invitation, Membership, User
-from households.record.audit import AuditKind, audit_note
+from households.record.audit import AuditKind, Note, audit_note, audit_notes
 from households.roles import ROLE_NOUNS, Permission, Role
 
 LIFE = timedelta(days=7)
@@ -63,15 +63,17 @@ def invitation_revoke(*, invitation: Invitation, by: User) -> None:
         still_open = Invitation.objects.filter(pk=invitation.pk, used_at=None, revoked_at=None)
         if not still_open.update(revoked_at=now()):
             raise Conflict("This invitation is not open any more.")
-        _revocation_note(invitation, by)
+        audit_notes(invitation.household, [_revocation(invitation, by)])
 
 
-def invitations_void(*, household: Household, of: User, by: User) -> None:
-    """What somebody invited who may not invite any more opens nothing. Call it inside a transaction."""
+def invitations_void(*, household: Household, of: User, by: User) -> list[Note]:
+    """What somebody invited who may not invite any more opens nothing. Call it inside a transaction.
+
+    What it answers is for whoever calls it to write, last.
+    """
     invitations = invitations_hold(household=household, of=of)
     Invitation.objects.filter(pk__in=[invitation.pk for invitation in invitations]).update(revoked_at=now())
-    for invitation in invitations:
-        _revocation_note(invitation, by)
+    return [_revocation(invitation, by) for invitation in invitations]
 
 
 def invitations_hold(*, household: Household, of: User) -> list[Invitation]:
@@ -153,10 +155,10 @@ def _join(invitation: Invitation, user: User) -> Membership:
         raise Conflict(f"You belong to {invitation.household} already.") from None
 
 
-def _revocation_note(invitation: Invitation, by: User) -> None:
+def _revocation(invitation: Invitation, by: User) -> Note:
     inviter = invitation.made_by if invitation.made_by != by else None
     details = {"actor": by, "person": _person(invitation), "inviter": inviter}
-    audit_note(invitation.household, AuditKind.INVITATION_REVOKED, **details)
+    return Note(AuditKind.INVITATION_REVOKED, details)
 
 
 def _person(invitation: Invitation) -> str:

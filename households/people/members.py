@@ -1,5 +1,7 @@
 """Who belongs to a household, and as what. Each deed holds all its parts in one transaction."""
 
+from typing import Any
+
 from django.db import transaction
 
 from common.clock import now
@@ -8,7 +10,7 @@ from households.access import members_hold, need
 from households.events import lending_ended, rights_changed
 from households.models import Departure, Membership, User
 from households.people.invitations import invitations_void
-from households.record.audit import AuditKind, audit_note
+from households.record.audit import AuditKind, Note, audit_note, audit_notes
 from households.roles import ROLE_NOUNS, Permission, Role, allows
 
 
@@ -80,21 +82,31 @@ def _others(member: Membership, role: Role) -> bool:
 
 
 def _role_set(member: Membership, role: Role, *, by: Membership) -> None:
+    notes: list[Note] = []
     Membership.objects.filter(pk=member.pk).update(role=role, updated_at=now())
     if not allows(role, Permission.LEND):
-        lending_ended.send(sender=Membership, household=member.household, user=member.user, by=by.user)
+        notes += _lending_end(member, by=by.user)
     if role != Role.OWNER:
-        invitations_void(household=member.household, of=member.user, by=by.user)
+        notes += invitations_void(household=member.household, of=member.user, by=by.user)
     rights_changed.send(sender=Membership, household=member.household, user=member.user)
+    audit_notes(member.household, notes)
 
 
 def _part(member: Membership, *, by: User) -> None:
     """API tokens, loans and places in rules go with the membership, and so does what they lent to others."""
     household = member.household
-    lending_ended.send(sender=Membership, household=household, user=member.user, by=by)
+    notes = _lending_end(member, by=by)
     Departure.objects.create(
         user=member.user, household_name=household.name, is_removal=by.pk != member.user.pk
     )
-    invitations_void(household=household, of=member.user, by=by)
+    notes += invitations_void(household=household, of=member.user, by=by)
     Membership.objects.filter(pk=member.pk).delete()
     rights_changed.send(sender=Membership, household=household, user=member.user)
+    audit_notes(household, notes)
+
+
+def _lending_end(member: Membership, *, by: User) -> list[Note]:
+    """Returns what the record is to say of it, once everything else is done."""
+    person = {"household": member.household, "user": member.user, "by": by}
+    answers: list[tuple[Any, Any]] = lending_ended.send(sender=Membership, **person)
+    return [note for _, notes in answers for note in notes]

@@ -5,7 +5,9 @@ An entry is never changed afterwards (households.record.chain shows it), so word
 
 import hmac
 import re
+from collections.abc import Iterable
 from string import Formatter
+from typing import NamedTuple
 
 from django.db import models, transaction
 from django_scopes import scope
@@ -148,6 +150,19 @@ def audit_note(household: Household, kind: AuditKind, **details: object) -> Audi
         if kind not in _SHOWN_NOWHERE:
             push_on_commit(group_members(household.public_id), HouseholdChanged())
     return entry
+
+
+class Note(NamedTuple):
+    """What the record is to say, once all that it tells of is done."""
+
+    kind: AuditKind
+    details: dict[str, object]
+
+
+def audit_notes(household: Household, notes: Iterable[Note]) -> None:
+    """Several entries, in this order. Call it last, too."""
+    for kind, details in notes:
+        audit_note(household, kind, **details)
 
 
 def audit_begin(household: Household) -> None:
