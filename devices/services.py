@@ -173,6 +173,8 @@ def device_revoke(*, device: Device, parting: Parting) -> bool:
     Transfer.objects.filter(device=device, accepted_at=None, cancelled_at=None).update(cancelled_at=now())
     presence_end(device=device)
     device_removed.send(sender=Device, device=device, done=parting.done)
+    # Perhaps a guest had nothing else.
+    rights_changed.send(sender=Device, household=device.household, user=None)
     push_on_commit(group_device(device.public_id), Unclaimed(reason=parting.reason))
     return True
 

@@ -20,6 +20,7 @@ from announcements.tasks import announcement_speak_task, announcements_sweep_tas
 from announcements.welcome import device_welcome
 from common.clock import now
 from devices.models import Loan
+from devices.services import device_remove
 from devices.sharing.loans import loan_end
 from devices.sharing.rules import rules_save
 from households.models import Membership
@@ -89,6 +90,13 @@ def test_a_rule_of_an_owner_takes_back_what_the_others_announced(cast: Cast) -> 
     words = "Not said any more. Ben may no longer announce on Kitchen speaker."
     assert stands(delivery) == (DeliveryState.EXPIRED, f"{words} An owner of Lake House decided that.")
     assert stands(own) == (DeliveryState.QUEUED, "")
+
+
+def test_a_device_that_was_removed_says_nothing_more(cast: Cast, gil: Membership) -> None:
+    deliveries = announced(cast, gil), announced(cast, cast.anna)
+    device_remove(membership=cast.anna, device=cast.kitchen)
+    words = "Not said any more. Kitchen speaker no longer belongs to Lake House."
+    assert [stands(delivery) for delivery in deliveries] == [(DeliveryState.EXPIRED, words)] * 2
 
 
 def test_a_device_that_comes_back_is_not_told_of_it_once_the_loan_has_run_out(

@@ -15,7 +15,7 @@ from django_scopes import scope, scopes_disabled
 from calls.models import Call
 from common.clock import now
 from devices.models import EchoRemoval, Loan
-from devices.services import device_update
+from devices.services import device_remove, device_update
 from households.accounts.credentials import credential_membership
 from households.events import rights_changed
 from households.models import Membership
@@ -210,7 +210,8 @@ async def test_open_pages_hear_that_something_was_renamed_and_not_what(cast: Cas
         await socket.close()
 
 
-async def test_a_guest_from_whom_the_last_loan_is_taken_back_is_put_out(cast: Cast) -> None:
+@pytest.mark.parametrize("deed", ["loan taken back", "device removed"])
+async def test_a_guest_from_whom_the_last_loan_is_taken_back_is_put_out(cast: Cast, deed: str) -> None:
     def lend() -> Loan:
         Membership.objects.filter(pk=cast.ben.pk).update(role=Role.GUEST)
         with scopes_disabled():
@@ -228,10 +229,14 @@ async def test_a_guest_from_whom_the_last_loan_is_taken_back_is_put_out(cast: Ca
             Loan.objects.filter(pk=loan.pk).update(ended_at=now())
             rights_changed.send(sender=Loan, household=cast.ben.household, user=cast.ben.user)
 
+    def device_removed(loan: Loan) -> None:
+        with scope(household=cast.ben.household):
+            device_remove(membership=cast.anna, device=cast.kitchen)
+
     loan = await sync_to_async(lend)()
     page = await browser(cast.ben)
     await page.hear("presence")
-    await sync_to_async(take_back)(loan)
+    await sync_to_async(take_back if deed == "loan taken back" else device_removed)(loan)
     last = await put_out(page)
     now_so, how = last["message"].split("\n")
     assert (last["code"], now_so) == ("not_allowed", "Nothing is lent to you in Lake House any more.")
