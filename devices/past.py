@@ -3,6 +3,8 @@
 from datetime import datetime
 from uuid import UUID
 
+from django.db.models import Q
+
 from common.clock import now
 from devices.models import Device, Loan
 from devices.sharing.over import day_words, gone_words, loan_ended_at, loan_gave, loan_over
@@ -16,12 +18,12 @@ def device_past(*, membership: Membership, public_id: UUID | str) -> str:
     device = devices.select_related("household").first()
     if device is None:
         return ""
-    loans = Loan.objects.filter(device=device, member=membership).select_related(
-        "device__household", "member__user"
-    )
+    # What was lent when it was reset and added again is lent of the newer row.
+    loans = Loan.objects.filter(Q(device=device) | Q(device__replaced=device), member=membership)
+    loans = loans.select_related("device__household", "member__user")
     gave = [loan for loan in loans if loan_gave(loan, loan_ended_at(loan))]
     left_at = device.revoked_at
-    if left_at and (_saw(membership, left_at) or any(loan_ended_at(loan) == left_at for loan in gave)):
+    if left_at and (_saw(membership, left_at) or any(loan_gave(loan, left_at) for loan in gave)):
         return f"{device} {gone_words(device)} {day_words(left_at, device.household)}. Its calls stay in the list."
     over = [loan for loan in gave if loan_ended_at(loan) <= now()]
     return loan_over(max(over, key=loan_ended_at)).words if over else ""

@@ -1,6 +1,7 @@
 """Writes to devices and rooms."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.db import IntegrityError, transaction
 
@@ -22,10 +23,11 @@ from devices.models import (
 )
 from devices.presence import presence_end
 from devices.rooms import room_hold
+from devices.sharing.loans import loans_end_with
 from devices.sharing.rules import need_part, rules_moved_words
 from households.events import rights_changed
 from households.models import Household, Membership, User
-from households.record.audit import AuditKind, audit_note
+from households.record.audit import AuditKind, Note, audit_note, audit_notes
 from protocol.messages import DeviceSettings, Unclaimed
 
 
@@ -160,13 +162,25 @@ def device_remove(*, membership: Membership, device: Device) -> None:
 def device_unclaim(*, device: Device, by: User | None = None) -> None:
     """Revoked at once, a live call ends; the device wipes itself when it hears of it. History and recordings stay."""
     with transaction.atomic():
-        if device_revoke(device=device, parting=REMOVED):
+        notes = device_part(device=device, parting=REMOVED, by=by)
+        if notes is not None:
+            audit_notes(device.household, notes)
             audit_note(device.household, AuditKind.UNCLAIMED, **_by(by), device=device.name)
 
 
-def device_revoke(*, device: Device, parting: Parting) -> bool:
+def device_part(*, device: Device, parting: Parting, by: User | None) -> list[Note] | None:
+    """It leaves its home, and with it what is lent of it. None: it had left before. Needs a transaction.
+
+    What it answers is for whoever calls it to write in the record, last.
+    """
+    moment = now()  # the same for both: whoever had it lent until then reads what became of it
+    notes = loans_end_with(device=device, by=by, at=moment)  # before its call, as whoever ends a loan does
+    return notes if device_revoke(device=device, parting=parting, at=moment) else None
+
+
+def device_revoke(*, device: Device, parting: Parting, at: datetime) -> bool:
     """Nothing that it knows opens anything from now on. False: it was revoked before. Needs a transaction."""
-    if not Device.objects.filter(pk=device.pk, revoked_at=None).update(revoked_at=now()):
+    if not Device.objects.filter(pk=device.pk, revoked_at=None).update(revoked_at=at):
         return False
     DeviceCertificate.objects.filter(device=device, revoked_at=None).update(revoked_at=now())
     device_tokens_revoke(device=device)

@@ -12,6 +12,7 @@ from devices.claiming.known import ELSEWHERE, device_known, device_let_go
 from devices.claiming.tries import try_failed, try_return, try_take
 from devices.models import AuthorizationState, Device, DeviceAuthorization, Room
 from devices.services import claim_details, device_create
+from devices.sharing.loans import loans_keep
 from devices.sharing.rules import rules_keep
 from households.access import members_hold, need
 from households.models import Membership
@@ -98,8 +99,8 @@ def authorization_confirm(
 ) -> Device:
     """Claim the device. Of two people at once one wins; the other gets CodeUsed. Raises Conflict, KeyChanged, Invalid.
 
-    `lets_go`: the device that this one was known as until it came with a new key; it is removed, and its rules stay.
-    Raises NotAllowed for whoever may not bring it to another room.
+    `lets_go`: the device that this one was known as until it came with a new key; it is removed, and its rules and
+    loans stay. Raises NotAllowed for whoever may not bring it to another room.
     """
     if not name.strip():
         raise Invalid("Give the device a name.")
@@ -123,6 +124,7 @@ def authorization_confirm(
         DeviceAuthorization.objects.filter(pk=authorization.pk).update(device=device)
         if old:
             rules_keep(membership=membership, old=old, device=device)
+            loans_keep(old=old, device=device)
             audit_note(
                 membership.household, AuditKind.UNCLAIMED, actor=membership.user, device=old, new=device
             )

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django_scopes import scopes_disabled
 
+from common.clock import now
 from common.errors import Conflict
 from devices.models import Device, DeviceAuthorization
 from devices.services import REMOVED, device_revoke
@@ -57,5 +58,5 @@ def device_let_go(
         return None
     if known.public_id != lets_go:
         raise KeyChanged(known)
-    device_revoke(device=known, parting=REMOVED)
+    device_revoke(device=known, parting=REMOVED, at=now())
     return known

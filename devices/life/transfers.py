@@ -21,11 +21,11 @@ from common.limits import limit_hit
 from common.words import moment_words
 from devices.identity.certificates import signature_is_valid
 from devices.models import Device, Room, Transfer
-from devices.services import GIVEN, device_revoke
+from devices.services import GIVEN, device_part
 from devices.sharing.rules import need_part
 from households.access import need
 from households.models import Household, Membership, User
-from households.record.audit import AuditKind, audit_note
+from households.record.audit import AuditKind, Note, audit_note, audit_notes
 from households.roles import Permission
 from protocol.identity import transfer_text
 
@@ -137,23 +137,25 @@ def transfer_accept(
         if not open_one.update(**accepted):
             raise Conflict(_why_closed(Transfer.objects.get(pk=transfer.pk)) or _TAKEN)
         with scope(household=device.household):
-            if not device_revoke(device=device, parting=GIVEN):
+            ended = device_part(device=device, parting=GIVEN, by=membership.user)
+            if ended is None:
                 raise Conflict("This device was removed a moment ago.")
         transfer.refresh_from_db()
-        _both_note(device.household, membership, device=device.name, to_name=transfer.to_name)
+        names = {"device": device.name, "to_name": transfer.to_name}
+        _both_note(device.household, membership, **names, ended=ended)
     return transfer
 
 
-def _both_note(giver: Household, taker: Membership, *, device: str, to_name: str) -> None:
-    """Each home learns the other's name, as the pages say to both beforehand."""
+def _both_note(giver: Household, taker: Membership, *, device: str, to_name: str, ended: list[Note]) -> None:
+    """Each home learns the other's name, as the pages say to both beforehand. `ended`: what ended there with it."""
+    actor, home = {"actor": taker.user}, taker.household
     notes = {
-        giver: (AuditKind.WENT, {"device": device, "home": taker.household}),
-        taker.household: (AuditKind.TAKEN, {"device": to_name, "home": giver}),
+        giver: [*ended, Note(AuditKind.WENT, {**actor, "device": device, "home": home})],
+        home: [Note(AuditKind.TAKEN, {**actor, "device": to_name, "home": giver})],
     }
     # Two devices may go between two homes at once, in opposite directions.
     for household in sorted(notes, key=lambda each: each.pk):
-        kind, details = notes[household]
-        audit_note(household, kind, actor=taker.user, **details)
+        audit_notes(household, notes[household])
 
 
 def transfer_give_up(*, membership: Membership, transfer: Transfer) -> None:

@@ -16,7 +16,12 @@ from devices.sharing.rules import RIGHT_WORDS
 from households.access import members_hold, need
 from households.events import rights_changed
 from households.models import Household, Invitation, Membership, User
-from households.people.invitations import invitation_create, invitation_revoke, invitations_hold
+from households.people.invitations import (
+    invitation_create,
+    invitation_revoke,
+    invitations_end,
+    invitations_hold,
+)
 from households.record.audit import AuditKind, Note, audit_note
 from households.roles import Permission, Role
 
@@ -41,6 +46,8 @@ def loan_create(
     with transaction.atomic():
         # Or a loan could come just after loans_end_of() looked.
         members_hold(membership, *([to] if to else []))
+        # And before the record, which the invitation is written to first: as whoever changes its key does.
+        list(Device.objects.select_for_update(no_key=True).filter(pk=device.pk))
         need(membership, Permission.LEND)
         _check(membership, device, rights, starts_at, ends_at)
         invitation, token = (None, "") if to else _invite(membership, name, ends_at)
@@ -97,6 +104,26 @@ def loans_end_of(*, household: Household, lender: User, by: User) -> list[Note]:
         ]
 
 
+def loans_end_with(*, device: Device, by: User | None, at: datetime) -> list[Note]:
+    """The device leaves its home: nothing of it is lent any more, and links that wait for somebody open nothing.
+
+    Call it inside a transaction. What it answers is to be written last, as above. `by` None: the hub did it.
+    """
+    lent = _alive(Loan.objects.filter(device=device))
+    waiting = list(lent.filter(member=None).values_list("invitation_id", flat=True))
+    # Whoever comes by one of these at this moment holds its row first, too.
+    list(Invitation.objects.select_for_update().filter(pk__in=waiting).order_by("pk"))
+    loans = list(lent.select_for_update(of=("self",)).order_by("pk"))
+    Loan.objects.filter(pk__in=[loan.pk for loan in loans]).update(ended_at=at)
+    closed = invitations_end(keys=waiting, by=by)
+    return [*(Note(AuditKind.LOAN_ENDED, {"actor": by, **_end_details(loan)}) for loan in loans), *closed]
+
+
+def loans_keep(*, old: Device, device: Device) -> None:
+    """It was reset and added again, and what was lent is lent still: also what begins later, or waits for somebody."""
+    _running(Loan.objects.filter(device=old)).update(device=device)
+
+
 def loans_lent(membership: Membership) -> list[str]:
     """What the member has lent to others, in words."""
     loans = Loan.objects.filter(household=membership.household, lent_by=membership.user)
@@ -129,10 +156,13 @@ def loan_use(loan: Loan) -> str:
 def _alive(loans: QuerySet[Loan]) -> QuerySet[Loan]:
     """Those that give somebody something, now or later."""
     waiting = Q(member=None, invitation__revoked_at=None, invitation__expires_at__gt=now())
-    alive = loans.filter(
-        waiting | Q(member__isnull=False), device__revoked_at=None, ended_at=None, ends_at__gt=now()
-    )
+    alive = _running(loans).filter(waiting | Q(member__isnull=False), device__revoked_at=None)
     return alive.select_related("member__user", "invitation", "device")
+
+
+def _running(loans: QuerySet[Loan]) -> QuerySet[Loan]:
+    """Those that nobody ended, and whose time is not over."""
+    return loans.filter(ended_at=None, ends_at__gt=now())
 
 
 def _check(

@@ -1,8 +1,10 @@
 """Joining a household by a link. It works once, for seven days, and can be taken back."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 from django_scopes import scope
 
 from common.clock import now
@@ -71,9 +73,12 @@ def invitations_void(*, household: Household, of: User, by: User) -> list[Note]:
 
     What it answers is for whoever calls it to write, last.
     """
-    invitations = invitations_hold(household=household, of=of)
-    Invitation.objects.filter(pk__in=[invitation.pk for invitation in invitations]).update(revoked_at=now())
-    return [_revocation(invitation, by) for invitation in invitations]
+    return _close(invitations_hold(household=household, of=of), by)
+
+
+def invitations_end(*, keys: Iterable[int], by: User | None) -> list[Note]:
+    """The same with these, where nobody came by them yet. `by` None: the hub itself."""
+    return _close(_hold(Invitation.objects.filter(pk__in=keys)), by)
 
 
 def invitations_hold(*, household: Household, of: User) -> list[Invitation]:
@@ -81,8 +86,7 @@ def invitations_hold(*, household: Household, of: User) -> list[Invitation]:
 
     Call it before the record is written: whoever comes by a link holds its row first, and the record after it.
     """
-    still_open = Invitation.objects.filter(household=household, made_by=of, used_at=None, revoked_at=None)
-    return list(still_open.select_for_update().order_by("pk"))
+    return _hold(Invitation.objects.filter(household=household, made_by=of))
 
 
 def invitation_find(*, token: str) -> Invitation:
@@ -155,7 +159,17 @@ def _join(invitation: Invitation, user: User) -> Membership:
         raise Conflict(f"You belong to {invitation.household} already.") from None
 
 
-def _revocation(invitation: Invitation, by: User) -> Note:
+def _hold(invitations: QuerySet[Invitation]) -> list[Invitation]:
+    still_open = invitations.filter(used_at=None, revoked_at=None)
+    return list(still_open.select_for_update().order_by("pk"))
+
+
+def _close(invitations: list[Invitation], by: User | None) -> list[Note]:
+    Invitation.objects.filter(pk__in=[invitation.pk for invitation in invitations]).update(revoked_at=now())
+    return [_revocation(invitation, by) for invitation in invitations]
+
+
+def _revocation(invitation: Invitation, by: User | None) -> Note:
     inviter = invitation.made_by if invitation.made_by != by else None
     details = {"actor": by, "person": _person(invitation), "inviter": inviter}
     return Note(AuditKind.INVITATION_REVOKED, details)

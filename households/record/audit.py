@@ -5,7 +5,7 @@ An entry is never changed afterwards (households.record.chain shows it), so word
 
 import hmac
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from string import Formatter
 from typing import NamedTuple
 
@@ -156,7 +156,7 @@ class Note(NamedTuple):
     """What the record is to say, once all that it tells of is done."""
 
     kind: AuditKind
-    details: dict[str, object]
+    details: Mapping[str, object]
 
 
 def audit_notes(household: Household, notes: Iterable[Note]) -> None:

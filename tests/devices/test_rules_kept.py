@@ -5,16 +5,14 @@ from django.test import Client
 from django.urls import reverse
 from django_scopes import scope, scopes_disabled
 
-from devices.claiming.authorization import authorization_start
-from devices.claiming.confirmation import authorization_confirm, authorization_find
 from devices.models import AccessRule, Device, Room
 from devices.sharing.rights import devices_ever_with
 from devices.sharing.rules import rules_save
 from households.models import Membership
 from households.record.audit import audit_list, audit_sentence
 from households.roles import Permission, Role
-from protocol.enrollment import AuthorizationRequest
-from tests.plugin_cast import Cast, browser_of, csr_make, device_make, rule_make
+from tests.devices.adding import added_again
+from tests.plugin_cast import Cast, browser_of, device_make, rule_make
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 HEAR = Permission.RECORDINGS_HEAR
@@ -58,21 +56,6 @@ def post(client: Client, name: str, thing: Device | Room | None) -> tuple[int, s
 def page(client: Client, name: str, thing: Device | Room | None) -> str:
     assert thing
     return client.get(reverse(f"devices:{name}", args=[thing.public_id])).content.decode()
-
-
-def added_again(cast: Cast, old: Device, by: Membership, room: Room | None = None) -> Device:
-    """Another key, the same model and serial number, in one step."""
-    request = AuthorizationRequest(csr_pem=csr_make(), model=old.model, serial=old.serial)
-    codes = authorization_start(request=request, base_url="http://hub")
-    with scope(household=cast.anna.household):
-        return authorization_confirm(
-            membership=by,
-            authorization=authorization_find(membership=by, user_code=codes.user_code),
-            name=old.name,
-            room=room or old.room,
-            is_auto_answer=True,
-            lets_go=old.public_id,
-        )
 
 
 # --- a device that is removed -------------------------------------------------------------------
