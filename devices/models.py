@@ -60,7 +60,7 @@ class Device(HouseholdModel):
     )
     claimed_at = models.DateTimeField()
     revoked_at = models.DateTimeField(null=True, blank=True)
-    # The same box, once it was reset and added again: who changes the rules of that one changes those of this row, too.
+    # The same box, once it was reset and added again: who changes its rules or its room changes those of this row, too.
     replaced_by = models.ForeignKey(
         "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="replaced"
     )

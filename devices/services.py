@@ -123,7 +123,8 @@ def device_update(
         push_on_commit(group_device(device.public_id), device_settings(device))
         if before.name != device.name:
             device_renamed.send(sender=Device, device=device)
-        if before.room_id != device.room_id:  # and under the rules of another room
+        if before.room_id != device.room_id:  # and under the rules of another room, with what was said before
+            Device.objects.filter(replaced_by=device).update(room=room)
             rights_changed.send(sender=Device, household=device.household, user=None)
         _device_note(before, device, {"actor": actor} if actor else {})
     return device

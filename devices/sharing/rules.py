@@ -160,10 +160,10 @@ def is_ruled(device: Device, right: Permission) -> bool:
 def rules_keep(*, membership: Membership, old: Device, device: Device) -> None:
     """It was reset and added again: whoever can do that cannot change who may do what. Raises NotAllowed.
 
-    The old row keeps its rules, too: what was said with the device until now is there.
+    The old row keeps its rules, too, and goes along into the room: what was said with the device until now is there.
     """
     need_move(membership, old, device.room)
-    Device.objects.filter(Q(pk=old.pk) | Q(replaced_by=old)).update(replaced_by=device)
+    Device.objects.filter(Q(pk=old.pk) | Q(replaced_by=old)).update(replaced_by=device, room=device.room)
     rules_copy(old, device)
 
 

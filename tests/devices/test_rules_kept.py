@@ -5,7 +5,8 @@ from django.test import Client
 from django.urls import reverse
 from django_scopes import scope, scopes_disabled
 
-from devices.models import AccessRule, Device, Room
+from devices.models import AccessRule, Device, EchoRemoval, Room
+from devices.services import device_update, room_get_or_create
 from devices.sharing.rights import devices_ever_with
 from devices.sharing.rules import rules_save
 from households.models import Membership
@@ -113,6 +114,32 @@ def test_what_an_owner_changes_for_a_device_counts_for_what_was_said_with_it_bef
         with scope(household=cast.anna.household):
             rules_save(membership=cast.anna, place=third, named={HEAR: named})
         assert [hearers(cast, device) for device in (first, second, third)] == [heard] * 3
+
+
+@pytest.mark.parametrize("when", ["afterwards", "with adding it"])
+def test_what_was_said_before_goes_with_the_device_into_a_room_with_rules(
+    cast: Cast, ben: Client, when: str
+) -> None:
+    """Where it was not reset in between it is the same row, and goes along, too."""
+    first = cast.kitchen
+    with scope(household=cast.anna.household):
+        den = room_get_or_create(household=cast.anna.household, name="Den")
+    rule(cast, cast.anna, room=den)
+    second = added_again(cast, first, cast.anna)
+    assert hearers(cast, first) == ["Anna", "Ben"]
+    if when == "afterwards":
+        move(cast, second, den)
+        found = [first, second]
+    else:
+        found = [first, second, added_again(cast, second, cast.anna, room=den)]
+    assert [hearers(cast, device) for device in found] == [["Anna"]] * len(found)
+
+
+def move(cast: Cast, device: Device, room: Room) -> None:
+    with scope(household=cast.anna.household):
+        device_update(
+            device=device, name="K", room=room, is_auto_answer=True, echo_removal=EchoRemoval.DEVICE
+        )
 
 
 # --- a room that is removed ---------------------------------------------------------------------
