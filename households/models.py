@@ -8,7 +8,7 @@ from django.db import models
 from django_scopes import ScopedManager
 
 from common.models import BaseModel
-from households.roles import Role
+from households.roles import Permission, Role
 
 
 class UserManager(BaseUserManager["User"]):
@@ -122,6 +122,8 @@ class Invitation(BaseModel):
     household = models.ForeignKey(Household, on_delete=models.CASCADE, related_name="invitations")
     role = models.CharField(max_length=16, choices=Role.choices, default=Role.ADULT)
     name = models.CharField(max_length=80, blank=True)  # whom it is for, in the inviter's words
+    # What whoever made it has to be allowed, or it opens nothing: less is needed where it is for a loan.
+    permission = models.CharField(max_length=40, default=Permission.PEOPLE_MANAGE)
     token_hash = models.CharField(max_length=64, unique=True)
     made_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
     expires_at = models.DateTimeField()

@@ -17,7 +17,7 @@ from households.accounts.services import account_create
 from households.events import member_joined, rights_changed
 from households.models import Household, Invitation, Membership, User
 from households.record.audit import AuditKind, Note, audit_note, audit_notes
-from households.roles import ROLE_NOUNS, Permission, Role
+from households.roles import ROLE_NOUNS, Permission, Role, allows
 
 LIFE = timedelta(days=7)
 _SECRET_BYTES = 16  # 128 bit
@@ -44,6 +44,7 @@ def invitation_create(
             household=membership.household,
             role=role,
             name=name.strip()[:80],
+            permission=permission,
             token_hash=secret_hash(token),
             made_by=membership.user,
             expires_at=min(now() + LIFE, ends_at or datetime.max.replace(tzinfo=UTC)),
@@ -68,12 +69,16 @@ def invitation_revoke(*, invitation: Invitation, by: User) -> None:
         audit_notes(invitation.household, [_revocation(invitation, by)])
 
 
-def invitations_void(*, household: Household, of: User, by: User) -> list[Note]:
+def invitations_void(*, household: Household, of: User, by: User, role: Role | None = None) -> list[Note]:
     """What somebody invited who may not invite any more opens nothing. Call it inside a transaction.
 
-    What it answers is for whoever calls it to write, last.
+    `role`: what they are from now on; None: they belong to the household no more. What it answers is for whoever calls
+    it to write, last.
     """
-    return _close(invitations_hold(household=household, of=of), by)
+    invitations = invitations_hold(household=household, of=of)
+    if role is not None:
+        invitations = [each for each in invitations if not allows(role, Permission(each.permission))]
+    return _close(invitations, by)
 
 
 def invitations_end(*, keys: Iterable[int], by: User | None) -> list[Note]:

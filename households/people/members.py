@@ -86,8 +86,7 @@ def _role_set(member: Membership, role: Role, *, by: Membership) -> None:
     Membership.objects.filter(pk=member.pk).update(role=role, updated_at=now())
     if not allows(role, Permission.LEND):
         notes += _lending_end(member, by=by.user)
-    if role != Role.OWNER:
-        notes += invitations_void(household=member.household, of=member.user, by=by.user)
+    notes += invitations_void(household=member.household, of=member.user, by=by.user, role=role)
     rights_changed.send(sender=Membership, household=member.household, user=member.user)
     audit_notes(member.household, notes)
 

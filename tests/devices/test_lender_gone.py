@@ -12,9 +12,9 @@ from calls.models import Call
 from common.clock import now
 from common.errors import Conflict, NotAllowed, NotFound
 from devices.models import Loan
-from devices.sharing.loans import loan_create, loan_end
+from devices.sharing.loans import loan_create, loan_end, loan_list
 from households.models import Membership, User
-from households.people.invitations import invitation_accept
+from households.people.invitations import invitation_accept, invitation_create
 from households.people.members import household_hand_over, member_leave, member_remove, role_change
 from households.record.audit import AuditKind, audit_list, audit_sentence
 from households.roles import Permission, Role
@@ -140,6 +140,30 @@ def test_whoever_becomes_an_owner_or_an_adult_still_lends_it(
         lend(cast, lender, gil)
     household_hand_over(member=dora, by=cast.anna)
     assert told(cast) == []
+
+
+@pytest.mark.parametrize("deed", ["handed over", "made an adult"])
+def test_an_owner_who_becomes_an_adult_invites_nobody_but_has_things_waiting_still(
+    cast: Cast, dora: Membership, gil: Membership, deed: str
+) -> None:
+    _, token = lend(cast, cast.anna, None, "Fred")
+    _, of_a_member = invitation_create(membership=cast.anna, role=Role.GUEST, name="Grace")
+    if deed == "handed over":
+        household_hand_over(member=dora, by=cast.anna)
+    else:
+        Membership.objects.filter(pk=dora.pk).update(role=Role.OWNER)
+        role_change(member=cast.anna, role=Role.ADULT, by=dora)
+    with scope(household=cast.anna.household):
+        assert [loan.person for loan in loan_list(cast.kitchen)] == ["Fred"]
+    with pytest.raises(Conflict, match="taken back"):
+        invitation_accept(token=of_a_member, user=gil.user)
+    fred = invitation_accept(token=token, user=User.objects.create_user("fred@example.org", name="Fred"))
+    with scope(household=cast.anna.household):
+        assert rights_of(fred, cast.kitchen) == {Permission.CALL}
+    who = "Anna took back the invitation of Grace."
+    if deed == "made an adult":
+        who = "Dora took back the invitation of Grace, which Anna had made."
+    assert told(cast) == [who]
 
 
 def test_who_ends_it_reads_beforehand_what_it_is(
