@@ -6,7 +6,7 @@ from datetime import datetime
 from django.db import IntegrityError, transaction
 
 from common.clock import now
-from common.errors import Conflict, Invalid
+from common.errors import Conflict, Invalid, NotFound
 from common.push import group_device, push_on_commit
 from devices.events import device_removed, device_renamed
 from devices.foreign import device_tokens_revoke
@@ -24,10 +24,12 @@ from devices.models import (
 from devices.presence import presence_end
 from devices.rooms import room_hold
 from devices.sharing.loans import loans_end_with
-from devices.sharing.rules import need_part, rules_moved_words
+from devices.sharing.rules import need_move, need_part, rules_moved_words
+from households.access import members_hold, need
 from households.events import rights_changed
 from households.models import Household, Membership, User
 from households.record.audit import AuditKind, Note, audit_note, audit_notes
+from households.roles import Permission
 from protocol.messages import DeviceSettings, Unclaimed
 
 
@@ -104,18 +106,26 @@ def _answers(device: Device) -> str:
 
 def device_update(
     *,
+    membership: Membership,
     device: Device,
     name: str,
     room: Room | None,
     is_auto_answer: bool,
     echo_removal: EchoRemoval,
-    actor: User | None = None,
 ) -> Device:
-    """What concerns the device reaches it at once, also in a call."""
+    """What concerns the device reaches it at once, also in a call.
+
+    Raises Invalid, NotAllowed, NotFound, and Conflict for a room that was removed meanwhile.
+    """
     if not name.strip():
         raise Invalid("Give the device a name.")
     with transaction.atomic():
-        before = Device.objects.select_for_update().get(pk=device.pk)
+        members_hold(membership)  # nobody sets rules between the look at them and the move
+        need(membership, Permission.DEVICES_MANAGE)
+        rows = Device.objects.select_for_update(of=("self",)).select_related("room")
+        if (before := rows.filter(pk=device.pk, revoked_at=None).first()) is None:
+            raise NotFound("There is no such device.")
+        need_move(membership, before, room)
         room_hold(room)
         device.name, device.room, device.is_auto_answer = name.strip()[:80], room, is_auto_answer
         device.echo_removal = echo_removal
@@ -126,7 +136,7 @@ def device_update(
         if before.room_id != device.room_id:  # and under the rules of another room, with what was said before
             Device.objects.filter(replaced_by=device).update(room=room)
             rights_changed.send(sender=Device, household=device.household, user=None)
-        _device_note(before, device, {"actor": actor} if actor else {})
+        _device_note(before, device, {"actor": membership.user})
     return device
 
 
@@ -155,9 +165,11 @@ def device_echo_measured(*, device: Device, echo_return_loss_enhancement: float)
 
 
 def device_remove(*, membership: Membership, device: Device) -> None:
-    """See device_unclaim. Raises NotAllowed."""
-    need_part(membership, device, deed="remove it")
-    device_unclaim(device=device, by=membership.user)
+    """See device_unclaim. Raises NotAllowed, NotFound."""
+    with transaction.atomic():
+        members_hold(membership)  # nobody sets rules in between, or lends it
+        need_part(membership, device, deed="remove it")
+        device_unclaim(device=device, by=membership.user)
 
 
 def device_unclaim(*, device: Device, by: User | None = None) -> None:

@@ -28,7 +28,7 @@ from devices.selectors import (
 from devices.services import device_update
 from devices.sharing.over import loans_over
 from devices.sharing.rights import device_rings, has_right
-from devices.sharing.rules import may_part, need_move
+from devices.sharing.rules import may_part
 from devices.sharing.views import lent, who_may
 from households.access import member_of, need
 from households.accounts.shown_once import secret_keep, secret_take, shows_secret
@@ -112,9 +112,7 @@ def detail(request: HttpRequest, public_id: UUID) -> HttpResponse:
     device = access_device(membership=membership, public_id=public_id, need=needed)
     form = DeviceSettingsForm(request.POST or None, device=device, membership=membership)
     if form.is_valid():
-        values = form.values()
-        need_move(membership, device, values["room"])
-        device_update(device=device, actor=membership.user, **values)
+        device_update(membership=membership, device=device, **form.values())
         messages.success(request, "Saved.")
         return redirect("devices:detail", public_id)
     context = {"device": device, "form": form, "certificate": certificate_current(device)}

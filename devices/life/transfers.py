@@ -23,7 +23,7 @@ from devices.identity.certificates import signature_is_valid
 from devices.models import Device, Room, Transfer
 from devices.services import GIVEN, device_part
 from devices.sharing.rules import need_part
-from households.access import need
+from households.access import members_hold, need
 from households.models import Household, Membership, User
 from households.record.audit import AuditKind, Note, audit_note, audit_notes
 from households.roles import Permission
@@ -41,7 +41,6 @@ def transfer_create(*, membership: Membership, device: Device) -> tuple[Transfer
 
     Raises NotAllowed, Conflict for a device that cannot make itself another key, TooMany.
     """
-    need_part(membership, device, deed=_DEED)
     if device.is_foreign:
         raise Conflict(
             "A device of another maker is not given away by a link. Remove it here, and add it there."
@@ -49,6 +48,8 @@ def transfer_create(*, membership: Membership, device: Device) -> tuple[Transfer
     limit_hit(f"give:{membership.pk}", most=50, per_s=3600, message="Too many links.")
     token = secret_make(_SECRET_BYTES)
     with transaction.atomic():
+        members_hold(membership)  # nobody sets rules in between
+        need_part(membership, device, deed=_DEED)
         if not Device.objects.select_for_update().filter(pk=device.pk, revoked_at=None).exists():
             raise NotFound("There is no such device.")
         _open_ones(device).update(cancelled_at=now())
@@ -113,14 +114,15 @@ def transfer_accept(
 ) -> Transfer:
     """Into the member's household. Of two people at once one wins; the other gets Conflict.
 
-    Raises NotAllowed, and Conflict for the household that gives.
+    Raises NotAllowed, NotFound, and Conflict for the household that gives.
     """
-    need(membership, Permission.DEVICES_MANAGE)
     device = transfer.device
     if membership.household_id == device.household_id:
         raise Conflict("This device is in this home already. Pass the link on to whoever shall have it.")
     with transaction.atomic():
-        with scope(household=device.household):  # the device first, as whoever removes it does
+        _homes_hold(device.household, membership)
+        need(membership, Permission.DEVICES_MANAGE)
+        with scope(household=device.household):  # after its household, as whoever removes it does
             list(Device.objects.select_for_update().filter(pk=device.pk))
         _need_giver(transfer)
         open_one = Transfer.objects.filter(
@@ -144,6 +146,16 @@ def transfer_accept(
         names = {"device": device.name, "to_name": transfer.to_name}
         _both_note(device.household, membership, **names, ended=ended)
     return transfer
+
+
+def _homes_hold(giver: Household, taker: Membership) -> None:
+    """Until the transaction ends nobody sets rules there, or removes who gives or takes. Raises NotFound.
+
+    In the order of their keys: somebody may take a device the other way.
+    """
+    homes = Household.objects.select_for_update(no_key=True).order_by("pk")
+    list(homes.filter(pk__in=[giver.pk, taker.household_id]))
+    members_hold(taker)
 
 
 def _both_note(giver: Household, taker: Membership, *, device: str, to_name: str, ended: list[Note]) -> None:

@@ -120,6 +120,7 @@ def _detail(client: Client, call: Call) -> str:
 def _rename(cast: Cast, name: str) -> None:
     with scope(household=cast.anna.household):
         device_update(
+            membership=cast.anna,
             device=cast.kitchen,
             name=name,
             room=cast.kitchen.room,

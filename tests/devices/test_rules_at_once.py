@@ -103,7 +103,12 @@ def test_nothing_is_put_into_a_room_that_was_removed_meanwhile(cast: Cast) -> No
         room_remove(membership=cast.anna, room=Room.objects.get(pk=hall.pk))
         with pytest.raises(Conflict, match="Hall was removed a moment ago"):
             device_update(
-                device=kitchen, name="K", room=hall, is_auto_answer=True, echo_removal=EchoRemoval.DEVICE
+                membership=cast.anna,
+                device=kitchen,
+                name="K",
+                room=hall,
+                is_auto_answer=True,
+                echo_removal=EchoRemoval.DEVICE,
             )
         with pytest.raises(Conflict, match="Hall was removed a moment ago"):
             foreign_device_create(membership=cast.anna, name="Door", room=hall)

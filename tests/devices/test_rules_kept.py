@@ -138,7 +138,12 @@ def test_what_was_said_before_goes_with_the_device_into_a_room_with_rules(
 def move(cast: Cast, device: Device, room: Room) -> None:
     with scope(household=cast.anna.household):
         device_update(
-            device=device, name="K", room=room, is_auto_answer=True, echo_removal=EchoRemoval.DEVICE
+            membership=cast.anna,
+            device=device,
+            name="K",
+            room=room,
+            is_auto_answer=True,
+            echo_removal=EchoRemoval.DEVICE,
         )
 
 

@@ -250,6 +250,7 @@ async def test_a_device_hears_its_settings_when_it_connects_and_when_they_change
     def change() -> None:
         with scopes_disabled():
             device_update(
+                membership=cast.anna,
                 device=cast.kitchen,
                 name="Kitchen",
                 room=None,

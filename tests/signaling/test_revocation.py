@@ -193,6 +193,7 @@ async def test_open_pages_hear_that_something_was_renamed_and_not_what(cast: Cas
     def rename() -> None:
         with scope(household=cast.anna.household):
             device_update(
+                membership=cast.anna,
                 device=cast.kitchen,
                 name="Radio",
                 room=cast.kitchen.room,
