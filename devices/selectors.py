@@ -87,9 +87,9 @@ def room_cards(membership: Membership) -> list[RoomCard]:
 
 
 def certificate_current(device: Device) -> DeviceCertificate | None:
-    """The newest for the key that the device has now; the first ones do not name theirs."""
+    """The newest for the key that the device has now."""
     rows = DeviceCertificate.objects.filter(device=device, revoked_at=None)
-    return rows.filter(fingerprint_sha256__in=("", device.fingerprint_sha256)).order_by("-not_after").first()
+    return rows.filter(fingerprint_sha256=device.fingerprint_sha256).order_by("-not_after").first()
 
 
 @dataclass(frozen=True)

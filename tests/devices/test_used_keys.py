@@ -1,10 +1,12 @@
 """A key is one device's, once: somebody may have a copy of one that was used."""
 
 from collections.abc import Iterator
+from importlib import import_module
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from django.apps import apps
 from django.core.cache import cache
 from django.test import Client
 from django_scopes import scope, scopes_disabled
@@ -15,7 +17,7 @@ from devices.claiming.confirmation import authorization_confirm, authorization_f
 from devices.identity.certificates import fingerprint
 from devices.identity.keys import certificate_request, device_key_ask, device_key_change
 from devices.life.transfers import transfer_accept, transfer_code, transfer_create, transfer_find
-from devices.models import Device
+from devices.models import Device, DeviceCertificate
 from devices.services import device_unclaim
 from households.models import Membership
 from protocol.enrollment import Authorization, AuthorizationRequest
@@ -101,6 +103,18 @@ def test_a_key_that_a_device_will_have_or_had_before_is_not_claimed(cast: Cast) 
     for key in (old, new):
         with pytest.raises(Conflict, match=USED):
             ask(key)
+
+
+def test_a_key_whose_certificate_is_older_than_its_fingerprint_is_not_claimed_either(cast: Cast) -> None:
+    """It got one with the update."""
+    certificates = DeviceCertificate.objects.filter(device=cast.kitchen)
+    certificates.update(fingerprint_sha256="")
+    import_module("devices.migrations.0012_fingerprints_of_first_certificates").fill(apps, None)
+    assert certificates.get().fingerprint_sha256 == cast.kitchen.fingerprint_sha256
+    next_key(cast, cast.kitchen, key_make())
+    device_key_change(device=Device.objects.get(pk=cast.kitchen.pk))
+    with pytest.raises(Conflict, match=USED):
+        ask(cast.keys[cast.kitchen.pk])
 
 
 def test_a_next_key_that_is_known_by_its_fingerprint_alone_is_not_claimed(cast: Cast) -> None:
