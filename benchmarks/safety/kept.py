@@ -62,7 +62,7 @@ def _run(folder: Path, trials: int) -> list[Figure]:
     call_command("migrate", verbosity=0, interactive=False)
     with scopes_disabled(), ExitStack() as stack:
         cast = _cast_make()
-        slots = [slot_make(cast.anna, number) for number in range(2)]
+        slots = [slot_make(cast.anna, cast.carla, number) for number in range(2)]
         stack.enter_context(MediaProgram(processes=1, log=folder / "media.log"))
         web = stack.enter_context(_web(folder))
         stack.enter_context(_chores(folder))

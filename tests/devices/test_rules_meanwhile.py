@@ -130,7 +130,7 @@ def test_whoever_may_not_manage_devices_any_more_does_nothing_from_a_page_that_w
         with pytest.raises(NotFound):
             deed(cast, ben)
         kitchen = Device.objects.get(pk=cast.kitchen.pk)
-    assert (kitchen.revoked_at, kitchen.room) == (None, cast.kitchen.room)
+    assert (kitchen.revoked_at, kitchen.room_id) == (None, cast.kitchen.room_id)
 
 
 def test_whoever_may_not_manage_devices_any_more_takes_none_over(cast: Cast) -> None:
