@@ -1,1 +1,1 @@
-"""What becomes of a claimed device: another key, another home, the end, and what is still told of it."""
+"""What becomes of a claimed device: another key, another home, the end."""
