@@ -1,4 +1,7 @@
-"""S26: ten secrets that everybody would know again, searched wherever they do not belong."""
+"""S26: secrets that everybody would know again, searched wherever they do not belong.
+
+Ten are of the hub and of a person, others of what happens in a home (benchmarks.safety.canaries_life).
+"""
 
 import re
 import secrets
@@ -18,10 +21,17 @@ import httpx
 import redis
 
 from benchmarks.figures import Figure, Options, figure
+from benchmarks.safety.canaries_life import PASSWORD_LINK, Life, kept_keys
 from tests.operate.hub_process import ROOT, HubProcess, environment_for
 
-FIGURES: Final = ("S26.logs", "S26.pages", "S26.redis", "S26.backup", "S26.planted", "S26.deploy")
-PLANTED: Final = 10
+FIGURES: Final = (
+    *("S26.logs", "S26.pages", "S26.redis", "S26.files", "S26.backup", "S26.planted"),
+    "S26.deploy",
+)
+PLANTED: Final = 20
+# Where the hub keeps its own keys, readable by nobody else. What people said is kept as they said it.
+_KEYS_LIE_IN: Final = ("secrets", "authority/ca-key.pem")
+_NO_SECRET: Final = "words"
 _GIVEN: Final = ("SECRET_KEY", "DATA_KEY", "TURN_SECRET")
 _EMAIL: Final = "anna@example.org"
 _PLANT: Final = """
@@ -29,7 +39,7 @@ import django; django.setup()
 from allauth.mfa.models import Authenticator
 from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
-from households.models import Membership, User
+from households.models import Household, Membership, User
 from households.services import api_token_create
 from households.accounts.sign_in import password_link_path
 user = User.objects.get()
@@ -38,6 +48,9 @@ TOTP.activate(user, seed)
 print("app", seed)
 print("recovery", RecoveryCodes.activate(user).get_unused_codes()[0])
 print("token", api_token_create(membership=Membership.objects.get(), name="robot")[1])
+from households.keys import _household_key
+for home in Household.objects.all():
+    print("key", _household_key(home).hex())
 print("link", password_link_path(user).rstrip("/").rpartition("-")[2])
 """
 _BREAK: Final = """
@@ -68,7 +81,8 @@ class House:
     redis: list[str] = field(default_factory=list)
 
     def found(self, text: str) -> set[str]:
-        return {name for name, secret in self.planted.items() if secret in text}
+        found = {name for name, secret in self.planted.items() if secret in text}
+        return found | ({"link for a new password"} if PASSWORD_LINK.search(text) else set())
 
 
 def measure(options: Options) -> list[Figure]:
@@ -83,11 +97,12 @@ def measure(options: Options) -> list[Figure]:
                 backup = _backup(house, Path(folder), given)
                 broken = _broken(house, given)
             hub.end(signal.SIGTERM, within_s=60.0)
+            files = _files(house)
             logs = "\n".join([*hub.so_far(), *_texts(hub.data_dir / "log"), broken])
         finally:
             hub.close()
     _check_watched(house, logs)
-    return [*_figures(house, logs, backup), _deploy()]
+    return [*_figures(house, logs, backup, files), _deploy()]
 
 
 def _check_watched(house: House, logs: str) -> None:
@@ -101,11 +116,12 @@ def _check_watched(house: House, logs: str) -> None:
         raise RuntimeError(f"not watched: {', '.join(unseen)}")
 
 
-def _figures(house: House, logs: str, backup: bytes) -> list[Figure]:
+def _figures(house: House, logs: str, backup: bytes, files: set[str]) -> list[Figure]:
     places = (
         ("S26.logs", "secrets in the window and the logs", house.found(logs)),
         ("S26.pages", "secrets in pages of errors", house.found("\n".join(house.pages))),
         ("S26.redis", "secrets in Redis and in messages of Celery", house.found("\n".join(house.redis))),
+        ("S26.files", "secrets in files that are not encrypted", files),
         ("S26.backup", "secrets in a backup", house.found(backup.decode("latin-1"))),
     )
     planted = figure(
@@ -186,8 +202,15 @@ def _live(house: House, given: Mapping[str, str]) -> None:
         browser.cookies.update(kept)
         browser.headers["X-CSRFToken"] = kept["csrftoken"]
         said = _run(house.hub.data_dir, given, "-c", _PLANT).split("\n")
-        planted |= dict(line.split(" ", 1) for line in said if line)
         planted["session"] = kept["hearthline_session"]
+        lines = [line.split(" ", 1) for line in said if line]
+        planted |= {name: secret for name, secret in lines if name != "key"}
+        stranger = httpx.Client(base_url=base, timeout=60.0, trust_env=False)
+        life = Life(browser, stranger, planted["password"])
+        life.live()
+        planted |= life.planted
+        planted |= kept_keys(hub.data_dir, [bytes.fromhex(secret) for name, secret in lines if name == "key"])
+        house.pages += life.pages
         browser.post("/announce/preview/", data={"text": planted["words"]}).raise_for_status()
         time.sleep(5)  # until the task was taken
         for path in (
@@ -198,7 +221,6 @@ def _live(house: House, given: Mapping[str, str]) -> None:
             house.pages.append(
                 browser.get(path, params={"token": planted["token"]}, follow_redirects=True).text
             )
-        stranger = httpx.Client(base_url=base, timeout=60.0, trust_env=False)
         secrets_of_a_form = {"login": _EMAIL, "password": planted["password"], "code": planted["recovery"]}
         for path in ("/accounts/login/", "/setup/", "/accounts/2fa/authenticate/", "/settings/tokens/"):
             house.pages.append(
@@ -207,6 +229,17 @@ def _live(house: House, given: Mapping[str, str]) -> None:
             house.pages.append(stranger.put(path, data=secrets_of_a_form).text)
         browser.post("/accounts/login/", data={"login": _EMAIL, "password": planted["password"]})
         stranger.post("/api/v1/devices/token", content=planted["token"])
+
+
+def _files(house: House) -> set[str]:
+    """What lies open in the data folder, also in the files of the database. `FILE: SECRET` each."""
+    folder, found = house.hub.data_dir, set()
+    for path in folder.rglob("*"):
+        name = str(path.relative_to(folder))
+        if path.is_file() and not path.is_symlink() and not name.startswith(_KEYS_LIE_IN):
+            words = house.found(path.read_bytes().decode("latin-1")) - {_NO_SECRET}
+            found |= {f"{name.split('/', maxsplit=1)[0]}: {word}" for word in words}
+    return found
 
 
 def _backup(house: House, folder: Path, given: Mapping[str, str]) -> bytes:
