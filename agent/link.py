@@ -168,6 +168,7 @@ class Link:
         except NotKnownError as error:
             return self._not_known(error)
         except HubRefusedError as error:
+            self._not_known_since = None
             self._tell("{reason}", str(error))
             return _Ending.REFUSED
         finally:

@@ -138,7 +138,7 @@ def household_update(
     if time_zone not in available_timezones():
         raise Invalid("This time zone is not known.")
     with transaction.atomic():
-        before = Household.objects.select_for_update().get(pk=household.pk)
+        before = Household.objects.select_for_update(no_key=True).get(pk=household.pk)
         household.name, household.time_zone, household.language = name.strip(), time_zone, Language(language)
         household.hides_addresses = hides_addresses
         household.save(update_fields=["name", "time_zone", "language", "hides_addresses", "updated_at"])

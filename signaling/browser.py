@@ -12,7 +12,13 @@ from devices.gate import OfDevice, Who, member_passes
 from devices.sharing.over import loans_over
 from devices.sharing.rights import loan_end_next
 from households.access import SESSION_KEY, membership_for_user, membership_in, role_refusal, token_open
-from households.accounts.credentials import Credential, credential_membership, credential_user, session_data
+from households.accounts.credentials import (
+    Credential,
+    credential_membership,
+    credential_successor,
+    credential_user,
+    session_data,
+)
 from households.models import Membership, User
 from households.roles import Permission, allows
 from protocol.base import Message
@@ -93,8 +99,14 @@ class BrowserConsumer(MemberSocket):
         if before is None or credential is None or self._is_out:
             return
         try:
+            # The end first: what runs out between the two reads is looked at at once.
+            ends_at = await self.query(loan_end_next, before)
             membership: Membership = await self.query(self._member_now, credential, before)
         except NotSignedIn as refusal:
+            if successor := await self.query(credential_successor, credential):
+                self.credential = successor  # the same session under another name
+                await self.look_again()
+                return
             await self.query(calls_uncarried_end, user=before.user)
             await self._leg_close()
             await self.turn_out(
@@ -103,7 +115,6 @@ class BrowserConsumer(MemberSocket):
             return
         self.membership = membership
         await self._changed(before, membership)
-        ends_at = await self.query(loan_end_next, membership)
         self._recheck.due((ends_at - now()).total_seconds() + _AFTER_END_S if ends_at else None)
 
     def _member_now(self, credential: Credential, before: Membership) -> Membership:

@@ -66,6 +66,7 @@ class Recheck:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _soon(self) -> None:
+        self._due_at = None  # the look that comes now says when the next one is due
         self._wanted.set()
         if not self._is_stopped and (self._task is None or self._task.done()):
             self._task = asyncio.create_task(self._run(), name="recheck")

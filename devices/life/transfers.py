@@ -139,7 +139,7 @@ def transfer_accept(
         if not open_one.update(**accepted):
             raise Conflict(_why_closed(Transfer.objects.get(pk=transfer.pk)) or _TAKEN)
         with scope(household=device.household):
-            ended = device_part(device=device, parting=GIVEN, by=membership.user)
+            ended = device_part(device=device, parting=GIVEN, by=transfer.made_by)
             if ended is None:
                 raise Conflict("This device was removed a moment ago.")
         transfer.refresh_from_db()

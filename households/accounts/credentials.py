@@ -11,6 +11,7 @@ from uuid import UUID
 
 from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.models import Session
+from django.core.cache import cache
 
 from common.clock import now
 from common.errors import NotSignedIn
@@ -20,6 +21,7 @@ from households.record.audit import AuditKind, audit_list
 from protocol.errors import ErrorCode
 
 _SESSION, _TOKEN = "session", "token"
+_RENAMED_KNOWN_S = 300  # longer than a socket goes without a look
 _JUST_NOW = timedelta(minutes=2)
 
 
@@ -45,6 +47,17 @@ class Credential:
 
     def __str__(self) -> str:
         return f"{self.kind}:{self.key}"
+
+
+def credential_rename(*, before: Credential, after: Credential) -> None:
+    """The same session has another key: pages that are open were let in by the one before. Raises RedisError."""
+    cache.set(f"renamed:{before}", str(after), timeout=_RENAMED_KNOWN_S)
+
+
+def credential_successor(credential: Credential) -> Credential | None:
+    """What its session is called now, if that was renewed lately. Raises RedisError."""
+    told = cache.get(f"renamed:{credential}")
+    return Credential.parse(told) if told else None
 
 
 def session_data(credential: Credential) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 
 from common.clock import now
 from common.errors import NotFound
-from households.accounts.credentials import Credential
+from households.accounts.credentials import Credential, credential_rename
 from households.accounts.sessions import session_name
 from households.events import credential_renewed
 from households.models import User
@@ -51,13 +51,17 @@ def sign_in_note(request: HttpRequest, user: User) -> None:
 
 
 def sign_in_renew(request: HttpRequest) -> None:
-    """The same session under a new key: nobody is signed out, and a call of this browser goes on."""
+    """The same session under a new key: nobody is signed out, and a call of this browser goes on.
+
+    Raises RedisError.
+    """
     with transaction.atomic():
         former = Credential.of_session(request.session.session_key or "")
         request.session.cycle_key()
         request.session.save()  # before anybody looks whether the new key lets its person in
         name = Credential.of_session(request.session.session_key or "")
         UserSession.objects.filter(session_key=former.key).update(session_key=name.key)
+        credential_rename(before=former, after=name)
         credential_renewed.send(sender=Session, before=former, after=name)
 
 

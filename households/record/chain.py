@@ -46,7 +46,9 @@ def audit_check(household: Household) -> AuditCheck:
     """Reads every entry."""
     with scope(household=household):
         before = _head_read(household)
-        entries = AuditEntry.objects.filter(household=household).order_by("number")
+        entries = (
+            AuditEntry.objects.filter(household=household).select_related("household").order_by("number")
+        )
         found, last_hash = audit_chain(entries.iterator())
         after = _head_read(household)  # more may have been written meanwhile
     if found.broken_at is not None:

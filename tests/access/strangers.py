@@ -28,7 +28,7 @@ STRANGERS = (
     GUEST,
 )
 # What of a guest changes something of the household: a wrong password of theirs is noted in its record.
-GUESTS_DEEDS = frozenset({"POST accounts/reauthenticate/"})
+GUESTS_DEEDS = frozenset({"POST accounts/reauthenticate/", "POST settings/you/"})
 
 
 def signed_in(user: User) -> Client:

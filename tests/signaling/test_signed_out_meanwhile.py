@@ -8,15 +8,20 @@ from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.test import Client
+from django_scopes import scope
 
 from calls.carriers import leg_carry
 from calls.services import call_start
 from common.clock import now
 from households.accounts.sessions import session_name
+from households.events import rights_changed
+from households.models import Membership
+from households.people.invitations import invitation_create
+from households.roles import Role
 from protocol.worker import CallClose, LegOffer
 from tests.fakes.worker import FakeWorker
 from tests.plugin_cast import Cast
-from tests.signaling.leaving import client_of, socket_of
+from tests.signaling.leaving import client_of, put_out, sign_out, socket_of
 from tests.signaling.sockets import device_socket
 from tests.signaling.test_calls import call_row
 
@@ -74,3 +79,33 @@ async def test_the_sound_of_a_page_that_nothing_lets_in_any_more_is_not_carried(
         assert (await call_row(call_id)).ended_at is not None
         await device.close()
         await page.close()
+
+
+async def test_whoever_joins_another_home_is_not_signed_out_and_stays_in_the_call(cast: Cast) -> None:
+    """Their session gets another key then."""
+
+    def join() -> None:
+        with scope(household=cast.carla.household):
+            _, token = invitation_create(membership=cast.carla, role=Role.ADULT)
+        assert client.post("/join/accept/", {"token": token, "consent": "on"}).status_code == 302
+
+    async with FakeWorker():
+        client = await sync_to_async(client_of)(cast.anna)
+        page = await socket_of(client)
+        device = await device_socket(cast.kitchen, cast.keys[cast.kitchen.pk])
+        await page.say("call_invite", device_id=str(cast.kitchen.public_id), id="c")
+        call_id = (await page.hear("call_state"))["call_id"]
+        await sync_to_async(join)()
+        for name in ("1", "2"):  # the look of the socket comes in between
+            await page.say("ping", id=name)
+            assert (await page.hear("pong", "error"))["type"] == "pong"
+            await sync_to_async(rights_changed.send)(
+                sender=Membership, household=cast.anna.household, user=cast.anna.user
+            )
+        await page.say("webrtc_offer", sdp=SDP, call_id=call_id, id="3")
+        await page.say("ping", id="4")
+        assert (await page.hear("pong", "error"))["type"] == "pong"
+        assert (await call_row(call_id)).ended_at is None
+        await sync_to_async(sign_out)(client)
+        assert (await put_out(page))["message"] == SIGNED_OUT
+        await device.close()

@@ -106,3 +106,18 @@ async def test_a_pause_of_the_database_puts_nobody_out(cast: Cast, monkeypatch: 
         await asyncio.sleep(2.5)
     for page in (hinted, quiet):
         await stays(page)
+
+
+async def test_a_look_that_was_due_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where it does not say when the next one is: else it would be made again and again."""
+    looks: list[float] = []
+
+    async def look() -> None:
+        looks.append(time.monotonic())
+
+    recheck = recheck_module.Recheck(look, look)
+    recheck.start()
+    recheck.due(0.05)
+    await asyncio.sleep(0.5)
+    await recheck.stop()
+    assert len(looks) == 1
