@@ -79,8 +79,8 @@ def call_by_loan(loan: Loan) -> str:
     if rights_without(member, loan).issuperset(_needed(call)):
         return ""
     if call.accepted_at:
-        return f"{loan.person} is in a call with it now. It ends at once."
-    return f"{loan.person} is calling it now. That ends at once."
+        return f"{loan.person} is in a call with it now. It ends as soon as you end this loan."
+    return f"{loan.person} is calling it now. That ends as soon as you end this loan."
 
 
 def call_ended_with_loan(loan: Loan, ended_at: datetime) -> bool:

@@ -85,6 +85,11 @@ class Device(HouseholdModel):
     def is_foreign(self) -> bool:
         return self.kind == DeviceKind.FOREIGN
 
+    @property
+    def is_back(self) -> bool:
+        """It was reset and added again, and is here as its newer row."""
+        return self.replaced_by is not None and self.replaced_by.revoked_at is None
+
 
 class DeviceToken(BaseModel):
     """Lets one foreign device in. Only the hash is kept. Not scoped: it opens the scope."""

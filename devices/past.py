@@ -15,7 +15,7 @@ from households.roles import Permission, allows
 def device_past(*, membership: Membership, public_id: UUID | str) -> str:
     """In a sentence or two; "" where there is nothing to tell this member. Needs the household's scope."""
     devices = Device.objects.filter(household=membership.household, public_id=public_id)
-    device = devices.select_related("household").first()
+    device = devices.select_related("household", "replaced_by").first()
     if device is None:
         return ""
     # What was lent when it was reset and added again is lent of the newer row.
@@ -24,6 +24,8 @@ def device_past(*, membership: Membership, public_id: UUID | str) -> str:
     gave = [loan for loan in loans if loan_gave(loan, loan_ended_at(loan))]
     left_at = device.revoked_at
     if left_at and (_saw(membership, left_at) or any(loan_gave(loan, left_at) for loan in gave)):
+        if device.is_back:
+            return f"{device} was reset and added again."
         return f"{device} {gone_words(device)} {day_words(left_at, device.household)}. Its calls stay in the list."
     over = [loan for loan in gave if loan_ended_at(loan) <= now()]
     return loan_over(max(over, key=loan_ended_at)).words if over else ""

@@ -147,10 +147,15 @@ _SYSTEMS: Final[tuple[tuple[str, str], ...]] = (
 @register.filter
 def browser(user_agent: str) -> str:
     """What a browser calls itself, in a few words: "Firefox on Linux". The first word that is found counts."""
-    names = [
+    return " on ".join(filter(None, browser_parts(user_agent))) or "Another program"
+
+
+def browser_parts(user_agent: str) -> tuple[str, str]:
+    """The browser and the system; "" for what is unknown."""
+    name, system = (
         next((name for word, name in kinds if word in user_agent), "") for kinds in (_BROWSERS, _SYSTEMS)
-    ]
-    return " on ".join(name for name in names if name) or "Another program"
+    )
+    return name, system
 
 
 @register.simple_tag

@@ -30,6 +30,7 @@ from devices.life.transfers import (
     transfer_why_closed,
 )
 from devices.models import Transfer
+from devices.sharing.rules import may_part
 from households.access import household_choose, member_of
 from households.accounts.shown_once import secret_keep, secret_take, shows_secret
 from households.models import Membership, User
@@ -59,6 +60,7 @@ def give_link(request: HttpRequest, public_id: UUID, transfer_id: UUID) -> HttpR
     transfer = transfer_of(device, public_id=transfer_id)
     closed = transfer_why_closed(transfer)
     context = {"device": device, "transfer": transfer, "is_closed": bool(closed)}
+    context["may_part"] = may_part(membership, device)
     if (token := secret_take(request, of=transfer)) and not closed:
         context["link"] = outside_url(request, f"{reverse('devices:take')}#t={token}")
     return render(request, "devices/give.html", context)
@@ -130,7 +132,9 @@ def coming(request: HttpRequest, public_id: UUID) -> HttpResponse:
         there = reverse("devices:home")
         if transfer.to_device is not None and not transfer.to_device.revoked_at:
             there = reverse("devices:joining", args=[transfer.to_device.public_id])
-        elif not is_part:
+        elif is_part:
+            there = request.path  # the whole page says it, once, however often the part was asked for
+        else:
             what = (
                 "has left this home again"
                 if transfer.to_device

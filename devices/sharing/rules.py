@@ -4,7 +4,7 @@ An adult who could set them would let themselves into a teenager's room.
 """
 
 import itertools
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from django.db import transaction
@@ -108,7 +108,7 @@ def rules_save(
 def _now_words(place: Device | Room, right: Permission, members: Collection[Membership] | None) -> str:
     """Whom a rule lets in that was just saved, by the names that they have now."""
     if members is not None:
-        return f"only {and_words(sorted(str(member.user) for member in members))}"
+        return _only(sorted(str(member.user) for member in members))
     room = place.room if isinstance(place, Device) else None
     usual = _usual(right, place, (_named_in(room) if room else {}).get(right), _names_in(place.household))
     return usual[0].lower() + usual[1:]
@@ -122,11 +122,7 @@ def rules_moved_words(device: Device, old: Room | None) -> str:
     for right in DEVICE_RIGHTS:
         if right not in own and before.get(right) != after.get(right):
             named = [name for key, name in names.items() if key in after.get(right, ())]
-            who = (
-                f"only {and_words(named) or 'nobody'}"
-                if right in after
-                else _usual(right, device, None, names)
-            )
+            who = _only(named) if right in after else _usual(right, device, None, names)
             found.append(f"who may {RIGHT_WORDS[right]} it: {who[0].lower() + who[1:]}")
     return "; ".join(found)
 
@@ -231,7 +227,10 @@ def _usual(
     right: Permission, place: Device | Room, above: frozenset[int] | None, names: Mapping[int, str]
 ) -> str:
     if above is not None and isinstance(place, Device):
-        people = and_words([name for key, name in names.items() if key in above]) or "nobody"
-        return f"As in {place.room} (only {people})"
+        return f"As in {place.room} ({_only([name for key, name in names.items() if key in above])})"
     roles = [noun for role, noun in _PLURALS.items() if allows(role, right)]
     return f"As usual ({and_words(roles)})"
+
+
+def _only(names: Sequence[str]) -> str:
+    return f"only {and_words(names)}" if names else "nobody"

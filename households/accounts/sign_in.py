@@ -11,7 +11,7 @@ from django.urls import reverse
 from redis.exceptions import RedisError
 
 from common.errors import Conflict
-from common.templatetags.ui import browser
+from common.templatetags.ui import browser_parts
 from households.accounts.sign_ins import sign_ins_end
 from households.accounts.tries import first_in_a_while
 from households.models import Household, User
@@ -36,8 +36,9 @@ def households_note(user: User, kind: AuditKind, **details: object) -> None:
 
 
 def signed_in(user: User, user_agent: str) -> None:
-    with_what = browser(user_agent) if user_agent else None
-    households_note(user, AuditKind.SIGNED_IN, actor=user, browser=with_what)
+    browser, system = browser_parts(user_agent)
+    details = {"browser": browser or None, "system": system or None}
+    households_note(user, AuditKind.SIGNED_IN, actor=user, **details)
 
 
 def sign_in_refused(login: str) -> None:

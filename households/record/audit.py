@@ -23,7 +23,7 @@ class AuditKind(models.TextChoices):
     """The label is the sentence, with the names in `details`. What stands in brackets is said where all its names are
     known: entries of earlier versions know fewer."""
 
-    SIGNED_IN = "signed_in", "{actor} signed in[ with {browser}]."
+    SIGNED_IN = "signed_in", "{actor} signed in[ with {browser}][ on {system}]."
     SIGN_IN_REFUSED = "sign_in_refused", "Somebody failed to sign in as {person}."
     SECOND_FACTOR_CHANGED = "second_factor_changed", "{actor} changed how they sign in: {what}."
     SECOND_FACTOR_REMOVED = (

@@ -15,9 +15,10 @@ from calls.selectors import call_sound
 from calls.sounds import sound_key_wrap, sound_path
 from common.clock import now
 from devices.models import EchoRemoval
-from devices.services import device_update
+from devices.services import device_remove, device_update
 from households.models import Membership, User
 from protocol.messages import CallOutcome, CallState
+from tests.devices.adding import added_again
 from tests.plugin_cast import Cast
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
@@ -320,3 +321,19 @@ def test_a_call_says_what_there_is_to_hear(
     call.state, call.ended_at = state, now() - timedelta(seconds=ended_ago_s) if ended_ago_s else None
     with scope(household=call.household):
         assert call_sound(call).state == sound
+
+
+@pytest.mark.parametrize("case", ["here", "removed", "added again"])
+def test_a_call_with_a_device_that_was_added_again_does_not_call_it_gone(
+    client: Client, cast: Cast, case: str
+) -> None:
+    call = _call(cast.anna, cast)
+    with scope(household=cast.anna.household):
+        if case == "removed":
+            device_remove(membership=cast.anna, device=cast.kitchen)
+    if case == "added again":
+        added_again(cast, cast.kitchen, cast.anna)
+    client.force_login(cast.anna.user)
+    page = _detail(client, call)
+    assert ("is not here any more" in page) == (case == "removed")
+    assert ("Who may hear what was said with it" in page) == (case != "here")

@@ -141,6 +141,19 @@ def test_a_link_that_is_out_can_be_taken_back_and_no_other_one_is_offered(ben: C
     assert "There are rules for Kitchen speaker, so only an owner can remove it or give it away." in page
 
 
+def test_beside_a_link_that_is_out_no_other_one_is_offered_to_whoever_cannot_make_it(
+    ben: Client, cast: Cast
+) -> None:
+    with scope(household=cast.anna.household):
+        transfer, _ = transfer_create(membership=cast.anna, device=cast.kitchen)
+    url = reverse("devices:give-link", args=[cast.kitchen.public_id, transfer.public_id])
+    assert "Make another" in ben.get(url).content.decode()
+    rules(cast, P.CALL)
+    page = ben.get(url).content.decode()
+    assert "Take it back" in page
+    assert "ake another" not in page
+
+
 def test_after_it_was_added_again_nobody_is_led_to_a_call_that_is_refused(ben: Client, cast: Cast) -> None:
     with scope(household=cast.anna.household):
         device_go_online(cast.kitchen)

@@ -126,24 +126,25 @@ def call_now(cast: Cast, caller: Membership, **how: object) -> Call:
 
 
 TALKS = {"state": CallState.CONNECTED, "accepted_at": now()}
-IN_CALL = "Gil is in a call with it now. It ends at once."
+IN_CALL = "Gil is in a call with it now. It ends as soon as you end this loan."
 
 
 @pytest.mark.parametrize(
-    ("how", "words"), [(TALKS, IN_CALL), ({}, "Gil is calling it now. That ends at once.")]
+    ("how", "words"),
+    [(TALKS, IN_CALL), ({}, "Gil is calling it now. That ends as soon as you end this loan.")],
 )
 def test_beside_the_button_stands_what_ends_with_the_loan_and_afterwards_that_it_ended(
     anna: Client, cast: Cast, gil: Membership, how: dict[str, object], words: str
 ) -> None:
     with scope(household=gil.household):
         loan = loan_make(cast.kitchen, gil, can_talk=True)
-    assert "ends at once" not in detail(anna, cast)
+    assert "as soon as you end" not in detail(anna, cast)
     call_now(cast, gil, **how)
     assert words in detail(anna, cast)
     end = reverse("devices:loan-end", args=[cast.kitchen.public_id, loan.public_id])
     page = anna.post(end, follow=True).content.decode()
     assert "Kitchen speaker is lent no more. The call was ended." in page
-    assert "ends at once" not in page
+    assert "as soon as you end" not in page
 
 
 @pytest.mark.parametrize(
@@ -159,7 +160,7 @@ def test_a_call_that_does_not_end_with_the_loan_is_not_said_to_end(
             loan_make(cast.kitchen, gil, can_talk=True, can_listen=True)
     if case != "no call":
         call_now(cast, cast.ben if case == "a call of somebody else" else borrower, **TALKS)
-    assert "ends at once" not in detail(anna, cast)
+    assert "as soon as you end" not in detail(anna, cast)
     end = reverse("devices:loan-end", args=[cast.kitchen.public_id, loan.public_id])
     page = anna.post(end, follow=True).content.decode()
     assert "Kitchen speaker is lent no more." in page
@@ -439,3 +440,17 @@ def test_a_day_that_no_clock_can_count_to_is_a_bad_day(
 def test_a_beginning_that_is_too_late_is_said_at_its_field(anna: Client, cast: Cast, gil: Membership) -> None:
     answer = lend(anna, cast, gil, begins_at="9999-12-28T12:00")
     assert "Choose a day within a year from now." in answer.content.decode()  # type: ignore[attr-defined]
+
+
+def test_the_page_of_a_loan_that_begins_later_says_from_when_it_is(
+    anna: Client, cast: Cast, gil: Membership
+) -> None:
+    later = {"starts_at": now() + timedelta(days=1), "ends_at": now() + timedelta(days=2)}
+    with scope(household=cast.anna.household):
+        loans = [loan_make(cast.kitchen, gil, can_talk=True, **how) for how in ({}, later)]
+    urls = [reverse("devices:loan", args=[cast.kitchen.public_id, loan.public_id]) for loan in loans]
+    has, will = (" ".join(anna.get(url).content.decode().split()) for url in urls)
+    assert "Gil has it" in has
+    assert "Gil may use Kitchen speaker until <time" in has
+    assert "Gil will have it" in will
+    assert "Gil may use Kitchen speaker from <time" in will

@@ -54,7 +54,7 @@ def test_what_is_lent_of_a_device_that_was_added_again_is_lent_still(cast: Cast)
     with scope(household=cast.anna.household):
         assert rights_of(hal, again) == {Permission.CALL}
         old = device_past(membership=gil, public_id=cast.kitchen.public_id)
-    assert old == "Kitchen speaker was removed today. Its calls stay in the list."
+    assert old == "Kitchen speaker was reset and added again."
 
 
 @pytest.mark.parametrize("parting", ["removed", "given away"])

@@ -7,6 +7,7 @@ from django.test import Client
 from django.urls import reverse
 from django_scopes import scopes_disabled
 
+from common.clock import now
 from devices.models import Transfer
 from households.models import Membership
 from households.roles import Role
@@ -82,3 +83,18 @@ def test_somebody_else_still_reads_that_the_link_was_used(anna: Client, cast: Ca
     carla = Client()
     carla.force_login(cast.carla.user)
     assert "Somebody else took this device over" in page_of(carla.post(reverse("devices:take"), fields))
+
+
+def test_who_waits_reads_once_that_it_will_not_come(anna: Client, cast: Cast) -> None:
+    given = page_of(anna.post(reverse("devices:give", args=[cast.kitchen.public_id]), follow=True))
+    token = re.findall(r"/take/#t=([\w-]{22})<", given)[0]
+    home = str(cast.carla.household.public_id)
+    fields = {"token": token, "household": home, "name": "Kitchen", "room_name": ""}
+    there = anna.post(reverse("devices:take-accept"), fields)["Location"]
+    with scopes_disabled():
+        Transfer.objects.update(cancelled_at=now())
+    for _ in range(2):  # the page asks again before it is gone
+        leads = anna.get(there, headers={"HX-Request": "true"})["HX-Redirect"]
+    sentence = "Kitchen will not come: nobody waits for it any more."
+    assert page_of(anna.get(leads, follow=True)).count(sentence) == 1
+    assert sentence not in page_of(anna.get(reverse("devices:home")))

@@ -14,6 +14,7 @@ from devices.past import device_past
 from devices.services import device_unclaim
 from households.models import Household, Membership
 from households.roles import Role
+from tests.devices.adding import added_again
 from tests.plugin_cast import Cast, guest_make, loan_make
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
@@ -161,3 +162,14 @@ def test_the_day_is_told_in_words(
         monkeypatch.setattr("devices.sharing.over.now", lambda: today)
         past = device_past(membership=cast.ben, public_id=cast.kitchen.public_id)
     assert past == f"Kitchen speaker was removed {words}. Its calls stay in the list."
+
+
+def test_at_the_old_address_of_a_device_that_was_added_again_stands_that_it_was(cast: Cast) -> None:
+    new = added_again(cast, cast.kitchen, cast.anna)
+    page = read(cast.ben, cast)
+    assert "Kitchen speaker was reset and added again." in page
+    assert "was removed" not in page
+    assert ABSENT in read(cast.carla, cast)
+    with scope(household=cast.anna.household):
+        device_unclaim(device=new)
+    assert "Kitchen speaker was removed today." in read(cast.ben, cast)

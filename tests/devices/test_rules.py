@@ -8,7 +8,7 @@ from django_scopes import scope
 from common.errors import NotFound
 from devices.models import AccessRule, Device, Room
 from devices.services import room_get_or_create
-from devices.sharing.rules import rules_save
+from devices.sharing.rules import choices_of, rules_moved_words, rules_save
 from households.models import Membership
 from households.people.members import member_remove
 from households.record.audit import AuditKind, audit_list, audit_sentence
@@ -170,3 +170,15 @@ def test_a_room_gets_another_name_and_goes_when_it_is_empty(cast: Cast) -> None:
     assert anna.post(reverse("devices:room-remove", args=[hall.public_id])).status_code == 302
     with scope(household=cast.anna.household):
         assert [room.name for room in Room.objects.all()] == ["Galley"]
+
+
+def test_where_a_rule_lets_in_nobody_the_words_say_nobody(cast: Cast) -> None:
+    old = cast.kitchen.room
+    with scope(household=cast.anna.household):
+        attic = Room.objects.create(household=cast.anna.household, name="Attic")
+        rule_make(P.CALL, room=attic)
+        cast.kitchen.room = attic
+        cast.kitchen.save(update_fields=["room"])
+        assert rules_moved_words(cast.kitchen, old) == "who may call it: nobody"
+        [call, *_] = choices_of(cast.kitchen, cast.anna)
+    assert call.usual == "As in Attic (nobody)"

@@ -105,7 +105,7 @@ def end_loan(near: NearHouse) -> float:
     """By the button of its owner. When the row said so, Unix time."""
     near.page.goto(near.device_path)
     lent = near.page.locator("#lent li", has_text="Olga")
-    expect(lent).to_contain_text("Olga is in a call with it now. It ends at once.")
+    expect(lent).to_contain_text("Olga is in a call with it now. It ends as soon as you end this loan.")
     lent.get_by_role("button", name="End now").click()
     expect(lent).to_have_count(0)
     expect(near.page.get_by_text("The call was ended.")).to_be_visible()

@@ -64,12 +64,14 @@ def test_the_pages_of_rights_and_lending(page: Page, cast: Cast, gil: Membership
         rule_make(Permission.DROP_IN, cast.anna, cast.ben, room=room)
     page.goto(reverse("devices:detail", args=[cast.kitchen.public_id]))
     expect(page.get_by_text("You are not in this list.")).to_be_visible()
-    expect(page.locator("#lent li", has_text="Gil")).not_to_contain_text("ends at once")
+    expect(page.locator("#lent li", has_text="Gil")).not_to_contain_text("as soon as you end")
     assert look(page, "device-rights") == []
     with scope(household=cast.anna.household):
         call_now(cast, gil)
     page.reload()
-    expect(page.get_by_text("Gil is in a call with it now. It ends at once.")).to_be_visible()
+    expect(
+        page.get_by_text("Gil is in a call with it now. It ends as soon as you end this loan.")
+    ).to_be_visible()
     assert look(page, "device-lent-in-call") == []
     page.goto(reverse("devices:room", args=[room.public_id]))
     assert look(page, "room") == []

@@ -161,8 +161,14 @@ def test_the_wait_after_too_many_wrong_tries_is_counted_down_and_then_the_button
     expect(button).to_be_enabled()
     enter_after(0)
     expect(button).to_be_disabled()
+    move = "const wait = document.querySelector('try-again'), at = wait.parentNode; wait.remove(); at.append(wait)"
+    page.evaluate(move)
+    page.clock.fast_forward(61_000)
+    expect(page.get_by_text(re.compile(r"^Try again in [1-3]:\d\d$"))).to_be_visible()
+    expect(button).to_be_disabled()
     page.get_by_label("E-mail address").fill("ben@example.org")  # has tries of his own
     expect(button).to_be_enabled()
+    expect(page.locator("try-again")).to_be_empty()
 
 
 def test_an_address_that_is_a_number_has_no_passkeys_and_says_so(visitor: Page, live_server: object) -> None:

@@ -91,6 +91,20 @@ def test_a_person_who_takes_another_name_and_the_browser_of_a_sign_in_are_in_the
     ]
 
 
+@pytest.mark.parametrize(
+    ("user_agent", "words"),
+    [
+        ("curl/8.5.0", "Ben signed in."),
+        ("Hub/2 (iPhone; iOS 18.1)", "Ben signed in on iPhone."),
+        ("Firefox/140.0", "Ben signed in with Firefox."),
+    ],
+)
+def test_the_record_says_of_a_browser_what_is_known(cast: Cast, user_agent: str, words: str) -> None:
+    fields = {"login": "ben@example.org", "password": PASSWORD}
+    Client().post(reverse("account_login"), fields, headers={"User-Agent": user_agent})
+    assert record(cast.ben)[-1] == words
+
+
 def test_every_address_of_allauth_is_offered_leads_to_the_account_or_is_absent() -> None:
     ours = {(name, route.removeprefix("^")) for name, route in names(offered)}
     assert {(name, route) for name, route in names(of_allauth)} == ours

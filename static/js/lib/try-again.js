@@ -13,13 +13,8 @@ class TryAgain extends HTMLElement {
   #shown = document.createElement("span");
 
   connectedCallback() {
-    if (this.#endsAt) return;
-    this.#endsAt = Date.now() + Number(this.dataset.seconds) * 1000;
-    this.#spoken.className = "visually-hidden";
-    this.#spoken.textContent = this.textContent;
-    this.#shown.className = "tabular";
-    this.#shown.setAttribute("aria-hidden", "true");
-    this.replaceChildren(this.#spoken, this.#shown);
+    if (!this.#endsAt) this.#begin();
+    if (!this.contains(this.#shown)) return; // it was another account's
     this.#hold();
     this.#timer = setInterval(() => this.#tick(), TICK_MS);
     this.#tick();
@@ -29,6 +24,15 @@ class TryAgain extends HTMLElement {
     this.#release();
   }
 
+  #begin() {
+    this.#endsAt = Date.now() + Number(this.dataset.seconds) * 1000;
+    this.#spoken.className = "visually-hidden";
+    this.#spoken.textContent = this.textContent;
+    this.#shown.className = "tabular";
+    this.#shown.setAttribute("aria-hidden", "true");
+    this.replaceChildren(this.#spoken, this.#shown);
+  }
+
   #hold() {
     const own = this.closest("form");
     const forms = own ? [own] : [...document.querySelectorAll("form[data-tries]")];
@@ -36,7 +40,12 @@ class TryAgain extends HTMLElement {
     this.#held = [...buttons, ...document.querySelectorAll("a[data-waits]")];
     for (const element of this.#held) element.setAttribute(element.matches("a") ? "aria-disabled" : "disabled", "true");
     // Another account has tries of its own.
-    own?.elements.login?.addEventListener("input", () => this.#release(), { once: true });
+    own?.elements.login?.addEventListener("input", () => this.#dismiss(), { once: true });
+  }
+
+  #dismiss() {
+    this.#release();
+    this.replaceChildren();
   }
 
   #release() {
