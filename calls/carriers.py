@@ -3,6 +3,8 @@
 The page may have closed its socket and go on sending, so what counts is the row, and not who listens.
 """
 
+from datetime import timedelta
+
 import structlog
 from django.db import DatabaseError
 from django.db.models import QuerySet
@@ -11,10 +13,13 @@ from django_scopes import scopes_disabled
 from calls.ending import call_end
 from calls.models import CallParticipant
 from calls.state import LIVE_STATES
+from common.clock import now
 from common.errors import NotSignedIn
 from households.accounts.credentials import Credential, credential_user
 from households.models import User
 
+_SIGNED_OUT = "was signed out."
+_JUST_NOW = timedelta(seconds=10)
 log = structlog.get_logger(__name__)
 
 
@@ -46,6 +51,13 @@ def calls_uncarried_end(*, user: User | None = None) -> int:
         return sum(_leg_end(leg) for leg in _legs_carried(user))
 
 
+def carried_call_ended(*, by: Credential) -> bool:
+    """Whether a call that this carried ended just now, such as with it."""
+    with scopes_disabled():  # whoever was let in by it may belong nowhere any more
+        ended = CallParticipant.objects.filter(carried_by=str(by), call__ended_at__gt=now() - _JUST_NOW)
+        return ended.filter(call__reason__endswith=_SIGNED_OUT).exists()
+
+
 def _legs_carried(user: User | None) -> QuerySet[CallParticipant]:
     legs = CallParticipant.objects.filter(call__state__in=LIVE_STATES).exclude(carried_by="")
     if user is not None:
@@ -57,7 +69,7 @@ def _leg_end(leg: CallParticipant) -> bool:
     """Whether nothing lets its page in any more."""
     if leg.user is not None and credential_user(Credential.parse(leg.carried_by)) == leg.user:
         return False
-    call_end(call=leg.call, by=leg, reason=f"{leg.display_name} was signed out.")
+    call_end(call=leg.call, by=leg, reason=f"{leg.display_name} {_SIGNED_OUT}")
     return True
 
 

@@ -23,6 +23,12 @@ class OutsideUrl:
     note: Literal["", "lan", "closed", "alone"] = ""
 
     @property
+    def is_mute(self) -> bool:
+        """Whether a browser gives no microphone to its pages (W3C Secure Contexts)."""
+        parts = urlsplit(self.url)
+        return parts.scheme != "https" and parts.hostname not in LOOPBACK_HOSTS
+
+    @property
     def qr(self) -> str:
         """As a picture to scan, for the src of an image."""
         picture: str = segno.make(self.url, error="m").svg_data_uri(scale=6, light="#fff")

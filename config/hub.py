@@ -163,16 +163,21 @@ async def _supervise(
         for program in programs:
             if program.is_first:
                 supervisor.add(program)
-        if await _ready(options):
-            supervisor.log.plain(text)
-            supervisor.log.say("hub", f"ready after {time.monotonic() - began_s:.1f} s")
+        is_ready = await _ready(options)
+        if is_ready:
+            ready_tell(supervisor.log, text, began_s)
         else:
             supervisor.log.say(
-                "hub", f"the web server does not answer after {READY_WITHIN_S:.0f} s; see above"
+                "hub",
+                f"the web server does not answer after {READY_WITHIN_S:.0f} s. What it said stands above; "
+                "a slow computer may need minutes, and then the address follows here",
             )
         for program in programs:
             if not program.is_first:
                 supervisor.add(program)
+        while not is_ready:
+            if is_ready := await _ready(options):
+                ready_tell(supervisor.log, text, began_s)
         if options.ends_when_ready:
             supervisor.stop()
         else:
@@ -184,6 +189,11 @@ async def _supervise(
     finally:
         servers.stop()
         supervisor.log.close()
+
+
+def ready_tell(log: LogLines, text: str, began_s: float) -> None:
+    log.plain(text)
+    log.say("hub", f"ready after {time.monotonic() - began_s:.1f} s")
 
 
 async def calls_tell(log: LogLines, began_s: float) -> None:

@@ -48,7 +48,11 @@ class HouseholdMiddleware:
             scope(household=membership.household),
             timezone.override(ZoneInfo(membership.household.time_zone)),
         ):
-            return self.get_response(request)
+            response = self.get_response(request)
+        if response.get("Content-Type", "").startswith("text/html"):
+            # By Back nobody sees what is not so any more, and nobody after a sign-out what was for somebody else.
+            response.setdefault("Cache-Control", "no-store")
+        return response
 
     def _without_member(self, request: HttpRequest) -> HttpResponse:
         # Owners do not go away, so one look per process is enough.

@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from announcements.speech import voice_list
-from calls.carriers import calls_uncarried_end
+from calls.carriers import calls_uncarried_end, carried_call_ended
 from calls.ice import ice_servers
 from common.clock import now
 from common.errors import DomainError, NotSignedIn
@@ -31,6 +31,7 @@ from signaling.limits import IDLE_S
 from signaling.member import MemberSocket
 
 _SEE = OfDevice(Permission.DEVICES_SEE)
+_CALL_ENDED = "Your call ended with it."
 _AFTER_END_S = 0.05  # so that a loan has run out when its end is looked at
 
 
@@ -109,9 +110,9 @@ class BrowserConsumer(MemberSocket):
                 return
             await self.query(calls_uncarried_end, user=before.user)
             await self._leg_close()
-            await self.turn_out(
-                Error(code=refusal.wire_code, message=refusal.message), CloseCode.NOT_SIGNED_IN
-            )
+            had_call = await self.query(carried_call_ended, by=credential)
+            words = f"{refusal.message}\n{_CALL_ENDED}" if had_call else refusal.message
+            await self.turn_out(Error(code=refusal.wire_code, message=words), CloseCode.NOT_SIGNED_IN)
             return
         self.membership = membership
         await self._changed(before, membership)

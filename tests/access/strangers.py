@@ -74,10 +74,10 @@ def with_link(cast: Cast, *, is_loan: bool) -> Person:
     """Nobody yet, who was sent a link and did not use it. Its secret comes with every request."""
     if is_loan:
         with scope(household=cast.anna.household):
-            attic, _ = device_make(cast.anna, "Attic speaker", "Attic")
+            loft, _ = device_make(cast.anna, "Loft speaker", "Loft")
             _, secret = loan_create(
                 membership=cast.anna,
-                device=attic,
+                device=loft,
                 rights=set(LENT_BY),
                 starts_at=now(),
                 ends_at=now() + timedelta(hours=1),

@@ -107,5 +107,5 @@ async def test_whoever_joins_another_home_is_not_signed_out_and_stays_in_the_cal
         assert (await page.hear("pong", "error"))["type"] == "pong"
         assert (await call_row(call_id)).ended_at is None
         await sync_to_async(sign_out)(client)
-        assert (await put_out(page))["message"] == SIGNED_OUT
+        assert (await put_out(page))["message"] == f"{SIGNED_OUT}\nYour call ended with it."
         await device.close()
