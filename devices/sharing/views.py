@@ -19,7 +19,7 @@ from devices.rooms import may_remove, room_remove, room_rename
 from devices.selectors import device_list_for
 from devices.sharing.forms import LoanForm, RulesForm, lendable
 from devices.sharing.loans import loan_create, loan_end, loan_list, loan_use
-from devices.sharing.rules import choices_of, members_to_name, rules_save
+from devices.sharing.rules import choices_of, has_rules, members_to_name, rules_save
 from households.access import member_of, need
 from households.accounts.shown_once import secret_keep, secret_take, shows_secret
 from households.models import Membership
@@ -54,6 +54,7 @@ def _room_page(request: HttpRequest, place: Room, error: DomainError | None = No
     context = {"room": place, "devices": devices, "error": error, **who_may(membership, place)}
     context |= {"rules_url": reverse("devices:room-rules", args=[place.public_id])}
     context |= {"may_remove": may_remove(membership, place)}
+    context |= {"is_ruled": "choices" not in context and has_rules(place)}
     return render(request, "devices/room.html", context, status=error.status if error else 200)
 
 

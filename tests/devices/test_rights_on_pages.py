@@ -69,6 +69,20 @@ def test_where_a_rule_took_a_button_away_stands_who_can_give_it_back(
         assert (CHANGE in told, MAY_NOT in told) == (True, False)
 
 
+@pytest.mark.parametrize("role", [Role.ADULT, Role.CHILD])
+def test_who_may_not_see_the_rules_of_a_room_reads_that_there_are_some(cast: Cast, role: Role) -> None:
+    room = cast.kitchen.room
+    assert room is not None
+    Membership.objects.filter(pk=cast.ben.pk).update(role=role)
+    words = f"{room.name} has rules of its own. Only an owner sees and changes them."
+    page = reverse("devices:room", args=[room.public_id])
+    assert words not in browser_of(cast.ben).get(page).content.decode()
+    with scope(household=cast.anna.household):
+        rule_make(P.CALL, cast.anna, room=room)
+    assert words in browser_of(cast.ben).get(page).content.decode()
+    assert words not in browser_of(cast.anna).get(page).content.decode()
+
+
 def test_what_a_loan_leaves_out_is_no_rule_to_be_changed(cast: Cast) -> None:
     guest = guest_make(cast)
     with scope(household=cast.anna.household):
