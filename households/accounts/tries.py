@@ -23,7 +23,7 @@ ACCOUNT_MOST: Final = 5
 ACCOUNT_PER_S: Final = 300
 ADDRESS_MOST: Final = 10
 ADDRESS_PER_S: Final = 60
-TOO_MANY_OF_ACCOUNT: Final = "Too many wrong tries."
+TOO_MANY_OF_ACCOUNT: Final = "Too many wrong tries for this account, here or elsewhere."
 TOO_MANY_OF_ADDRESS: Final = "Too many tries from your network."
 NOT_COUNTED: Final = "The hub cannot count tries at the moment, so nobody can sign in. Try again in a moment."
 # A code of an authenticator app is right for 90 s, with one step to either side.

@@ -152,7 +152,9 @@ def test_the_wait_after_too_many_wrong_tries_is_counted_down_and_then_the_button
     enter_after(2)
     expect(page.get_by_role("alert")).to_contain_text("You have 2 tries left.")
     enter_after(2)
-    expect(page.get_by_role("alert")).to_contain_text("Too many wrong tries.")
+    expect(page.get_by_role("alert")).to_contain_text(
+        "Too many wrong tries for this account, here or elsewhere."
+    )
     expect(page.get_by_text(re.compile(r"^Try again in [1-4]:\d\d$"))).to_be_visible()
     expect(button).to_be_disabled()
     assert look(page, "sign-in-waits") == []

@@ -202,8 +202,8 @@ def test_wrong_codes_count_together_with_wrong_passwords(client: Client, cast: C
     for _ in range(3):
         other.post(reverse("mfa_authenticate"), {"code": "000000"})
     late = other.post(reverse("mfa_authenticate"), {"code": code_of(secret)})
-    assert "Too many wrong tries." in late.content.decode()
-    assert "Too many wrong tries." in sign_in(Client()).content.decode()
+    assert "Too many wrong tries for this account, here or elsewhere." in late.content.decode()
+    assert "Too many wrong tries for this account, here or elsewhere." in sign_in(Client()).content.decode()
 
 
 def test_turning_the_app_off_needs_the_password_and_leads_back_with_a_word(

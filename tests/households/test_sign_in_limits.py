@@ -36,9 +36,12 @@ def test_five_wrong_passwords_and_no_more_whoever_and_wherever_one_is(cast: Cast
         sign_in(email=writings[n % 4], REMOTE_ADDR=f"203.0.113.{n}", HTTP_HOST=f"name{n}.example.org")
         for n in range(8)
     ]
-    refused = ["Too many wrong tries." in answer.content.decode() for answer in answers]
+    refused = [
+        "Too many wrong tries for this account, here or elsewhere." in answer.content.decode()
+        for answer in answers
+    ]
     assert refused == [False] * 5 + [True] * 3
-    assert "Too many wrong tries." in sign_in(PASSWORD).content.decode()
+    assert "Too many wrong tries for this account, here or elsewhere." in sign_in(PASSWORD).content.decode()
     assert sign_in(PASSWORD, "ben@example.org")["Location"] == "/"
 
 
@@ -60,7 +63,7 @@ def test_what_was_right_does_not_count_and_makes_nothing_forgotten(cast: Cast) -
     for _ in range(12):
         assert sign_in(PASSWORD)["Location"] == "/"
     assert "do not belong together" in sign_in().content.decode()
-    assert "Too many wrong tries." in sign_in().content.decode()
+    assert "Too many wrong tries for this account, here or elsewhere." in sign_in().content.decode()
 
 
 def test_wrong_passwords_inside_count_like_those_outside(client: Client, cast: Cast) -> None:
@@ -70,7 +73,10 @@ def test_wrong_passwords_inside_count_like_those_outside(client: Client, cast: C
         client.post(reverse("account_change_password"), {"oldpassword": "wrong", **new})
     for _ in range(2):
         client.post(reverse("households:account-email"), {"email": "a@example.org", "password": "wrong"})
-    assert "Too many wrong tries." in sign_in(PASSWORD, REMOTE_ADDR="203.0.113.8").content.decode()
+    assert (
+        "Too many wrong tries for this account, here or elsewhere."
+        in sign_in(PASSWORD, REMOTE_ADDR="203.0.113.8").content.decode()
+    )
 
 
 def test_five_links_for_a_new_password_and_no_sixth(cast: Cast, settings: LazySettings) -> None:

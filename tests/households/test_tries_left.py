@@ -70,7 +70,7 @@ def test_who_tried_too_often_reads_how_long_to_wait_and_a_program_does_too(cast:
     )  # as if it had been a while ago
     answer = sign_in(password=PASSWORD)
     assert answer.status_code == 429
-    assert "Too many wrong tries." in answer.content.decode()
+    assert "Too many wrong tries for this account, here or elsewhere." in answer.content.decode()
     seconds, words = waits(answer)
     assert 120 < seconds <= 150
     assert answer["Retry-After"] == str(seconds)
