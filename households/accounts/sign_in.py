@@ -5,14 +5,16 @@ from typing import Final
 from allauth.account.models import EmailAddress
 from allauth.account.utils import user_pk_to_url_str
 from allauth.mfa.models import Authenticator
+from allauth.usersessions.models import UserSession
 from django.contrib.auth.tokens import default_token_generator
 from django.db import IntegrityError, transaction
+from django.http import HttpRequest
 from django.urls import reverse
 from redis.exceptions import RedisError
 
 from common.errors import Conflict
 from common.templatetags.ui import browser_parts
-from households.accounts.sign_ins import sign_ins_end
+from households.accounts.sign_ins import sign_in_end, sign_ins_end
 from households.accounts.tries import first_in_a_while
 from households.models import Household, User
 from households.record.audit import AuditKind, audit_note
@@ -36,9 +38,29 @@ def households_note(user: User, kind: AuditKind, **details: object) -> None:
 
 
 def signed_in(user: User, user_agent: str) -> None:
+    households_note(user, AuditKind.SIGNED_IN, actor=user, **_browser_names(user_agent))
+
+
+def browser_sign_out(*, user: User, pk: int) -> None:
+    """By the person, from another browser. Raises NotFound for one that is not their own, or has ended."""
+    with transaction.atomic():
+        _signed_out(user, [sign_in_end(user=user, pk=pk)])
+
+
+def browsers_sign_out(*, user: User, but: HttpRequest) -> None:
+    """By the person, all but the one that asks."""
+    with transaction.atomic():
+        _signed_out(user, sign_ins_end(user=user, but=but))
+
+
+def _signed_out(user: User, ended: list[UserSession]) -> None:
+    for row in ended:
+        households_note(user, AuditKind.SESSION_ENDED, actor=user, **_browser_names(row.user_agent))
+
+
+def _browser_names(user_agent: str) -> dict[str, str | None]:
     browser, system = browser_parts(user_agent)
-    details = {"browser": browser or None, "system": system or None}
-    households_note(user, AuditKind.SIGNED_IN, actor=user, **details)
+    return {"browser": browser or None, "system": system or None}
 
 
 def sign_in_refused(login: str) -> None:

@@ -77,19 +77,20 @@ def sign_in_is_this(row: UserSession, request: HttpRequest) -> bool:
     return bool(row.session_key == session_name(request.session.session_key or ""))
 
 
-def sign_in_end(*, user: User, pk: int) -> None:
-    """Raises NotFound for one that is not the person's own, or has ended."""
+def sign_in_end(*, user: User, pk: int) -> UserSession:
+    """Which it was. Raises NotFound for one that is not the person's own, or has ended."""
     row = UserSession.objects.filter(user=user, pk=pk).first()
     if row is None:
         raise NotFound("This browser was signed out already.")
     _end([row])
+    return row
 
 
-def sign_ins_end(*, user: User, but: HttpRequest | None = None) -> int:
-    """All, or all but the one that asks. How many there were."""
+def sign_ins_end(*, user: User, but: HttpRequest | None = None) -> list[UserSession]:
+    """All, or all but the one that asks. Which they were."""
     rows = [row for row in sign_in_list(user) if but is None or not sign_in_is_this(row, but)]
     _end(rows)
-    return len(rows)
+    return rows
 
 
 def _end(rows: list[UserSession]) -> None:

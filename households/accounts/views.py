@@ -11,7 +11,7 @@ from django.views.decorators.http import require_http_methods
 from common.errors import Conflict
 from households.accounts import sign_in
 from households.accounts.forms import EmailForm, NameForm
-from households.accounts.sign_ins import sign_in_end, sign_in_is_this, sign_in_list, sign_ins_end
+from households.accounts.sign_ins import sign_in_is_this, sign_in_list
 from households.accounts.tries import try_was_right
 from households.models import User
 
@@ -70,7 +70,7 @@ def email(request: HttpRequest) -> HttpResponse:
 def session_end(request: HttpRequest, pk: int) -> HttpResponse:
     if request.method == "GET":
         return redirect("households:account")
-    sign_in_end(user=_person(request), pk=pk)
+    sign_in.browser_sign_out(user=_person(request), pk=pk)
     messages.success(request, "That browser is signed out.")
     return redirect("households:account")
 
@@ -80,7 +80,7 @@ def session_end(request: HttpRequest, pk: int) -> HttpResponse:
 def sessions_end(request: HttpRequest) -> HttpResponse:
     if request.method == "GET":
         return redirect("households:account")
-    sign_ins_end(user=_person(request), but=request)
+    sign_in.browsers_sign_out(user=_person(request), but=request)
     messages.success(request, "You are signed out everywhere else.")
     return redirect("households:account")
 

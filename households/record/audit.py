@@ -25,6 +25,7 @@ class AuditKind(models.TextChoices):
 
     SIGNED_IN = "signed_in", "{actor} signed in[ with {browser}][ on {system}]."
     SIGN_IN_REFUSED = "sign_in_refused", "Somebody failed to sign in as {person}."
+    SESSION_ENDED = "session_ended", "{actor} signed out another browser[: {browser}][ on {system}]."
     SECOND_FACTOR_CHANGED = "second_factor_changed", "{actor} changed how they sign in: {what}."
     SECOND_FACTOR_REMOVED = (
         "second_factor_removed",
@@ -101,6 +102,7 @@ _SHOWN_NOWHERE = frozenset(
     {
         AuditKind.SIGNED_IN,
         AuditKind.SIGN_IN_REFUSED,
+        AuditKind.SESSION_ENDED,
         AuditKind.SECOND_FACTOR_CHANGED,
         AuditKind.SECOND_FACTOR_REMOVED,
         AuditKind.PASSWORD_CHANGED,

@@ -26,7 +26,9 @@ from households.accounts.sessions import SessionStore, session_name
 from households.accounts.sign_in import email_change, name_change, password_link_path
 from households.accounts.urls import urlpatterns as offered
 from households.models import Membership
+from households.record.activity import Group, group_of
 from households.record.audit import audit_list, audit_sentence
+from households.roles import Role
 from tests.households.waiting import before
 from tests.plugin_cast import PASSWORD, Cast
 
@@ -238,6 +240,7 @@ def test_a_new_password_signs_out_everywhere_else_and_says_so(client: Client, ca
     assert other.get("/").status_code == 302
     assert Session.objects.count() == UserSession.objects.count() == 1
     assert "Anna changed their password." in record(cast.anna)
+    assert not any("signed out" in entry for entry in record(cast.anna))
     assert sign_in(Client(), password=NEW)["Location"] == "/"
 
 
@@ -304,6 +307,27 @@ def test_one_session_is_ended_and_all_others_and_nobody_elses(client: Client, ca
     clients[0].post(reverse("households:sessions-end"))
     assert [one.get("/").status_code for one in clients] == [200, 302, 302]
     assert client.get("/").status_code == 200
+
+
+def test_who_signs_another_browser_out_leaves_that_in_the_record_of_each_home(cast: Cast) -> None:
+    second = Membership.objects.create(user=cast.anna.user, household=cast.carla.household, role=Role.ADULT)
+    agents = ("curl/8.5.0", "Mozilla/5.0 (X11; Linux x86_64) Firefox/1", "Hub/2 (iPhone; iOS 18.1)")
+    own, *others = [Client(HTTP_USER_AGENT=agent) for agent in agents]
+    for one in (own, *others):
+        sign_in(one)
+        one.get("/")
+    began = {member: len(record(member)) for member in (cast.anna, second)}
+    row = UserSession.objects.get(user_agent__endswith="Firefox/1")
+    url = reverse("households:session-end", args=[row.pk])
+    assert [own.post(url).status_code for _ in range(2)] == [302, 404]
+    own.post(reverse("households:sessions-end"))
+    for member, count in began.items():
+        assert record(member)[count:] == [
+            "Anna signed out another browser: Firefox on Linux.",
+            "Anna signed out another browser on iPhone.",
+        ]
+    with scope(household=second.household):
+        assert group_of(audit_list(second.household)[0].kind) == Group.SIGN_INS
 
 
 def test_a_password_link_ends_every_session_and_asks_for_the_second_factor_still(
