@@ -109,7 +109,8 @@ def test_a_device_that_is_removed_while_its_call_begins_is_in_none(cast: Cast) -
 def test_a_call_that_begins_while_its_device_is_removed_ends_with_the_removal(cast: Cast) -> None:
     with in_the_middle_of(device_removed, cast, lambda: start(cast, cast.ben)):
         device_unclaim(device=cast.kitchen)
-    assert calls_of(cast, cast.ben) == [(CallState.ENDED, "Kitchen speaker was removed.")]
+    words = "Kitchen speaker no longer belongs to Lake House."  # whoever looks again knows no more
+    assert calls_of(cast, cast.ben) == [(CallState.ENDED, words)]
 
 
 def test_what_cannot_be_looked_at_again_does_not_undo_the_deed(
