@@ -4,6 +4,7 @@ Whether it still does is for the rows to say, at any time.
 """
 
 import hmac
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -12,6 +13,7 @@ from uuid import UUID
 from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.models import Session
 from django.core.cache import cache
+from redis.exceptions import RedisError
 
 from common.clock import now
 from common.errors import NotSignedIn
@@ -50,8 +52,12 @@ class Credential:
 
 
 def credential_rename(*, before: Credential, after: Credential) -> None:
-    """The same session has another key: pages that are open were let in by the one before. Raises RedisError."""
-    cache.set(f"renamed:{before}", str(after), timeout=_RENAMED_KNOWN_S)
+    """The same session has another key: pages that are open were let in by the one before.
+
+    While Redis is away they have to sign in anew; what renewed the session is done all the same.
+    """
+    with suppress(RedisError, OSError):
+        cache.set(f"renamed:{before}", str(after), timeout=_RENAMED_KNOWN_S)
 
 
 def credential_successor(credential: Credential) -> Credential | None:

@@ -51,10 +51,7 @@ def sign_in_note(request: HttpRequest, user: User) -> None:
 
 
 def sign_in_renew(request: HttpRequest) -> None:
-    """The same session under a new key: nobody is signed out, and a call of this browser goes on.
-
-    Raises RedisError.
-    """
+    """The same session under a new key: nobody is signed out, and a call of this browser goes on."""
     with transaction.atomic():
         former = Credential.of_session(request.session.session_key or "")
         request.session.cycle_key()

@@ -226,3 +226,10 @@ def test_a_button_on_a_page_from_before_a_switch_says_so_in_its_place(anna: Clie
     assert "<html" not in part.content.decode()
     for answer in (part, whole):
         assert "switched to another home" in answer.content.decode()
+
+
+def test_back_shows_no_page_of_a_home_as_it_was(cast: Cast, client: Client) -> None:
+    """Nor, after a sign-out, what was for somebody else."""
+    client.force_login(cast.anna.user, "django.contrib.auth.backends.ModelBackend")
+    for path in ("/", "/people/", "/no/such/page/"):
+        assert client.get(path)["Cache-Control"] == "no-store"
