@@ -20,7 +20,7 @@ from config.embedded import default_database_url
 from config.valkey import ValkeyServer
 from tests.e2e.far import LISTEN, Talk, tone_write
 from tests.e2e.house import Device, House, house_open
-from tests.operate.hub_process import processes_of
+from tests.operate.hub_process import commands_of
 
 _WEB_WITHIN_S: Final = 5.0
 COPIES_MISSING: Final = """
@@ -65,14 +65,14 @@ class NearHouse(Talk):
 
     def workers(self) -> list[psutil.Process]:
         """The children of `python -m media`."""
-        media = [
-            process for process in processes_of(self.house.hub.data_dir) if "media" in process.cmdline()[-1:]
-        ]
+        commands = commands_of(self.house.hub.data_dir)
+        media = [process for process, words in commands.items() if "media" in words[-1:]]
         return [process for process in media if process.ppid() in {one.pid for one in media}]
 
     def web(self) -> psutil.Process:
         """The process of the pages."""
-        [found] = [one for one in processes_of(self.house.hub.data_dir) if "daphne" in one.cmdline()]
+        commands = commands_of(self.house.hub.data_dir)
+        [found] = [process for process, words in commands.items() if "daphne" in words]
         return found
 
     def worker_with_call(self) -> psutil.Process:

@@ -111,7 +111,7 @@ class HubProcess:
         _, alive = psutil.wait_procs(family, timeout=within_s)
         took_s = time.monotonic() - began_s
         left = {process.pid: process for process in (*alive, *processes_of(self.data_dir))}
-        assert not left, f"left after {took_s:.1f} s: {[' '.join(p.cmdline()) for p in left.values()]}"
+        assert not left, f"left after {took_s:.1f} s: {list(left.values())}"
         self.process.wait(timeout=5)
         return took_s
 
@@ -128,6 +128,15 @@ class HubProcess:
 def processes_of(data_dir: Path) -> list[psutil.Process]:
     """Every process that works on `data_dir`: it stands in its command line, environment or working folder."""
     return [process for process in psutil.process_iter() if _belongs(process, str(data_dir))]
+
+
+def commands_of(data_dir: Path) -> dict[psutil.Process, list[str]]:
+    """The words of each one's command line. One that ends in this moment is left out."""
+    found = {}
+    for process in processes_of(data_dir):
+        with suppress(psutil.NoSuchProcess):
+            found[process] = process.cmdline()
+    return found
 
 
 def _belongs(process: psutil.Process, data_dir: str) -> bool:

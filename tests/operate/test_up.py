@@ -10,7 +10,7 @@ import pytest
 
 from config.errors import StartError
 from config.hub import port_check
-from tests.operate.hub_process import HubProcess, processes_of
+from tests.operate.hub_process import HubProcess, commands_of
 
 pytestmark = pytest.mark.integration
 
@@ -38,7 +38,7 @@ def up(hub_data: Path) -> Iterator[Callable[..., HubProcess]]:
 
 def the(name: str, hub_data: Path) -> psutil.Process:
     """The process whose command line has `name` in it, the oldest of its family."""
-    found = [process for process in processes_of(hub_data) if name in " ".join(process.cmdline())]
+    found = [process for process, words in commands_of(hub_data).items() if name in " ".join(words)]
     return min(found, key=lambda process: process.create_time())
 
 
@@ -76,7 +76,7 @@ def test_a_second_start_is_fast_and_a_killed_supervisor_leaves_nothing(
     ready_s = float(hub.until(r"ready after ([\d.]+) s")[1])
     print(f"ready after {ready_s} s")
     assert any("Hearthline is ready" in line for line in hub.lines)
-    names = " ".join(" ".join(process.cmdline()) for process in processes_of(hub_data))
+    names = " ".join(" ".join(words) for words in commands_of(hub_data).values())
     for part in ("postgres", "valkey-server", "daphne", "media"):
         assert part in names
     took_s = hub.end(signal.SIGKILL)
