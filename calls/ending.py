@@ -24,6 +24,8 @@ from protocol.worker import CallClose
 
 # A worker calls an end lost that it has not heard for so long (media.leg.Limits.quiet_after_s).
 SILENCE_NOTICED = timedelta(seconds=8)
+# Whoever hangs up before the sound was due cancelled the call; later, it had failed.
+SOUND_WITHIN = timedelta(seconds=5)
 # A connection that closes may be heard of before the word why it was closed, or that word comes from the next page.
 EXPLAINED_WITHIN = timedelta(seconds=30)
 
@@ -59,15 +61,16 @@ def call_end(
     """
     if by is not None and reason == LOST_FOR_GOOD:
         reason = call_lost_reason(by)
+    hung_up_by = by.role if by is not None and reason in ("", HUNG_UP) else ""
     if call.connected_at:
         outcome = CallOutcome.ANSWERED
     elif call.accepted_at:
-        outcome = CallOutcome.FAILED
+        is_early = hung_up_by and now() - call.accepted_at < SOUND_WITHIN
+        outcome = CallOutcome.CANCELLED if is_early else CallOutcome.FAILED
     elif by is not None and by.role == ParticipantRole.CALLEE:
         outcome = CallOutcome.DECLINED
     else:
         outcome = CallOutcome.CANCELLED
-    hung_up_by = by.role if by is not None and reason in ("", HUNG_UP) else ""
     ended_at = call_hung_up_at(by, ago_s) if by is not None and ago_s else None
     reason = "" if hung_up_by else reason
     is_end = _end(call, outcome=outcome, reason=reason, hung_up_by=hung_up_by, ended_at=ended_at)

@@ -4,6 +4,7 @@ import asyncio
 import os
 import socket
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -159,25 +160,16 @@ async def _supervise(
 ) -> None:
     programs = programs_of(options)
 
+    def start_others() -> None:
+        for program in programs:
+            if not program.is_first:
+                supervisor.add(program)
+
     async def start() -> None:
         for program in programs:
             if program.is_first:
                 supervisor.add(program)
-        is_ready = await _ready(options)
-        if is_ready:
-            ready_tell(supervisor.log, text, began_s)
-        else:
-            supervisor.log.say(
-                "hub",
-                f"the web server does not answer after {READY_WITHIN_S:.0f} s. What it said stands above; "
-                "a slow computer may need minutes, and then the address follows here",
-            )
-        for program in programs:
-            if not program.is_first:
-                supervisor.add(program)
-        while not is_ready:
-            if is_ready := await _ready(options):
-                ready_tell(supervisor.log, text, began_s)
+        await address_tell(supervisor.log, options, text, began_s, then=start_others)
         if options.ends_when_ready:
             supervisor.stop()
         else:
@@ -189,6 +181,24 @@ async def _supervise(
     finally:
         servers.stop()
         supervisor.log.close()
+
+
+async def address_tell(
+    log: LogLines, options: HubOptions, text: str, began_s: float, *, then: Callable[[], None]
+) -> None:
+    """The address once the web server answers, and `then`. On a slow computer the other way round."""
+    if is_ready := await _ready(options):
+        ready_tell(log, text, began_s)
+    else:
+        log.say(
+            "hub",
+            f"the web server does not answer after {READY_WITHIN_S:.0f} s. What it said stands above; "
+            "a slow computer may need minutes, and then the address follows here",
+        )
+    then()
+    while not is_ready:
+        if is_ready := await _ready(options):
+            ready_tell(log, text, began_s)
 
 
 def ready_tell(log: LogLines, text: str, began_s: float) -> None:

@@ -16,7 +16,7 @@ from common.errors import NotAllowed, NotFound
 from households.access import SESSION_KEY, membership_for_user, membership_in
 from households.homes_views import elsewhere
 from households.models import Membership, User
-from households.services import owner_exists
+from households.services import hub_zone, owner_exists
 
 # Reached before there is an owner, or by programs that have no session.
 _OPEN_PREFIXES = (
@@ -59,7 +59,8 @@ class HouseholdMiddleware:
         self._has_owner = self._has_owner or owner_exists()
         if not self._has_owner and not request.path.startswith(_OPEN_PREFIXES):
             return redirect("households:setup")
-        return self.get_response(request)
+        with timezone.override(hub_zone() if request.user.is_authenticated else None):
+            return self.get_response(request)
 
 
 def _membership(request: HttpRequest, user: User) -> Membership | None:

@@ -2,6 +2,7 @@
 
 from zoneinfo import available_timezones
 
+from django.conf import settings
 from django.db import transaction
 
 from common.clock import now
@@ -18,6 +19,11 @@ from households.roles import ROLE_NOUNS, Permission, Role
 
 def owner_exists() -> bool:
     return User.objects.filter(is_active=True).exists()
+
+
+def hub_zone() -> str:
+    """That of the first home, for who has none."""
+    return Household.objects.order_by("pk").values_list("time_zone", flat=True).first() or settings.TIME_ZONE
 
 
 def setup_token_make() -> str | None:

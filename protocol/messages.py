@@ -70,7 +70,7 @@ class CallOutcome(StrEnum):
     ANSWERED = "answered"
     NO_ANSWER = "no_answer"
     DECLINED = "declined"
-    CANCELLED = "cancelled"  # the caller hung up before the answer
+    CANCELLED = "cancelled"  # hung up before the answer, or before the sound was due
     BUSY = "busy"
     OFFLINE = "offline"
     FAILED = "failed"

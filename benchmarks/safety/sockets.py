@@ -62,7 +62,7 @@ class Line:
 
     async def presences(self, count: int) -> list[str]:
         """The devices of which this page heard: of `count` and of whatever else comes until all is quiet."""
-        heard = []
+        heard: list[str] = []
         while True:
             # An answer to a ping may overtake a push, so the end is a silence. A short one, once all are there.
             wait_s = QUIET_S if len(heard) < count else 0.02

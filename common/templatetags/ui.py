@@ -67,9 +67,8 @@ def clock(seconds: float | None) -> str:
     return f"{hours}:{minutes:02}:{seconds_left:02}" if hours else f"{minutes}:{seconds_left:02}"
 
 
-# Times: each is said in one of four ways, here in the household's zone, and by static/js/lib/time.js, which knows the
-# same four, in the reader's zone and with the reader's names of months. `of_home`: a page that says whose zone its
-# times are of, and keeps them.
+# Times: each is said in one of four ways, and in the household's zone, wherever it is read. static/js/lib/time.js moves
+# on what was "3 hours ago", and tells a reader in another zone whose times these are.
 
 
 @register.simple_tag
@@ -77,29 +76,29 @@ def moment(at: datetime) -> SafeString:
     """When something was or will be: "18:00" today, else "3 May, 18:00", "3 May 2025, 18:00"."""
     there = timezone.localtime(at)
     is_today = there.date() == timezone.localtime(now()).date()
-    return _time(at, "moment", f"{there:%H:%M}" if is_today else f"{_date_words(there)}, {there:%H:%M}")
+    return _time(at, f"{there:%H:%M}" if is_today else f"{_date_words(there)}, {there:%H:%M}")
 
 
 @register.simple_tag
-def day(at: datetime, *, of_home: bool = False) -> SafeString:
+def day(at: datetime) -> SafeString:
     """Where the time of day does not matter: "today", "tomorrow", "yesterday", else "3 May", "3 May 2025"."""
     there = timezone.localtime(at)
     days = (there.date() - timezone.localtime(now()).date()).days
     near = {0: "today", 1: "tomorrow", -1: "yesterday"}
-    return _time(at, "" if of_home else "day", near.get(days) or _date_words(there))
+    return _time(at, near.get(days) or _date_words(there))
 
 
 @register.simple_tag
-def daytime(at: datetime, *, of_home: bool = False) -> SafeString:
+def daytime(at: datetime) -> SafeString:
     """In a list of one day."""
-    return _time(at, "" if of_home else "clock", f"{timezone.localtime(at):%H:%M}")
+    return _time(at, f"{timezone.localtime(at):%H:%M}")
 
 
 @register.simple_tag
 def since(at: datetime) -> SafeString:
     """How long ago, in one unit: "just now", "3 hours ago"."""
     is_new = now() - at < timedelta(minutes=1)
-    return _time(at, "ago", "just now" if is_new else f"{timesince(at, now(), depth=1)} ago")
+    return _time(at, "just now" if is_new else f"{timesince(at, now(), depth=1)} ago", moves=True)
 
 
 def _date_words(there: datetime) -> str:
@@ -107,9 +106,15 @@ def _date_words(there: datetime) -> str:
     return f"{there.day} {there:%B}" + ("" if is_this_year else f" {there.year}")
 
 
-def _time(at: datetime, style: str, words: str) -> SafeString:
-    by_script = format_html(' data-time="{}"', style) if style else ""
-    return format_html('<time datetime="{}"{}>{}</time>', at.isoformat(), by_script, words)
+def _time(at: datetime, words: str, *, moves: bool = False) -> SafeString:
+    there = timezone.localtime(at)
+    return format_html(
+        '<time datetime="{}" title="{}"{}>{}</time>',
+        at.isoformat(),
+        f"{there.day} {there:%B %Y, %H:%M}",
+        SafeString(" data-ago") if moves else "",
+        words,
+    )
 
 
 @register.filter

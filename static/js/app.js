@@ -15,7 +15,7 @@ const isSignedIn = document.body.dataset.signedIn === "true";
 if (isSignedIn) followHousehold();
 showTimes();
 setInterval(showTimes, REFRESH_TIMES_MS);
-document.body.addEventListener("htmx:afterSwap", (event) => showTimes(event.target));
+document.body.addEventListener("htmx:afterSwap", showTimes);
 wireThemeChoice();
 for (const element of document.querySelectorAll(".toast")) watch(element, element.querySelector("button"));
 

@@ -136,3 +136,19 @@ def test_a_connection_that_closed_is_no_hang_up_once_its_end_says_why(
     call.refresh_from_db()
     assert call.hung_up_by == hung_up_by
     assert call.reason == ("" if hung_up_by else "The page of the call was closed.")
+
+
+@pytest.mark.parametrize("role", ["caller", "callee"])
+@pytest.mark.parametrize(
+    ("since_s", "outcome"), [(1, CallOutcome.CANCELLED), (8, CallOutcome.FAILED)], ids=["early", "late"]
+)
+def test_whoever_hangs_up_before_the_sound_was_due_cancelled_the_call(
+    cast: Cast, role: str, since_s: int, outcome: CallOutcome
+) -> None:
+    device_go_online(cast.kitchen)
+    call = call_start(membership=cast.anna, device=cast.kitchen)
+    call_accept(call=call)
+    Call.objects.filter(pk=call.pk).update(accepted_at=now() - timedelta(seconds=since_s))
+    call_end(call=Call.objects.get(pk=call.pk), by=leg_of(call, role))
+    call.refresh_from_db()
+    assert (call.outcome, call.hung_up_by) == (outcome, role)

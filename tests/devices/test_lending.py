@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from django.conf import LazySettings
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -409,6 +410,23 @@ def test_evenings_and_weekends_are_those_of_the_household(
         ends = loan_ends(begin)
     assert (f"{ends['evening']:%a %H:%M}", f"{ends['weekend']:%a %H:%M}") == (evening, weekend)
     assert all(end > begin for end in ends.values())
+
+
+@pytest.mark.parametrize(
+    ("url", "sent", "is_warned"),
+    [
+        ("http://192.168.1.5:8000", {}, True),
+        ("https://hub.example", {}, False),
+        ("http://192.168.1.5:8000", {"talk": None, "announce": "on"}, False),  # they speak by typing
+    ],
+)
+def test_whoever_lends_by_a_link_without_https_reads_that_nobody_can_call_by_it(
+    anna: Client, cast: Cast, settings: LazySettings, url: str, sent: dict[str, object], is_warned: bool
+) -> None:
+    settings.HUB_URL, settings.IS_HUB_URL_SET = url, True
+    page = link_page(anna, cast, name="Rose", **sent).content.decode()  # type: ignore[attr-defined]
+    assert url in page
+    assert ("a browser gives no microphone to such a page" in page) is is_warned
 
 
 def test_a_guest_reads_until_when_and_nothing_about_the_device(cast: Cast, gil: Membership) -> None:

@@ -116,6 +116,19 @@ def test_the_page_of_a_device_that_is_gone_says_so(page: Page, fake_hub: FakeHub
     assert look(page, "gone") == []
 
 
+def test_a_call_whose_device_was_removed_says_so_and_offers_no_other(
+    screen: Page, fake_hub: FakeHub, cast: Cast
+) -> None:
+    call(screen, fake_hub)
+    screen.get_by_role("button", name="Hang up").click()
+    expect(screen.get_by_role("button", name="Call again")).to_be_visible()
+    with scope(household=cast.anna.household):
+        Device.objects.filter(pk=cast.kitchen.pk).update(revoked_at=now())
+    fake_hub.say("household_changed")
+    expect(screen.get_by_text("Kitchen speaker was removed today.")).to_be_visible()
+    expect(screen.get_by_role("button", name="Call again")).to_be_hidden()
+
+
 def test_a_call_goes_on_under_another_name(screen: Page, fake_hub: FakeHub, cast: Cast) -> None:
     call(screen, fake_hub)
     stays(screen)
@@ -179,7 +192,7 @@ def test_why_a_call_and_a_page_are_over_stays_there_to_be_read(
     words = "Kitchen speaker is no longer lent to Anna."
     fake_hub.say("call_end", call_id=CALL, outcome="answered", duration_s=3, reason=words)
     fake_hub.say("household_changed")
-    expect(screen.get_by_text(BAR)).to_be_visible()
+    expect(screen.get_by_text("This page is not open to you any more.")).to_be_visible()
     expect(screen.get_by_text(words)).to_be_visible()
     with screen.expect_response(screen.url):
         fake_hub.say("household_changed")

@@ -97,8 +97,7 @@ def test_times_and_days_are_those_of_the_household(
     page = text(anna.get(ACTIVITY))
     assert "2 March" in page
     assert "11:30" in page
-    assert "data-time" not in anna.get(ACTIVITY).content.decode(), "scripts leave them as they are"
-    assert "Times are those of Pacific/Auckland." in page
+    assert 'data-zone="Pacific/Auckland"' in anna.get(ACTIVITY).content.decode()
 
 
 def test_it_comes_in_pages_without_a_line_twice_or_a_day_twice(cast: Cast, anna: Client) -> None:

@@ -5,6 +5,7 @@ import re
 import time
 import zlib
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -22,6 +23,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, reverse
 from django_scopes import scope
 
+from common.clock import now
 from households.accounts.sessions import SessionStore, session_name
 from households.accounts.sign_in import email_change, name_change, password_link_path
 from households.accounts.urls import urlpatterns as offered
@@ -307,6 +309,18 @@ def test_one_session_is_ended_and_all_others_and_nobody_elses(client: Client, ca
     clients[0].post(reverse("households:sessions-end"))
     assert [one.get("/").status_code for one in clients] == [200, 302, 302]
     assert client.get("/").status_code == 200
+
+
+def test_two_browsers_of_one_kind_are_told_apart_by_the_moment_since_when(client: Client, cast: Cast) -> None:
+    for at in (datetime(2026, 3, 1, 8, 5, tzinfo=UTC), datetime(2026, 3, 1, 19, 40, tzinfo=UTC)):
+        other = Client(HTTP_USER_AGENT="Mozilla/5.0 (X11; Linux x86_64) Firefox/1")
+        sign_in(other)
+        other.get("/")
+        UserSession.objects.filter(created_at__gt=now() - timedelta(minutes=5)).update(created_at=at)
+    sign_in(client)
+    page = client.get(reverse("households:account")).content.decode()
+    assert "1 March, 08:05" in page
+    assert "1 March, 19:40" in page
 
 
 def test_who_signs_another_browser_out_leaves_that_in_the_record_of_each_home(cast: Cast) -> None:

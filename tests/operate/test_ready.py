@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from config.hub import calls_tell
+from config import hub
+from config.hub import HubOptions, address_tell, calls_tell
 from config.log_lines import LogLines
 from tests.fakes.worker import FakeWorker
 
@@ -29,3 +30,29 @@ async def test_where_calls_are_possible_nothing_is_said() -> None:
     async with FakeWorker():
         await asyncio.wait_for(calls_tell(LogLines(out), time.monotonic()), 10)
     assert out.getvalue() == ""
+
+
+@pytest.mark.parametrize("answers_at", [1, 2, 4])
+async def test_the_address_follows_on_a_slow_computer_and_the_rest_starts_meanwhile(
+    monkeypatch: pytest.MonkeyPatch, answers_at: int
+) -> None:
+    looked, out, told_first = 0, io.StringIO(), []
+
+    async def ready(options: HubOptions) -> bool:
+        nonlocal looked
+        looked += 1
+        return looked == answers_at
+
+    monkeypatch.setattr(hub, "_ready", ready)
+    await address_tell(
+        LogLines(out),
+        HubOptions(),
+        "token=t",
+        time.monotonic(),
+        then=lambda: told_first.append(out.getvalue()),
+    )
+    assert len(told_first) == 1
+    assert ("token=t" in told_first[0]) == (answers_at == 1)
+    assert ("then the address follows here" in told_first[0]) == (answers_at > 1)
+    assert out.getvalue().count("token=t") == 1
+    assert "ready after" in out.getvalue()

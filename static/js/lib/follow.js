@@ -10,6 +10,7 @@ const SOON_MS = 300; // several changes come together
 const OWN_MS = 3_000; // what this page asked for itself, its answer shows
 // These change without anybody's doing, and follow in their own ways.
 const UNSTEADY = "time, script, [data-presence], [data-online-count], [data-greeting], .toasts, [data-part]";
+const NOT_OPEN = "This page is not open to you any more.";
 const FOLLOWS = "[data-follows]";
 
 let served = "";
@@ -26,7 +27,7 @@ export function followHousehold() {
   hub.addEventListener("household_changed", () => {
     clearTimeout(timer);
     // Spread, so that all pages of a home do not ask in one instant.
-    timer = setTimeout(() => look().catch(showBar), SOON_MS * (1 + Math.random()));
+    timer = setTimeout(() => look().catch(() => showBar()), SOON_MS * (1 + Math.random()));
   });
   document.querySelector(".change-bar button")?.addEventListener("click", again);
 }
@@ -44,12 +45,13 @@ async function look() {
   if (document.querySelector(".farewell")) return; // it says already why it is over
   const call = document.querySelector("call-view")?.dataset.state ?? "idle";
   const isInCall = !["idle", "ended"].includes(call);
+  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
   if (answer.status === 403 || answer.status === 404) {
-    if (isInUse() || call !== "idle") showBar(); // a call that ended says how
+    document.body.dataset.gone = "";
+    if (isInUse() || call !== "idle") showBar(fresh.querySelector("[data-became]")?.textContent ?? NOT_OPEN);
     else again(); // it says in words what became of it
   }
   if (!answer.ok || answer.redirected || document.querySelector("[data-shown-once]")) return;
-  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
   if (words(pageOf(fresh)) === served) return;
   if (isInCall) rename(fresh);
   else if (isInUse() || !swap(fresh)) showBar();
@@ -118,7 +120,9 @@ function replace(part, other) {
   other.dispatchEvent(new CustomEvent("htmx:afterSwap", { bubbles: true }));
 }
 
-function showBar() {
+function showBar(what = "Something changed.") {
   const bar = document.querySelector(".change-bar");
-  if (bar) bar.hidden = false;
+  if (!bar) return;
+  bar.querySelector("span").textContent = what;
+  bar.hidden = false;
 }

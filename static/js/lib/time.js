@@ -1,11 +1,7 @@
-// Times in the reader's own zone and words. The server writes <time datetime=… data-time="moment|day|clock|ago">, in the
-// same four ways: see common/templatetags/ui.py.
+// Times stand on a page as the server wrote them, in the zone of the home: see common/templatetags/ui.py. What was said
+// as "3 hours ago" moves on here, and whoever reads in another zone is told whose times these are.
 
-const inWords = (style) => new Intl.DateTimeFormat(undefined, style);
-const CLOCK = inWords({ hour: "numeric", minute: "2-digit" });
-const DATE = inWords({ day: "numeric", month: "long" });
-const DATE_AND_YEAR = inWords({ day: "numeric", month: "long", year: "numeric" });
-const NEAR = { 0: "today", 1: "tomorrow", "-1": "yesterday" };
+const OF_HOME = "main time:not([data-ago]), main input[type=datetime-local]";
 const STEPS = [
   ["year", 31_536_000],
   ["month", 2_592_000],
@@ -23,30 +19,22 @@ export function ago(date, now = Date.now()) {
   return "just now";
 }
 
-/** 0 is today, 1 tomorrow. */
-function daysAhead(date) {
-  const midnight = (value) => new Date(value.getFullYear(), value.getMonth(), value.getDate()).getTime();
-  return Math.round((midnight(date) - midnight(new Date())) / 86_400_000);
-}
-
-function dateWords(date) {
-  return (date.getFullYear() === new Date().getFullYear() ? DATE : DATE_AND_YEAR).format(date);
-}
-
-const STYLES = {
-  clock: (date) => CLOCK.format(date),
-  day: (date) => NEAR[daysAhead(date)] ?? dateWords(date),
-  moment: (date) => (daysAhead(date) ? `${dateWords(date)}, ${CLOCK.format(date)}` : CLOCK.format(date)),
-  ago: (date) => ago(date),
-};
-
-export function showTimes(root = document) {
-  for (const element of root.querySelectorAll("time[data-time]")) {
-    const date = new Date(element.dateTime);
-    if (Number.isNaN(date.getTime())) continue;
-    element.textContent = STYLES[element.dataset.time](date);
-    element.title = `${DATE_AND_YEAR.format(date)}, ${CLOCK.format(date)}`;
+export function showTimes() {
+  for (const element of document.querySelectorAll("time[data-ago]")) {
+    element.textContent = ago(new Date(element.dateTime));
   }
+  showZone(document.querySelector("[data-zone]"));
+}
+
+function showZone(note) {
+  const [here, there] = [undefined, note?.dataset.zone].map(hourAndMinute);
+  if (!note || here === there || !document.querySelector(OF_HOME)) return;
+  note.querySelector("span").textContent = there;
+  note.hidden = false;
+}
+
+function hourAndMinute(timeZone) {
+  return new Intl.DateTimeFormat("en-GB", { timeZone, hour: "2-digit", minute: "2-digit" }).format(new Date());
 }
 
 /** 7 -> "0:07", 92 -> "1:32", 3725 -> "1:02:05". */
