@@ -7,7 +7,6 @@ import structlog
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.mfa.adapter import DefaultMFAAdapter
 from django.conf import settings
-from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.urls import reverse
 
@@ -52,14 +51,10 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
     def authenticate(self, request: HttpRequest, **credentials: Any) -> Any:
         """Counts before it looks. Raises ValidationError after too many, Unavailable while nothing can be counted."""
         login = str(credentials.get("email") or credentials.get("username") or "")
-        try:
-            counted = account_try(request, login)
-        except ValidationError:
-            sign_in_refused(login)
-            raise
+        counted = account_try(request, login)
         user = super().authenticate(request, **credentials)
         if user is None:
-            sign_in_refused(login)
+            sign_in_refused(login, is_last=counted.left == 0)
         else:
             counted.give_back()
         return user

@@ -63,15 +63,16 @@ def _browser_names(user_agent: str) -> dict[str, str | None]:
     return {"browser": browser or None, "system": system or None}
 
 
-def sign_in_refused(login: str) -> None:
-    """Once in five minutes for each account, so that a guesser cannot fill the record."""
+def sign_in_refused(login: str, *, is_last: bool = False) -> None:
+    """Once in five minutes for each account, so that a guesser cannot fill the record; and when no more is taken."""
+    kind = AuditKind.SIGN_IN_STOPPED if is_last else AuditKind.SIGN_IN_REFUSED
     user = User.objects.filter(email=login.strip().lower()).first()
     try:
-        is_news = user is not None and first_in_a_while("refused", user)
+        is_news = user is not None and first_in_a_while(kind, user)
     except RedisError:
         return
     if user is not None and is_news:
-        households_note(user, AuditKind.SIGN_IN_REFUSED, person=user)
+        households_note(user, kind, person=user)
 
 
 def factor_changed(user: User, what: str) -> None:

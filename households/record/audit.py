@@ -25,6 +25,10 @@ class AuditKind(models.TextChoices):
 
     SIGNED_IN = "signed_in", "{actor} signed in[ with {browser}][ on {system}]."
     SIGN_IN_REFUSED = "sign_in_refused", "Somebody failed to sign in as {person}."
+    SIGN_IN_STOPPED = (
+        "sign_in_stopped",
+        "After too many wrong tries nobody could sign in as {person} for some minutes.",
+    )
     SESSION_ENDED = "session_ended", "{actor} signed out another browser[: {browser}][ on {system}]."
     SECOND_FACTOR_CHANGED = "second_factor_changed", "{actor} changed how they sign in: {what}."
     SECOND_FACTOR_REMOVED = (
@@ -102,6 +106,7 @@ _SHOWN_NOWHERE = frozenset(
     {
         AuditKind.SIGNED_IN,
         AuditKind.SIGN_IN_REFUSED,
+        AuditKind.SIGN_IN_STOPPED,
         AuditKind.SESSION_ENDED,
         AuditKind.SECOND_FACTOR_CHANGED,
         AuditKind.SECOND_FACTOR_REMOVED,

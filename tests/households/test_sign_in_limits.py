@@ -9,11 +9,13 @@ from django.core import mail
 from django.core.cache import cache
 from django.test import Client
 from django.urls import reverse
+from django_scopes import scope
 from redis.exceptions import ConnectionError as Away
 
 from common.errors import TooMany
 from common.limits import try_take
 from common.network import address_group
+from households.record.audit import AuditKind, audit_list, audit_sentence
 from tests.plugin_cast import PASSWORD, Cast
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
@@ -30,6 +32,12 @@ def sign_in(password: str = "wrong", email: str = "anna@example.org", **extra: A
     return Client(**extra).post(reverse("account_login"), {"login": email, "password": password})
 
 
+def told_of(cast: Cast) -> list[str]:
+    with scope(household=cast.anna.household):
+        about = audit_list(cast.anna.household).exclude(kind=AuditKind.CLAIMED)
+        return [audit_sentence(entry) for entry in about]
+
+
 def test_five_wrong_passwords_and_no_more_whoever_and_wherever_one_is(cast: Cast) -> None:
     writings = ["anna@example.org", "Anna@example.org", " anna@example.org ", "ANNA@EXAMPLE.ORG"]
     answers = [
@@ -43,6 +51,18 @@ def test_five_wrong_passwords_and_no_more_whoever_and_wherever_one_is(cast: Cast
     assert refused == [False] * 5 + [True] * 3
     assert "Too many wrong tries for this account, here or elsewhere." in sign_in(PASSWORD).content.decode()
     assert sign_in(PASSWORD, "ben@example.org")["Location"] == "/"
+
+
+def test_the_record_says_that_somebody_failed_and_when_no_more_was_taken_and_is_not_filled(
+    cast: Cast,
+) -> None:
+    for _ in range(4):
+        sign_in()
+    assert told_of(cast) == ["Somebody failed to sign in as Anna."]
+    for _ in range(4):
+        sign_in()
+    stopped = "After too many wrong tries nobody could sign in as Anna for some minutes."
+    assert told_of(cast) == [stopped, "Somebody failed to sign in as Anna."]
 
 
 def test_an_address_has_ten_tries_a_minute_over_all_accounts_and_ways(cast: Cast) -> None:
