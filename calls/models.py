@@ -126,7 +126,7 @@ class CallParticipant(HouseholdModel):
     awaited_at = models.DateTimeField(
         null=True, blank=True
     )  # the call moved; not heard at the new worker yet
-    # Of a person: the session or token of the page that made the newest offer; see calls.carriers.
+    # Of a person: the session or token of the page that made the newest offer; see calls.ending.carriers.
     carried_by = models.CharField(max_length=80, blank=True)
 
     class Meta:
@@ -150,7 +150,7 @@ class Recording(HouseholdModel):
     call = models.ForeignKey(Call, on_delete=models.CASCADE, related_name="recordings")
     name = models.CharField(max_length=200, unique=True)  # path under RECORDINGS_ROOT
     worker_id = models.CharField(max_length=64, blank=True)  # who writes it
-    key = models.BinaryField(default=bytes)  # opens the file; wrapped, see calls.sounds
+    key = models.BinaryField(default=bytes)  # opens the file; wrapped, see calls.recording.sounds
     state = models.CharField(max_length=16, choices=RecordingState.choices, default=RecordingState.WRITING)
     started_at = models.DateTimeField(null=True, blank=True)  # of its first sample
     duration_s = models.FloatField(default=0)

@@ -7,16 +7,16 @@ from uuid import UUID
 from django.db import transaction
 from django.dispatch import receiver
 
-from calls.carriers import calls_uncarried_end_safely, carrier_rename
-from calls.ending import call_end_of_device
+from calls.ending.carriers import calls_uncarried_end_safely, carrier_rename
+from calls.ending.rights import call_by_loan, call_ended_with_loan, call_recheck, call_started_recheck
+from calls.ending.services import call_end_of_device
 from calls.events import call_ended, call_started, recording_finalized, worker_died
-from calls.measurements import quality_forget
 from calls.models import Call, Recording
-from calls.rights import call_by_loan, call_ended_with_loan, call_recheck, call_started_recheck
+from calls.quality.live import quality_forget
 from calls.selectors import calls_visible
 from calls.services import call_device_rename
 from calls.tasks import listening_copy_create_task, recordings_recover_task
-from calls.whip import whip_device_lock_out, whip_worker_died
+from calls.workers.whip import whip_device_lock_out, whip_worker_died
 from common.tasks import delay_on_commit
 from devices.events import (
     device_locked_out,

@@ -5,11 +5,11 @@ from django.db import IntegrityError, transaction
 from calls.events import call_started
 from calls.metrics import SETUP_SECONDS
 from calls.models import Call, CallBreak, CallParticipant, ParticipantRole
-from calls.placement import worker_choose
 from calls.pushes import call_tell
 from calls.selectors import call_live_of_user, call_of_invite
 from calls.state import LIVE_STATES, call_move
-from calls.whip import whip_join, whip_session_live
+from calls.workers.placement import worker_choose
+from calls.workers.whip import whip_join, whip_session_live
 from common.clock import now
 from common.errors import Conflict, DeviceBusy, DeviceOffline, DomainError
 from common.push import group_device, push_on_commit
@@ -32,7 +32,7 @@ def call_start(
     ends the call: it is returned, and over.
 
     `invite_id` is of the person's request: whoever did not hear the answer asks again with the same one.
-    `carried_by`: what lets the page in that asks, see calls.carriers.
+    `carried_by`: what lets the page in that asks, see calls.ending.carriers.
     """
     need_consent(membership)
     if known := call_of_invite(user=membership.user, device=device, invite_id=invite_id):

@@ -6,17 +6,17 @@ from django.conf import settings
 from django.core.cache import cache
 from django_scopes import scope
 
-from calls.carriers import calls_uncarried_end
-from calls.ending import call_fail
-from calls.ends import call_gone_reason
+from calls.ending.carriers import calls_uncarried_end
+from calls.ending.rights import call_right_problem
+from calls.ending.services import call_fail
 from calls.models import REASON_NO_WORKER, Call
-from calls.moves import WAIT, call_found, call_relocate, call_wait
-from calls.placement import worker_is_alive
-from calls.recordings import recording_recover
-from calls.rights import call_right_problem
+from calls.recording.services import recording_recover
 from calls.selectors import calls_without_copy, recordings_left_open
 from calls.services import calls_live
-from calls.whip import whip_sweep
+from calls.workers.ends import call_gone_reason
+from calls.workers.moves import WAIT, call_found, call_relocate, call_wait
+from calls.workers.placement import worker_is_alive
+from calls.workers.whip import whip_sweep
 from common.clock import now
 from protocol.messages import CallOutcome, CallState
 

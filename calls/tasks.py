@@ -4,7 +4,7 @@ from celery import shared_task
 from django_scopes import scope
 
 from calls.models import Call
-from calls.recordings import listening_copy_create, recording_recover
+from calls.recording.services import listening_copy_create, recording_recover
 from calls.selectors import recordings_of_worker
 from calls.sweep import calls_sweep, copies_due
 from common.tasks import delay_now, in_household_of, over_all_households

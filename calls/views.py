@@ -12,13 +12,13 @@ from django.utils.timezone import localtime
 from django.views.decorators.http import require_GET, require_safe
 
 from calls.access import access_call
-from calls.audit import recording_note
-from calls.curves import charts_of
 from calls.models import Call
-from calls.quality import call_connection
-from calls.recordings import recording_breaks
+from calls.quality.curves import charts_of
+from calls.quality.selectors import call_connection
+from calls.recording.audit import recording_note
+from calls.recording.parts import recording_breaks
+from calls.recording.sounds import sound_open
 from calls.selectors import call_is_fresh, call_list, call_sound, listening_copy_get
-from calls.sounds import sound_open
 from common.errors import NotFound, Unavailable
 from common.ranges import sound_response
 from devices.sharing.rights import device_allows

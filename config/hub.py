@@ -15,7 +15,7 @@ from django.core.management import call_command
 from django.db import OperationalError, connections
 from redis.exceptions import RedisError
 
-from calls.placement import worker_is_there
+from calls.workers.placement import worker_is_there
 from common.address import address_note
 from common.clock import now
 from common.failures import failure_note

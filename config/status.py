@@ -15,7 +15,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from calls.placement import Worker, worker_list
+from calls.workers.placement import Worker, worker_list
 from common.clock import now
 from common.redis import redis_get
 from common.speech_models import (

@@ -13,13 +13,14 @@ from django.core.exceptions import ObjectDoesNotExist
 from django.db import DatabaseError, OperationalError
 from redis.exceptions import RedisError
 
-from calls.ending import call_leg_left
-from calls.ends import legs_heard
-from calls.measurements import Way, quality_tell, samples_store
+from calls.ending.services import call_leg_left
 from calls.models import CallParticipant, Measurer, Recording
-from calls.recordings import recording_finalize, recording_start
+from calls.quality.live import quality_tell
+from calls.quality.measurements import Way, samples_store
+from calls.recording.services import recording_finalize, recording_start
 from calls.services import call_leg_joined, call_leg_lost
-from calls.whip import whip_closed, whip_heard
+from calls.workers.ends import legs_heard
+from calls.workers.whip import whip_closed, whip_heard
 from common.push import apush_channel
 from common.tasks import delay_now, in_household_of, over_all_households
 from devices.identity.login import device_key_refused, device_keys

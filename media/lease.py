@@ -16,8 +16,10 @@ from django_scopes import scopes_disabled
 from prometheus_client import generate_latest
 from redis.exceptions import RedisError
 
-from calls.moves import calls_end, calls_move, calls_waiting_move, worker_dead
-from calls.placement import (
+from calls.refusals import refusals
+from calls.selectors import calls_not_with, workers_with_calls
+from calls.workers.moves import calls_end, calls_move, calls_waiting_move, worker_dead
+from calls.workers.placement import (
     CAPACITY,
     HEARTBEAT_S,
     LeaseWatch,
@@ -26,9 +28,7 @@ from calls.placement import (
     worker_list,
     worker_said_goodbye,
 )
-from calls.refusals import refusals
-from calls.selectors import calls_not_with, workers_with_calls
-from calls.whip import whip_touch
+from calls.workers.whip import whip_touch
 from common.clock import now
 from common.failures import MEDIA_WORKER, failure_note
 from common.metrics import metrics_publish

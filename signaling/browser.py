@@ -3,8 +3,8 @@
 from uuid import UUID
 
 from announcements.speech import voice_list
-from calls.carriers import calls_uncarried_end, carried_call_ended
-from calls.ice import ice_servers
+from calls.ending.carriers import calls_uncarried_end, carried_call_ended
+from calls.network.ice import ice_servers
 from common.clock import now
 from common.errors import DomainError, NotSignedIn
 from common.push import apush, group_guest, group_household, group_members, group_user, group_worker

@@ -4,7 +4,7 @@ import secrets
 from typing import Any
 
 from announcements.services import deliveries_push_pending
-from calls.ice import ice_servers
+from calls.network.ice import ice_servers
 from calls.pushes import call_state_message
 from calls.refusals import refusals
 from calls.selectors import call_live_for_device

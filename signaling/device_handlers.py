@@ -4,9 +4,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from announcements.services import delivery_progress
-from calls.ending import call_decline, call_end
-from calls.measurements import stats_of_end
+from calls.ending.services import call_decline, call_end
 from calls.pushes import call_state_message
+from calls.quality.measurements import stats_of_end
 from calls.services import call_accept, call_ring
 from devices.identity.keys import certificate_request, certificate_used
 from devices.identity.login import (

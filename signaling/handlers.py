@@ -9,14 +9,15 @@ from announcements.models import SpeechClip
 from announcements.speech import voice_list
 from announcements.tasks import clip_speak_task
 from calls.access import access_user_leg
-from calls.carriers import carrier_hold, leg_carry
-from calls.ending import call_end
-from calls.measurements import quality_get, stats_of_end
+from calls.ending.carriers import carrier_hold, leg_carry
+from calls.ending.services import call_end
 from calls.models import Call, CallParticipant
-from calls.placement import worker_choose
 from calls.pushes import call_state_message
+from calls.quality.live import quality_get
+from calls.quality.measurements import stats_of_end
 from calls.selectors import call_live_list
 from calls.services import call_start
+from calls.workers.placement import worker_choose
 from common.errors import Conflict, DeviceBusy, NotFound, Unavailable
 from common.push import apush, group_worker
 from common.tasks import delay_now

@@ -5,11 +5,11 @@ from uuid import UUID
 
 from redis.exceptions import RedisError
 
-from calls.ice import candidate_scope, ice_transport_policy, leg_ice_servers
 from calls.models import CallParticipant
-from calls.placement import worker_is_alive
-from calls.recordings import recording_name
+from calls.network.ice import candidate_scope, ice_transport_policy, leg_ice_servers
+from calls.recording.services import recording_name
 from calls.selectors import echo_is_for_hub
+from calls.workers.placement import worker_is_alive
 from common.errors import Conflict, Unavailable
 from common.push import apush, group_worker
 from households.models import Household

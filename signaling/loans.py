@@ -12,8 +12,8 @@ from uuid import UUID
 import structlog
 from django.db import DatabaseError
 
+from calls.ending.rights import call_loan_end, call_recheck
 from calls.models import Call
-from calls.rights import call_loan_end, call_recheck
 from common.clock import now
 
 log = structlog.get_logger(__name__)

@@ -16,9 +16,9 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.request import Request
 
-from calls.ice import candidate_scope, ice_servers
 from calls.models import WhipSession
-from calls.whip import whip_session_end, whip_session_live, whip_session_start, whip_worker
+from calls.network.ice import candidate_scope, ice_servers
+from calls.workers.whip import whip_session_end, whip_session_live, whip_session_start, whip_worker
 from common.errors import Invalid, NotFound, Unavailable
 from common.limits import limit_hit
 from common.push import group_worker, push

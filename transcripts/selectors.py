@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from calls.breaks import Break
 from calls.models import Call, ParticipantRole, Recording, RecordingState
-from calls.recordings import recording_breaks, recording_parts
+from calls.quality.breaks import Break
+from calls.recording.parts import recording_breaks, recording_parts
 from transcripts.models import Transcript, TranscriptSegment, TranscriptState
 
 

@@ -9,7 +9,7 @@ from django.db.models import Q
 from django_scopes import scope
 
 from calls.models import Recording
-from calls.sounds import sound_open
+from calls.recording.sounds import sound_open
 from common.clock import now
 from common.errors import Conflict, Unavailable
 from common.push import group_household, push, push_on_commit

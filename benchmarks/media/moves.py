@@ -199,8 +199,8 @@ async def _drain_all(rig: Rig, found: Found) -> None:
 
 def _recordings(call: "Call", found: Found) -> None:
     """What the workers that died had written of the first call."""
-    from calls.mixdown import sound_duration_s
-    from calls.sounds import sound_open
+    from calls.recording.mixdown import sound_duration_s
+    from calls.recording.sounds import sound_open
     from calls.tasks import recordings_recover_task
 
     for worker_id, fault_at_s in found.faults.items():

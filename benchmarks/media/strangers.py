@@ -203,7 +203,7 @@ async def _refreshed_s(server: Coturn) -> float | None:
 def _life_s() -> float:
     """As the hub makes them, in a process with its settings."""
     script = (
-        "import django, time; django.setup(); from calls.ice import LIFE_S, turn_credential;"
+        "import django, time; django.setup(); from calls.network.ice import LIFE_S, turn_credential;"
         "print(int(turn_credential('x', life_s=LIFE_S)[0].split(':')[0]) - time.time())"
     )
     with tempfile.TemporaryDirectory() as folder:

@@ -118,7 +118,7 @@ async def _trials(cast: "Cast", guest: "Membership", trials: int, is_ended: bool
 async def _trial(cast: "Cast", guest: "Membership", worker: Any, device: Any, is_ended: bool) -> float:
     from asgiref.sync import sync_to_async
 
-    from calls.placement import worker_heartbeat
+    from calls.workers.placement import worker_heartbeat
     from common.clock import now
     from tests.signaling.sockets import browser
 

@@ -103,7 +103,7 @@ def _copy_of(call: "Call") -> "ListeningCopy":
 
 
 def _plain(folder: Path, watch: Watch, said: list[bytes], copies: "list[ListeningCopy]") -> list[Figure]:
-    from calls.sounds import sound_open
+    from calls.recording.sounds import sound_open
     from tests.calls.plain_sound import PlainSound, words_of
 
     copied = [sound_open(copy).read() for copy in copies]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def deletions(calls: "Sequence[Call]", owner: "Membership", url: str) -> tuple[list[str], int]:
     """Deletes a third as calls, a third as recordings, the rest with the key of their home. What can be read still,
     and how many files there were. Raises RuntimeError where something could not be read before."""
-    from calls.sounds import sound_path
+    from calls.recording.sounds import sound_path
     from households.models import HouseholdKey
 
     rows = {row.name: row for call in calls for row in _rows(call)}

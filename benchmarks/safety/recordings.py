@@ -122,7 +122,7 @@ def _by_name(strings: Sequence[str]) -> Tried:
     """As names of files, to the hub and to the media worker, as they are and decoded."""
     from django.conf import settings
 
-    from calls.sounds import sound_path
+    from calls.recording.sounds import sound_path
     from media.recording.recorder import free_path
     from tests.calls.ways_out import decoded
 

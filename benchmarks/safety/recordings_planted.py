@@ -79,7 +79,7 @@ def house_make(outside: Path) -> House:
 def recorded(member: "Membership", device: "Device", size: int, *, is_sealed: bool = True) -> Sound:
     """A call of this home with a listening copy; unsealed as of a hub of before."""
     from calls.models import Call, ListeningCopy
-    from calls.sounds import sound_path, sound_scratch, sound_seal
+    from calls.recording.sounds import sound_path, sound_scratch, sound_seal
     from common.clock import now
     from common.files import file_write_private
 

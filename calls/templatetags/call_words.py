@@ -9,7 +9,8 @@ from households.models import Membership
 
 register = template.Library()
 
-# As calls.services, calls.carriers and devices.sharing.ended write of the caller, for both ends; and to the caller.
+# As calls.services, calls.ending.carriers and devices.sharing.ended write of the caller, for both ends;
+# and to the caller.
 _TO_CALLER: Final = (
     ("{} no longer belongs to ", "You no longer belong to "),
     (" is no longer lent to {}", " is no longer lent to you"),

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from django_scopes import scope
 
-from calls.placement import worker_goodbye, worker_heartbeat
+from calls.workers.placement import worker_goodbye, worker_heartbeat
 from tests.plugin_cast import Cast, device_go_online
 
 

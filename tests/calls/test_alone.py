@@ -5,13 +5,13 @@ from datetime import timedelta
 
 import pytest
 
-from calls.ending import call_leg_left
-from calls.ends import GONE_AFTER, MOVED_GRACE, legs_heard
+from calls.ending.services import call_leg_left
 from calls.models import Call, CallParticipant
-from calls.moves import calls_move, worker_dead
-from calls.placement import worker_goodbye, worker_heartbeat
 from calls.services import call_accept, call_leg_joined, call_leg_lost, call_start
 from calls.sweep import calls_sweep
+from calls.workers.ends import GONE_AFTER, MOVED_GRACE, legs_heard
+from calls.workers.moves import calls_move, worker_dead
+from calls.workers.placement import worker_goodbye, worker_heartbeat
 from common.clock import now
 from protocol.messages import LOST_FOR_GOOD, CallEnd, CallOutcome
 from tests.plugin_cast import Cast, device_go_online

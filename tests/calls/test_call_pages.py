@@ -10,9 +10,9 @@ from django.urls import reverse
 from django_scopes import scope, scopes_disabled
 
 from calls.models import Call, CallBreak, CallParticipant, ListeningCopy, ParticipantRole
-from calls.moves import calls_end
+from calls.recording.sounds import sound_key_wrap, sound_path
 from calls.selectors import call_sound
-from calls.sounds import sound_key_wrap, sound_path
+from calls.workers.moves import calls_end
 from common.clock import now
 from devices.models import EchoRemoval
 from devices.services import device_remove, device_update

@@ -8,10 +8,11 @@ from django.test import Client
 from django.urls import reverse
 from django_scopes import scope, scopes_disabled
 
-from calls.curves import charts_of
-from calls.measurements import Way, samples_store
 from calls.models import Call, CallBreak, CallParticipant, LegStatistics, Measurer, ParticipantRole
-from calls.quality import Connection, call_connection
+from calls.quality.connection import Connection
+from calls.quality.curves import charts_of
+from calls.quality.measurements import Way, samples_store
+from calls.quality.selectors import call_connection
 from common.clock import now
 from protocol.messages import CallOutcome, CallState
 from protocol.quality import StatsSample

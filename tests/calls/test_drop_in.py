@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from calls.ending import call_end
+from calls.ending.rights import call_recheck
+from calls.ending.services import call_end
 from calls.models import Call
-from calls.rights import call_recheck
 from calls.services import call_accept, call_invitation, call_start
 from common.clock import now
 from devices.models import Device, DeviceKind, Loan

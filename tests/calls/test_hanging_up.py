@@ -8,11 +8,11 @@ from django.test import Client
 from django.urls import reverse
 from django_scopes import scopes_disabled
 
-from calls.ending import call_decline, call_end, call_leg_left
+from calls.ending.services import call_decline, call_end, call_leg_left
 from calls.models import Call, CallParticipant
-from calls.placement import worker_goodbye, worker_heartbeat
 from calls.pushes import call_state_message as message_of
 from calls.services import call_accept, call_leg_joined, call_start
+from calls.workers.placement import worker_goodbye, worker_heartbeat
 from common.clock import now
 from households.models import Membership
 from protocol.messages import HUNG_UP, CallOutcome

@@ -11,7 +11,7 @@ from django_scopes import scope
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from calls.models import Call, ListeningCopy
-from calls.sounds import sound_path
+from calls.recording.sounds import sound_path
 from common.clock import now
 from common.words import moment_words
 from households.record.audit import AuditKind, audit_list, audit_sentence

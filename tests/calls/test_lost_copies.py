@@ -10,12 +10,12 @@ from django.core.cache import cache
 from django_scopes import scopes_disabled
 
 from calls.models import Call, CallParticipant, ParticipantRole, Recording, RecordingState
-from calls.placement import worker_goodbye, worker_heartbeat
-from calls.recordings import listening_copy_create
+from calls.recording.services import listening_copy_create
+from calls.recording.sounds import sound_path
 from calls.selectors import call_sound
 from calls.services import call_start
-from calls.sounds import sound_path
 from calls.sweep import copies_due
+from calls.workers.placement import worker_goodbye, worker_heartbeat
 from common.clock import now
 from devices.presence import presence_touch
 from devices.services import device_unclaim

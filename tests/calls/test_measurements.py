@@ -7,9 +7,10 @@ import pytest
 from django.db import connection
 from django_scopes import scopes_disabled
 
-from calls import measurements
-from calls.measurements import Way, quality_get, quality_tell, samples_store, stats_of_end
 from calls.models import Call, CallBreak, CallParticipant, LegStatistics, Measurer
+from calls.quality import live
+from calls.quality.live import quality_get, quality_tell
+from calls.quality.measurements import Way, samples_store, stats_of_end
 from calls.services import call_start
 from common.clock import now
 from protocol.messages import Stats
@@ -138,7 +139,7 @@ def test_the_bars_of_both_ends_are_told_when_they_change(
         ends = message.ends  # type: ignore[attr-defined]
         told.append([(end.role, end.bars, end.quality.value) for end in ends])
 
-    monkeypatch.setattr(measurements, "call_push", hear)
+    monkeypatch.setattr(live, "call_push", hear)
     stats_of_end(leg=leg, stats=stats(leg, *[BUSY] * 5))
     stats_of_end(leg=leg, stats=stats(leg, *[BUSY] * 5))
     assert told == [[("caller", 3, "good")]]
@@ -154,7 +155,7 @@ def test_what_comes_after_the_end_of_a_call_leaves_no_bars_behind(
     leg: CallParticipant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[object] = []
-    monkeypatch.setattr(measurements, "call_push", lambda *one: told.append(one))
+    monkeypatch.setattr(live, "call_push", lambda *one: told.append(one))
     Call.objects.update(state="ended", outcome="answered")  # which the sender does not know yet
     quality_tell(leg=leg, measurer=Measurer.HUB, bars=Bars.WEAK, lost=0.04)
     assert (quality_get(leg.call), told) == (None, [])

@@ -4,10 +4,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from calls.ending import call_leg_left
+from calls.ending.services import call_leg_left
 from calls.models import Call, CallBreak, CallParticipant, Recording
-from calls.moves import call_relocate, calls_end, calls_move, calls_waiting_move, worker_dead
-from calls.placement import (
+from calls.recording.parts import recording_parts
+from calls.recording.services import recording_finalize, recording_start
+from calls.selectors import calls_not_with
+from calls.services import call_accept, call_leg_joined, call_start
+from calls.workers.moves import call_relocate, calls_end, calls_move, calls_waiting_move, worker_dead
+from calls.workers.placement import (
     GONE_AFTER_S,
     LeaseWatch,
     worker_choose,
@@ -15,9 +19,6 @@ from calls.placement import (
     worker_heartbeat,
     worker_is_alive,
 )
-from calls.recordings import recording_finalize, recording_parts, recording_start
-from calls.selectors import calls_not_with
-from calls.services import call_accept, call_leg_joined, call_start
 from common import push
 from common.errors import Unavailable
 from protocol.messages import HUNG_UP, CallMoved, CallOutcome
@@ -41,7 +42,9 @@ def workers() -> Iterator[None]:
 @pytest.fixture
 def pushes(monkeypatch: pytest.MonkeyPatch) -> Pushes:
     told: Pushes = []
-    monkeypatch.setattr("calls.moves.push_on_commit", lambda group, message: told.append((group, message)))
+    monkeypatch.setattr(
+        "calls.workers.moves.push_on_commit", lambda group, message: told.append((group, message))
+    )
     monkeypatch.setattr(
         "calls.pushes.push_people_on_commit",
         lambda household_id, guests, message: told.append((push.group_household(household_id), message)),

@@ -8,8 +8,8 @@ from django.urls import reverse
 from django_scopes import scope
 
 from calls.access import access_call
+from calls.ending.rights import call_loan_end, call_recheck
 from calls.models import Call
-from calls.rights import call_loan_end, call_recheck
 from calls.selectors import call_list, call_live_list
 from calls.sweep import calls_sweep
 from common.clock import now

@@ -7,13 +7,13 @@ import pytest
 from django.conf import LazySettings
 from django.db import IntegrityError
 
-from calls.ending import call_end
+from calls.ending.services import call_end
 from calls.models import REASON_NO_WORKER, Call, CallParticipant, Recording, RecordingState
-from calls.moves import WAIT
-from calls.placement import worker_goodbye, worker_heartbeat
+from calls.recording.sounds import sound_path
 from calls.services import call_accept, call_leg_joined, call_ring, call_start
-from calls.sounds import sound_path
 from calls.sweep import LEASE_GRACE, calls_sweep
+from calls.workers.moves import WAIT
+from calls.workers.placement import worker_goodbye, worker_heartbeat
 from common.clock import now
 from common.errors import DeviceBusy, Unavailable
 from common.files import folder_make_private

@@ -8,7 +8,7 @@ from django.test import Client
 from django.urls import reverse
 from django_scopes import scope, scopes_disabled
 
-from calls.ending import call_end, call_fail, call_lost_reason
+from calls.ending.services import call_end, call_fail, call_lost_reason
 from calls.models import Call, CallParticipant, Measurer, ParticipantRole, Recording
 from common.clock import now
 from devices.models import Loan

@@ -8,7 +8,7 @@ import pytest
 from django.conf import LazySettings
 from django.core.management import call_command
 
-from calls.turncheck import Outcome, turn_check
+from calls.network.turncheck import Outcome, turn_check
 from tests.fakes.coturn import SECRET, coturn
 from tests.operate.hub_process import free_port
 

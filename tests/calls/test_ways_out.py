@@ -10,7 +10,7 @@ from django.urls import reverse
 from django_scopes import scope
 
 from calls.models import Call, ListeningCopy
-from calls.sounds import sound_path
+from calls.recording.sounds import sound_path
 from common.clock import now
 from media.recording.recorder import free_path
 from protocol.messages import CallState

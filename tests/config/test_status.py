@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from calls.placement import Worker, worker_goodbye, worker_heartbeat
+from calls.workers.placement import Worker, worker_goodbye, worker_heartbeat
 from common.clock import now
 from common.failures import MEDIA_WORKER, failure_note
 from common.redis import redis_get

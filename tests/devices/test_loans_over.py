@@ -7,8 +7,8 @@ from django.test import Client
 from django.urls import reverse
 from django_scopes import scope, scopes_disabled
 
+from calls.ending.rights import call_recheck
 from calls.models import Call
-from calls.rights import call_recheck
 from common.clock import now
 from devices.models import Loan
 from devices.services import device_unclaim

@@ -8,7 +8,6 @@ from pathlib import Path
 from django_scopes import scope
 
 from announcements.models import Announcement, AnnouncementDelivery, ClipState, SpeechClip
-from calls.measurements import Way, samples_store
 from calls.models import (
     Call,
     CallParticipant,
@@ -18,7 +17,8 @@ from calls.models import (
     Recording,
     RecordingState,
 )
-from calls.sounds import sound_path
+from calls.quality.measurements import Way, samples_store
+from calls.recording.sounds import sound_path
 from common.clock import now
 from devices.models import DevicePresence
 from protocol.messages import CallOutcome, CallState, DeliveryState

@@ -10,7 +10,7 @@ from playwright.sync_api import Page
 
 from announcements.models import Announcement
 from calls.models import Call
-from calls.placement import Worker
+from calls.workers.placement import Worker
 from common.clock import now
 from common.failures import MEDIA_WORKER, failure_note
 from common.redis import redis_get

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import psutil
 
-from calls.placement import Worker, worker_list
+from calls.workers.placement import Worker, worker_list
 
 ROOT = Path(__file__).resolve().parents[2]
 

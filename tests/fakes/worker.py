@@ -5,7 +5,7 @@ from types import TracebackType
 from asgiref.sync import sync_to_async
 from channels.layers import get_channel_layer
 
-from calls.placement import worker_goodbye, worker_heartbeat
+from calls.workers.placement import worker_goodbye, worker_heartbeat
 from common.push import group_worker
 from common.stamps import event_is_ours
 from protocol.worker import WorkerCommand, parse_command

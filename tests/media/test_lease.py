@@ -8,7 +8,7 @@ import pytest
 from asgiref.sync import sync_to_async
 from structlog.testing import capture_logs
 
-from calls.placement import worker_forget, worker_goodbye, worker_heartbeat, worker_said_goodbye
+from calls.workers.placement import worker_forget, worker_goodbye, worker_heartbeat, worker_said_goodbye
 from common.failures import Failure, failure_list
 from common.redis import redis_get
 from media.lease import HubLink

@@ -16,7 +16,7 @@ from aiortc import RTCConfiguration, RTCSessionDescription
 from av import AudioFrame
 from channels.layers import get_channel_layer
 
-from calls.placement import worker_is_alive
+from calls.workers.placement import worker_is_alive
 from common.push import apush, group_worker
 from common.servers import server_addresses
 from protocol.worker import LegOffer, ToneStart

@@ -18,15 +18,15 @@ from django.conf import LazySettings
 from django.db import connection
 from django_scopes import scopes_disabled
 
-from calls.ending import call_end
-from calls.ends import GONE_AFTER
-from calls.mixdown import sound_duration_s
+from calls.ending.services import call_end
 from calls.models import Call, CallParticipant, ListeningCopy, Recording, RecordingState
-from calls.recordings import listening_copy_create
+from calls.recording.mixdown import sound_duration_s
+from calls.recording.services import listening_copy_create
+from calls.recording.sounds import sound_open
 from calls.services import call_accept, call_start
-from calls.sounds import sound_open
 from calls.sweep import calls_sweep
 from calls.tasks import recordings_recover_task
+from calls.workers.ends import GONE_AFTER
 from common.failures import MEDIA_WORKER, failure_list
 from common.redis import redis_get
 from households.keys import key_wrap

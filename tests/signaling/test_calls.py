@@ -6,7 +6,7 @@ import pytest
 from asgiref.sync import sync_to_async
 from django_scopes import scopes_disabled
 
-from calls.ending import call_leg_left
+from calls.ending.services import call_leg_left
 from calls.models import Call, CallParticipant
 from calls.services import call_leg_joined
 from devices.models import Device, DevicePresence, EchoRemoval

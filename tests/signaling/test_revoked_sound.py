@@ -6,7 +6,7 @@ import pytest
 from asgiref.sync import sync_to_async
 from django_scopes import scope, scopes_disabled
 
-from calls.carriers import calls_uncarried_end
+from calls.ending.carriers import calls_uncarried_end
 from calls.models import Call
 from devices.models import Device
 from devices.services import device_unclaim

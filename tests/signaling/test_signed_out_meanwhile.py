@@ -10,7 +10,7 @@ from django.contrib.sessions.models import Session
 from django.test import Client
 from django_scopes import scope
 
-from calls.carriers import leg_carry
+from calls.ending.carriers import leg_carry
 from calls.services import call_start
 from common.clock import now
 from households.accounts.sessions import session_name

@@ -9,10 +9,10 @@ import pytest
 from django.conf import LazySettings
 
 from announcements.speech import clip_write
-from calls.breaks import Break
 from calls.models import Call, CallBreak, CallParticipant, Recording
-from calls.recordings import listening_copy_create, recording_finalize
-from calls.sounds import sound_path
+from calls.quality.breaks import Break
+from calls.recording.services import listening_copy_create, recording_finalize
+from calls.recording.sounds import sound_path
 from common.clock import now
 from common.files import folder_make_private
 from tests.plugin_cast import Cast

@@ -10,7 +10,7 @@ from django_scopes import scopes_disabled
 
 from calls.models import Call
 from calls.services import call_start
-from calls.whip import whip_heard
+from calls.workers.whip import whip_heard
 from common.push import apush_channel
 from devices.foreign import device_token_renew, foreign_device_create
 from devices.models import Device, DevicePresence

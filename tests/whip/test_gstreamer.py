@@ -11,10 +11,10 @@ from asgiref.sync import sync_to_async
 from django.conf import LazySettings
 from django_scopes import scopes_disabled
 
-from calls.ending import call_end
+from calls.ending.services import call_end
 from calls.models import Call, CallParticipant, Recording, RecordingState
+from calls.recording.sounds import sound_open
 from calls.services import call_start
-from calls.sounds import sound_open
 from config.embedded import EmbeddedServers
 from devices.foreign import device_token_renew, foreign_device_create
 from devices.models import Device, DevicePresence

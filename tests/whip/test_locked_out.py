@@ -11,7 +11,7 @@ from django.db import connection, transaction
 from django_scopes import scopes_disabled
 
 from calls.models import WhipSession
-from calls.whip import whip_session_start
+from calls.workers.whip import whip_session_start
 from common.errors import NotSignedIn
 from common.push import apush_channel
 from devices.foreign import device_token_open, device_token_renew

@@ -8,10 +8,10 @@ from asgiref.sync import sync_to_async
 from django_scopes import scopes_disabled
 
 from calls.models import Call, CallParticipant, WhipSession
-from calls.moves import call_relocate
 from calls.services import call_leg_joined
 from calls.sweep import calls_sweep
-from calls.whip import _of_worker, whip_session_end, whip_touch, whip_worker_died
+from calls.workers.moves import call_relocate
+from calls.workers.whip import _of_worker, whip_session_end, whip_touch, whip_worker_died
 from common.clock import now
 from common.errors import DeviceOffline
 from common.push import group_worker
@@ -161,7 +161,7 @@ async def test_a_device_that_hangs_up_while_its_worker_tells_of_it_stays_offline
 
     async with FakeWorker() as worker:
         await door.connect(worker)
-        monkeypatch.setattr("calls.whip._of_worker", read_and_then_ended)
+        monkeypatch.setattr("calls.workers.whip._of_worker", read_and_then_ended)
         await heard(door)
         assert not await is_online(door)
 
@@ -170,7 +170,7 @@ async def test_a_device_that_hangs_up_while_its_worker_counts_those_it_hears_sta
     door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def read_and_then_ended(worker_id: str) -> str:
-        monkeypatch.setattr("calls.whip.group_worker", group_worker)
+        monkeypatch.setattr("calls.workers.whip.group_worker", group_worker)
         for session in WhipSession.objects.select_related("device__household"):
             whip_session_end(session=session)
         return group_worker(worker_id)
@@ -184,7 +184,7 @@ async def test_a_device_that_hangs_up_while_its_worker_counts_those_it_hears_sta
         await door.connect(worker)
         await heard(door)
         monkeypatch.setattr(
-            "calls.whip.group_worker", read_and_then_ended
+            "calls.workers.whip.group_worker", read_and_then_ended
         )  # asked for when the rows are read
         assert await touch(worker.worker_id) == []
         assert not await is_online(door)

@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from calls.turncheck import Outcome, turn_check
+from calls.network.turncheck import Outcome, turn_check
 
 
 class Command(BaseCommand):

@@ -5,8 +5,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from calls.breaks import Break
-from calls.quality import Connection, Window
+from calls.quality.breaks import Break
+from calls.quality.connection import Connection
+from calls.quality.windows import Window
 
 WIDTH = 600
 HEIGHT = 90

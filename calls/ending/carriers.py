@@ -10,7 +10,7 @@ from django.db import DatabaseError
 from django.db.models import QuerySet
 from django_scopes import scopes_disabled
 
-from calls.ending import call_end
+from calls.ending.services import call_end
 from calls.models import CallParticipant
 from calls.state import LIVE_STATES
 from common.clock import now

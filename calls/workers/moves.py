@@ -9,13 +9,13 @@ from datetime import timedelta
 from django.db import transaction
 from django_scopes import scope
 
-from calls.ending import call_fail
+from calls.ending.services import call_fail
 from calls.events import worker_died
 from calls.models import REASON_DRAINED, Call, CallBreak, CallParticipant
-from calls.placement import worker_choose, worker_forget, worker_is_alive
 from calls.pushes import call_push
 from calls.state import LIVE_STATES
-from calls.whip import whip_call_moved
+from calls.workers.placement import worker_choose, worker_forget, worker_is_alive
+from calls.workers.whip import whip_call_moved
 from common.clock import now
 from common.errors import Unavailable
 from common.push import group_device, push_on_commit

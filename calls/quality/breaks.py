@@ -6,7 +6,7 @@ from calls.models import Call, CallBreak
 from common.clock import now
 
 # A worker that hangs is found after 2 s, and the seconds of an end may stand up to 2 s too early
-# (calls.measurements.EARLY_S).
+# (calls.quality.measurements.EARLY_S).
 LEAD_S = 5.0
 TAIL_S = 2.0
 

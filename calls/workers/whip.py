@@ -11,9 +11,9 @@ from django.db import transaction
 from django_scopes import scope
 
 from calls.models import Call, CallParticipant, ParticipantRole, WhipSession
-from calls.placement import worker_choose, worker_is_alive, worker_takes
-from calls.recordings import recording_name
+from calls.recording.services import recording_name
 from calls.selectors import call_live_for_device, echo_is_for_hub
+from calls.workers.placement import worker_choose, worker_is_alive, worker_takes
 from common.clock import now
 from common.errors import DomainError, Unavailable
 from common.push import group_worker, push_on_commit

@@ -1,171 +1,63 @@
-"""Asks the configured STUN and TURN servers what a call will ask of them, and what they must refuse."""
+"""What a call will ask of a STUN or TURN server, and what that must refuse, each as a check of its own."""
 
 import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Final
 from uuid import uuid4
 
 from django.conf import settings
 
-from calls.ice import turn_credential
+from calls.network.ice import turn_credential
 from turn.client import TurnClient, TurnError, turn_open
 from turn.messages import Address
-from turn.servers import Server, server_read
+from turn.servers import Server
 
+WITHIN_S: Final = 3.0
 _LIFE_S: Final = 60
 _FORBIDDEN: Final = 403  # RFC 8656 section 19
 _UNAUTHORIZED: Final = 401
-_WITHIN_S: Final = 3.0
 # The last addresses of their ranges, so that none is by chance the hub's own, which is allowed.
 _PRIVATE: Final = (
     "127.255.255.254", "10.255.255.253", "172.31.255.253", "192.168.255.253", "100.127.255.253", "169.254.169.254",
     "224.0.0.251",
 )  # fmt: skip
-
-
-class Outcome(StrEnum):
-    OK = "ok"
-    FAILED = "FAIL"
-    FOLLOWS = "-"  # from a failure that has a line of its own
-
-
-@dataclass(frozen=True, kw_only=True)
-class Finding:
-    """One line: what was found at which server, and what to do where it is a fault."""
-
-    server: str
-    what: str  # with the server before it, it is a sentence
-    outcome: Outcome
-    advice: str = ""
-
-    @property
-    def line(self) -> str:
-        return " ".join(
-            words for words in (f"{self.outcome:<4} {self.server} {self.what}.", self.advice) if words
-        )
+UNREACHABLE: Final = "cannot be reached"
+_LOCKED: Final = "does not let the hub in"
+_OPEN: Final = "lets in whoever makes up a password"
 
 
 @dataclass(frozen=True)
-class _Check:
+class Check:
     good: str
     bad: str
     run: Callable[[], Awaitable[None]]
     needs: str = ""  # `bad` of the check without which this one tells nothing
 
 
-_UNREACHABLE: Final = "cannot be reached"
-_LOCKED: Final = "does not let the hub in"
-_OPEN: Final = "lets in whoever makes up a password"
-
-
-class _Failed(Exception):
+class CheckFailed(Exception):
     """The text says what to do."""
 
 
-async def turn_check(*, tls: ssl.SSLContext | None = None) -> list[Finding]:
-    """A finding for each server and check. Of one cause only the first has failed, and what follows is one more."""
-    found: list[Finding] = []
-    told: set[tuple[str, str, str]] = set()
-    for url in [*settings.STUN_URLS, *settings.TURN_URLS]:
-        try:
-            server = server_read(url)
-        except ValueError as error:
-            what = "is no address of a STUN or TURN server"
-            found.append(Finding(server=url, what=what, outcome=Outcome.FAILED, advice=str(error)))
-            continue
-        found += _once(told, server, await _check(server, _TurnChecks(server, tls).all()))
-    return found
-
-
-def _once(told: set[tuple[str, str, str]], server: Server, found: Sequence[Finding]) -> Iterator[Finding]:
-    """The same fault of the same host over another transport has the same cause."""
-    is_known = False
-    for one in found:
-        fault = (server.host, one.what, one.advice)
-        if one.outcome is Outcome.FAILED and fault in told:
-            is_known = True
-            yield replace(one, what=f"{one.what}, for the same reason", outcome=Outcome.FOLLOWS, advice="")
-        elif one.outcome is not Outcome.FOLLOWS or not is_known:
-            yield one
-        if one.outcome is Outcome.FAILED:
-            told.add(fault)
-
-
-async def _check(server: Server, checks: Sequence[_Check]) -> list[Finding]:
-    """Where it cannot be reached nothing more is asked of it."""
-    found: list[Finding] = []
-    failed: set[str] = set()
-    untried: list[str] = []
-    for check in checks if server.is_turn else checks[:1]:
-        if check.needs in failed:
-            failed.add(check.bad)
-            untried.append(check.good)
-            continue
-        advice = await _advice(server, check)
-        outcome, what = (Outcome.FAILED, check.bad) if advice else (Outcome.OK, check.good)
-        found.append(Finding(server=server.words, what=what, outcome=outcome, advice=advice))
-        if advice:
-            failed.add(check.bad)
-        if _UNREACHABLE in failed:
-            break
-    if untried:
-        what = f"was not asked whether it {_listed(untried)}"
-        found.append(Finding(server=server.words, what=what, outcome=Outcome.FOLLOWS))
-    return found
-
-
-def _listed(words: Sequence[str]) -> str:
-    """In the order of a sentence: a, b or c."""
-    return " or ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
-
-
-async def _advice(server: Server, check: _Check) -> str:
-    """What to do; "" where there is nothing to do."""
-    advice = ""
-    try:
-        async with asyncio.timeout(4 * _WITHIN_S):
-            await check.run()
-    except _Failed as failure:
-        advice = str(failure)
-    except TurnError as error:
-        advice = f"It answered with the error {error.code}. Its log says more."
-    except TimeoutError:
-        protocol = "UDP" if server.transport == "udp" else "TCP"
-        advice = f"There is no answer. Look whether it runs, and open port {server.port} ({protocol}) for it."
-    except ssl.SSLError:
-        advice = (
-            "Its certificate is not valid for this name. Renew it, or take the certificate of another name."
-        )
-    except socket.gaierror:
-        advice = f"The name {server.host} is not known here. Check it, and the name server of this computer."
-    except ConnectionRefusedError:
-        advice = f"Nothing listens on port {server.port} there. Start the server, or correct the port."
-    except OSError:
-        advice = f"Check the name {server.host} and the port {server.port}, and look whether it runs."
-    return advice
-
-
-class _TurnChecks:
+class TurnChecks:
     def __init__(self, server: Server, tls: ssl.SSLContext | None) -> None:
         self._server, self._tls = server, tls
 
-    def all(self) -> list[_Check]:
+    def all(self) -> list[Check]:
         """Who takes forged credentials takes expired ones too; who takes none says nothing by refusing them."""
         old, private = "a password that has run out", "into private networks"
         return [
-            _Check("can be reached", _UNREACHABLE, self._reached),
-            _Check("lets the hub in", _LOCKED, self._allocated),
-            _Check("passes sound on", "does not pass sound on", self._relayed, _LOCKED),
-            _Check("refuses a made-up password", _OPEN, self._forged_refused, _LOCKED),
-            _Check(f"refuses {old}", f"takes {old}", self._expired_refused, _OPEN),
-            _Check(f"lets nobody {private}", f"lets callers {private}", self._private_refused, _LOCKED),
+            Check("can be reached", UNREACHABLE, self._reached),
+            Check("lets the hub in", _LOCKED, self._allocated),
+            Check("passes sound on", "does not pass sound on", self._relayed, _LOCKED),
+            Check("refuses a made-up password", _OPEN, self._forged_refused, _LOCKED),
+            Check(f"refuses {old}", f"takes {old}", self._expired_refused, _OPEN),
+            Check(f"lets nobody {private}", f"lets callers {private}", self._private_refused, _LOCKED),
         ]
 
     @asynccontextmanager
@@ -176,7 +68,7 @@ class _TurnChecks:
 
     async def _reached(self) -> None:
         async with self._client() as client:
-            await client.bind(within_s=_WITHIN_S)
+            await client.bind(within_s=WITHIN_S)
 
     async def _allocated(self) -> None:
         async with self._client() as client:
@@ -184,7 +76,7 @@ class _TurnChecks:
                 await client.allocate()
             except TurnError as error:
                 if error.code == _UNAUTHORIZED:
-                    raise _Failed(
+                    raise CheckFailed(
                         f"Its static-auth-secret must be the secret of the hub, which is {settings.TURN_SECRET_PLACE}. "
                         "It needs use-auth-secret too, and both clocks have to be right."
                     ) from None
@@ -214,7 +106,7 @@ class _TurnChecks:
         except TurnError as error:
             if error.code != _FORBIDDEN:
                 raise
-            raise _Failed(_no_peer_advice(address)) from None
+            raise CheckFailed(_no_peer_advice(address)) from None
         finally:
             transport.close()
 
@@ -231,14 +123,14 @@ class _TurnChecks:
                 await client.allocate()
             except TurnError:
                 return
-        raise _Failed("Set use-auth-secret, and no-auth nowhere.")
+        raise CheckFailed("Set use-auth-secret, and no-auth nowhere.")
 
     async def _private_refused(self) -> None:
         async with self._client() as client:
             await client.allocate()
             open_to = [peer for peer in _PRIVATE if await _is_permitted(client, peer)]
         if open_to:
-            raise _Failed(
+            raise CheckFailed(
                 f"It would send to {', '.join(open_to)}. Copy the denied-peer-ip lines of docker/turnserver.conf into "
                 "its own turnserver.conf, and start it again."
             )
@@ -285,7 +177,7 @@ async def _echo_between(one: TurnClient, other: TurnClient, peer: Address) -> No
 
 async def _echo_once(client: TurnClient) -> None:
     while True:
-        peer, data = await client.receive(within_s=_WITHIN_S)
+        peer, data = await client.receive(within_s=WITHIN_S)
         client.send(peer, data)
 
 
@@ -295,9 +187,9 @@ async def _echoed(client: TurnClient, peer: Address) -> None:
     for _ in range(3):
         client.send(peer, data)
         with contextlib.suppress(TimeoutError):
-            if (await client.receive(within_s=_WITHIN_S / 3))[1] == data:
+            if (await client.receive(within_s=WITHIN_S / 3))[1] == data:
                 return
-    raise _Failed(
+    raise CheckFailed(
         "What is sent through it does not come back. Open its relay ports (min-port to max-port, UDP)."
     )
 

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from django_scopes import scope
 
-from calls.ending import call_fail
+from calls.ending.services import call_fail
 from calls.models import Call
 from calls.selectors import call_live_for_device
 from calls.state import LIVE_STATES

@@ -1,34 +1,28 @@
-"""What both sides of a leg measured, kept as rows of a minute; and how good each end is, told when it changes."""
+"""What both sides of a leg measured, kept as rows of a minute."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from redis.exceptions import RedisError
 
-from calls.breaks import breaks_of
-from calls.models import Call, CallParticipant, LegStatistics, Measurer, ParticipantRole
-from calls.pushes import call_push
+from calls.models import Call, CallParticipant, LegStatistics, Measurer
+from calls.quality.breaks import breaks_of
+from calls.quality.live import lost_by_others, quality_tell
 from common.clock import now
-from common.redis import redis_hasty
-from protocol.messages import CallQuality, CallState, EndQuality, Stats
+from protocol.messages import Stats
 from protocol.quality import (
     SAMPLES_PER_S,
     Bars,
     StatsSample,
     fraction_lost,
     window_bars,
-    word_for,
 )
 
 ROW_S = 60
 LATE_S = 10.0  # an end may report this long after its call ended
 EARLY_S = 2.0  # clocks run and messages bunch a little
-QUALITY_KEPT_S = 3600
 _MOST = 32_767
-_PREFIX = "call:quality:"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +53,7 @@ def stats_of_end(*, leg: CallParticipant, stats: Stats) -> None:
     )
     if call.is_live:
         samples = _own_of(call, stats.samples, started_at)
-        bars = window_bars(samples, lost_elsewhere=_lost_by_others(leg))
+        bars = window_bars(samples, lost_elsewhere=lost_by_others(leg))
         quality_tell(leg=leg, measurer=Measurer.END, bars=bars, lost=fraction_lost(samples))
 
 
@@ -144,77 +138,3 @@ def _concealed(sample: StatsSample) -> int | None:
 
 def _small(value: float | None, factor: float = 1) -> int | None:
     return None if value is None else min(_MOST, round(value * factor))
-
-
-# --- quality while the call lasts ------------------------------------------------------------
-
-
-def quality_tell(*, leg: CallParticipant, measurer: Measurer, bars: Bars | None, lost: float) -> None:
-    """Remember what one side says of this end, and push the bars of all ends when they changed.
-
-    Without Redis nobody is told, and nothing else suffers.
-    """
-    try:
-        changed = _remember(leg, measurer, bars, lost)
-    except RedisError:
-        return
-    if Call.objects.filter(pk=leg.call.pk, state=CallState.ENDED).exists():
-        quality_forget(leg.call)  # it ended meanwhile, and its bars may have been forgotten before these came
-    elif changed is not None:
-        call_push(leg.call, changed)
-
-
-def quality_forget(call: Call) -> None:
-    """The call is over. Without Redis the bars go by themselves, in an hour."""
-    try:
-        redis_hasty().delete(_key(call))
-    except RedisError:
-        return
-
-
-def quality_get(call: Call) -> CallQuality | None:
-    """The bars as they are now. None: nothing is known yet."""
-    try:
-        known = _known(call)
-    except RedisError:
-        return None
-    message = _message(call, known)
-    return message if message.ends else None
-
-
-def _remember(leg: CallParticipant, measurer: Measurer, bars: Bars | None, lost: float) -> CallQuality | None:
-    redis, key = redis_hasty(), _key(leg.call)
-    before = _message(leg.call, _known(leg.call))
-    redis.hset(key, f"{leg.role} {measurer}", json.dumps([bars, round(lost, 4)]))
-    redis.expire(key, QUALITY_KEPT_S)
-    after = _message(leg.call, _known(leg.call))
-    return after if after != before else None
-
-
-def _known(call: Call) -> dict[str, str]:
-    return {str(name): str(value) for name, value in redis_hasty().hgetall(_key(call)).items()}
-
-
-def _message(call: Call, known: dict[str, str]) -> CallQuality:
-    """Each end is as good as the worse of its two directions."""
-    ends = []
-    for role in (ParticipantRole.CALLER, ParticipantRole.CALLEE):
-        said = [json.loads(known[name])[0] for side in Measurer if (name := f"{role} {side}") in known]
-        bars = [Bars(number) for number in said if number is not None]
-        if bars:
-            ends.append(EndQuality(role=role.value, bars=min(bars), quality=word_for(min(bars))))
-    return CallQuality(call_id=call.public_id, ends=ends)
-
-
-def _lost_by_others(leg: CallParticipant) -> float:
-    """What the hub missed of the other end: in a forwarded call this end misses it too, and is not the cause."""
-    other = ParticipantRole.CALLEE if leg.role == ParticipantRole.CALLER else ParticipantRole.CALLER
-    try:
-        said = redis_hasty().hget(_key(leg.call), f"{other} {Measurer.HUB}")
-    except RedisError:
-        return 0.0
-    return float(json.loads(str(said))[1]) if said else 0.0
-
-
-def _key(call: Call) -> str:
-    return f"{_PREFIX}{call.public_id}"

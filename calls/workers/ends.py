@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django_scopes import scope
 
-from calls.ending import call_lost_reason
+from calls.ending.services import call_lost_reason
 from calls.models import Call, CallParticipant
 from calls.services import call_leg_joined, call_leg_lost
 from common.clock import now
