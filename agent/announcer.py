@@ -17,7 +17,7 @@ from agent.errors import AgentError, AudioError, ClipError
 from agent.journal import Journal
 from agent.playout import Playout
 from agent.state import DeviceState, Event
-from protocol.messages import Announce, AnnounceProgress, DeliveryState
+from protocol.messages.announcements import Announce, AnnounceProgress, DeliveryState
 
 log = structlog.get_logger(__name__)
 

@@ -3,7 +3,7 @@
 from agent.errors import AgentError
 from agent.identity import Identity
 from protocol.identity import answer_text, fingerprints
-from protocol.messages import WebrtcAnswer, WebrtcOffer
+from protocol.messages.connection import WebrtcAnswer, WebrtcOffer
 
 CHANGED = "Somebody between this device and its hub changes what they say, so the call is not safe."
 

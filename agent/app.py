@@ -29,15 +29,10 @@ from agent.state import DeviceState
 from agent.transfer import TransferNote, transfer_forget, transfer_keep
 from protocol.base import Message
 from protocol.certificates import KeyWanted
-from protocol.messages import (
-    Announce,
-    CallEnd,
-    CallInvited,
-    CallMoved,
-    CallStateMessage,
-    DeviceSettings,
-    HelloAck,
-)
+from protocol.messages.announcements import Announce
+from protocol.messages.calls import CallEnd, CallInvited, CallMoved, CallStateMessage
+from protocol.messages.household import DeviceSettings
+from protocol.messages.socket import HelloAck
 
 log = structlog.get_logger(__name__)
 

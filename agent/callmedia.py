@@ -26,7 +26,8 @@ from agent.processing import SoundProcessing
 from agent.renewal import Attempt, Look, Renewal, Step
 from agent.route import local_address
 from protocol.errors import ErrorCode
-from protocol.messages import LOST_FOR_GOOD, AnswerRefused, WebrtcAnswer, WebrtcOffer
+from protocol.messages.calls import LOST_FOR_GOOD
+from protocol.messages.connection import AnswerRefused, WebrtcAnswer, WebrtcOffer
 
 log = structlog.get_logger(__name__)
 

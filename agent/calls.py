@@ -11,7 +11,7 @@ from agent.background import Background
 from agent.callmedia import CallMedia, MediaParts
 from agent.errors import AudioError
 from agent.state import DeviceState, Event
-from protocol.messages import (
+from protocol.messages.calls import (
     CallAccept,
     CallDecline,
     CallEnd,

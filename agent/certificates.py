@@ -16,7 +16,7 @@ from agent.identity import Identity
 from agent.link import Link
 from agent.state import DeviceState
 from protocol.certificates import Certificate, CertificateInUse, CertificateRequest, renew_at
-from protocol.messages import HelloAck
+from protocol.messages.socket import HelloAck
 
 log = structlog.get_logger(__name__)
 

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from agent.link import Link
 from agent.peer import IceConfiguration, PeerError
-from protocol.messages import IceServers, IceServersRequest, IceTransportPolicy
+from protocol.messages.connection import IceServers, IceServersRequest, IceTransportPolicy
 from turn.choice import ServerChoice
 
 

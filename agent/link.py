@@ -18,7 +18,9 @@ from agent.identity import Identity
 from agent.login import HubRefusedError, Login, NotKnownError, text_of
 from protocol.base import MAX_MESSAGE_BYTES, Message, MessageError
 from protocol.errors import CloseCode
-from protocol.messages import Error, HelloAck, Ping, Pong, Unclaimed, parse_from_hub
+from protocol.messages.household import Unclaimed
+from protocol.messages.socket import Error, HelloAck, Ping, Pong
+from protocol.messages.unions import parse_from_hub
 
 log = structlog.get_logger(__name__)
 

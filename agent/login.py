@@ -10,7 +10,9 @@ from agent.identity import Identity
 from protocol.base import MessageError
 from protocol.errors import ErrorCode
 from protocol.identity import HubWord, hub_text
-from protocol.messages import Challenge, DeviceHello, Error, HelloAck, Unclaimed, Unknown, parse_from_hub
+from protocol.messages.household import Unclaimed, Unknown
+from protocol.messages.socket import Challenge, DeviceHello, Error, HelloAck
+from protocol.messages.unions import parse_from_hub
 
 _WORDS = {HelloAck: HubWord.WELCOME, Unclaimed: HubWord.UNCLAIMED, Unknown: HubWord.UNKNOWN}
 

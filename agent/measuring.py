@@ -8,7 +8,7 @@ import numpy as np
 
 from agent.audio import Samples
 from protocol.audio import SAMPLE_RATE_HZ
-from protocol.messages import MAX_STATS_SAMPLES, Stats
+from protocol.messages.statistics import MAX_STATS_SAMPLES, Stats
 from protocol.quality import StatsSample
 from sound.receiver import VoiceReceiver
 

@@ -27,7 +27,7 @@ from agent.audio import Samples
 from agent.errors import AgentError
 from agent.guard import Heard
 from agent.measuring import Counters, peak
-from protocol.messages import IceServer, IceTransportPolicy
+from protocol.messages.connection import IceServer, IceTransportPolicy
 from protocol.quality import StatsSample
 from sound.receiver import VoiceReceiver
 

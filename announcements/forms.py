@@ -11,7 +11,7 @@ from devices.selectors import device_list_for, room_list
 from devices.sharing.rights import has_right
 from households.models import Membership
 from households.roles import Permission
-from protocol.messages import MAX_SPEECH_CHARS, Voice
+from protocol.messages.sound import MAX_SPEECH_CHARS, Voice
 
 
 class AnnounceForm(forms.Form):

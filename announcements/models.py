@@ -3,7 +3,7 @@
 from django.db import models
 
 from households.models import HouseholdModel
-from protocol.messages import DeliveryState
+from protocol.messages.announcements import DeliveryState
 
 
 class ClipState(models.TextChoices):

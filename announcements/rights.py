@@ -13,7 +13,7 @@ from devices.sharing.ended import right_ended_words
 from devices.sharing.rights import devices_with
 from households.models import Household, Membership, User
 from households.roles import Permission
-from protocol.messages import DeliveryState
+from protocol.messages.announcements import DeliveryState
 
 
 def deliveries_waiting() -> QuerySet[AnnouncementDelivery]:

@@ -5,7 +5,7 @@ from django.db.models import Prefetch, QuerySet
 from announcements.models import Announcement, AnnouncementDelivery
 from households.models import Membership
 from households.roles import Permission, allows
-from protocol.messages import DeliveryState
+from protocol.messages.announcements import DeliveryState
 
 PHRASES = ("Dinner is ready.", "Please come downstairs.", "Good night, everybody.")
 

@@ -22,7 +22,7 @@ from devices.selectors import guests_of
 from devices.sharing.rights import devices_with, need_right_somewhere, right_refusal
 from households.models import Household, Membership, User
 from households.roles import Permission
-from protocol.messages import Announce, AnnounceProgress, DeliveryState
+from protocol.messages.announcements import Announce, AnnounceProgress, DeliveryState
 
 EXPIRES_AFTER = timedelta(hours=1)
 # From the end of an announcement's time until a device that took it and fell silent is given up.

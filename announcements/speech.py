@@ -19,7 +19,7 @@ from common.errors import Invalid
 from common.speech_models import CATALOGUE, InstalledModel, Kind, chosen, find, installed
 from protocol.audio import SAMPLE_RATE_HZ
 from protocol.errors import ErrorCode
-from protocol.messages import MAX_SPEECH_CHARS, Voice
+from protocol.messages.sound import MAX_SPEECH_CHARS, Voice
 
 LEAD_SILENCE_S: Final = 0.1
 _TAIL_SILENCE_S = 0.1

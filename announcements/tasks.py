@@ -18,7 +18,8 @@ from announcements.services import (
 from common.push import group_worker, push, push_channel
 from common.tasks import delay_now, in_household_of, over_all_households
 from protocol.errors import ErrorCode
-from protocol.messages import DeliveryState, Error
+from protocol.messages.announcements import DeliveryState
+from protocol.messages.socket import Error
 from protocol.worker import PlayClip
 
 

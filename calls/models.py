@@ -4,7 +4,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 from households.models import HouseholdModel
-from protocol.messages import CallOutcome, CallRole, CallState
+from protocol.messages.calls import CallOutcome, CallRole, CallState
 
 # As they stand in the rows.
 REASON_NO_WORKER = "The part of the hub that carries the audio stopped."

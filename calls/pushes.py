@@ -5,7 +5,7 @@ from calls.selectors import call_away_list
 from common.push import group_device, push_on_commit, push_people_on_commit
 from devices.selectors import guests_of
 from protocol.base import Message
-from protocol.messages import CallOutcome, CallState, CallStateMessage
+from protocol.messages.calls import CallOutcome, CallState, CallStateMessage
 
 
 def call_push(call: Call, message: Message) -> None:

@@ -14,7 +14,7 @@ from devices.models import Device, EchoRemoval
 from devices.sharing.rights import devices_ever_with, devices_visible
 from households.models import Membership, User
 from households.roles import Permission, allows
-from protocol.messages import CallRole
+from protocol.messages.calls import CallRole
 
 FRESH = timedelta(seconds=15)
 # A page asks again for as long as its person looks at it, and no id is used twice.

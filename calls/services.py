@@ -20,7 +20,7 @@ from households.accounts.credentials import Credential
 from households.models import Membership
 from households.roles import Permission
 from protocol.errors import ErrorCode
-from protocol.messages import CallInvited, CallOutcome, CallState
+from protocol.messages.calls import CallInvited, CallOutcome, CallState
 
 
 def call_start(

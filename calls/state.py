@@ -3,7 +3,7 @@
 from typing import Any
 
 from calls.models import Call
-from protocol.messages import CallState
+from protocol.messages.calls import CallState
 
 _S = CallState
 TRANSITIONS: dict[CallState, frozenset[CallState]] = {

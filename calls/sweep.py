@@ -18,7 +18,7 @@ from calls.workers.moves import WAIT, call_found, call_relocate, call_wait
 from calls.workers.placement import worker_is_alive
 from calls.workers.whip import whip_sweep
 from common.clock import now
-from protocol.messages import CallOutcome, CallState
+from protocol.messages.calls import CallOutcome, CallState
 
 # Leases that are missing because Redis lost its memory are back after one heartbeat.
 LEASE_GRACE = timedelta(seconds=3)

@@ -8,7 +8,7 @@ from django.core.checks import CheckMessage, Error, Tags, register
 
 from config.access import routes_without_row
 from config.second_wall import second_wall_problem
-from protocol.messages import UNIONS, members
+from protocol.messages.unions import UNIONS, members
 from signaling.access_table import BROWSER, DEVICE
 
 

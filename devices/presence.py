@@ -12,7 +12,7 @@ from devices.models import Device, DevicePresence
 from devices.selectors import guests_of
 from devices.sharing.rights import devices_visible
 from households.models import Membership
-from protocol.messages import Presence
+from protocol.messages.household import Presence
 
 
 def presence_connect(*, device: Device, channel_name: str, agent_version: str) -> None:

@@ -12,7 +12,7 @@ from devices.models import Device, DeviceCertificate, DeviceToken, Loan, Room
 from devices.sharing.rights import devices_visible, loans_running, rights_annotate
 from households.models import Household, Membership
 from households.roles import Role
-from protocol.messages import CallState
+from protocol.messages.calls import CallState
 from protocol.words import fingerprint_words
 
 

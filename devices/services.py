@@ -30,7 +30,7 @@ from households.events import rights_changed
 from households.models import Household, Membership, User
 from households.record.audit import AuditKind, Note, audit_note, audit_notes
 from households.roles import Permission
-from protocol.messages import DeviceSettings, Unclaimed
+from protocol.messages.household import DeviceSettings, Unclaimed
 
 
 @dataclass(frozen=True)

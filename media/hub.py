@@ -28,7 +28,8 @@ from devices.services import device_echo_measured
 from media.door import LegState, OpenedFile, RecordingFile
 from media.stats import Judged, Measured
 from protocol.errors import ErrorCode
-from protocol.messages import Error, WebrtcAnswer
+from protocol.messages.connection import WebrtcAnswer
+from protocol.messages.socket import Error
 from transcripts.tasks import capture_transcribe_task
 
 log = structlog.get_logger(__name__)

@@ -20,7 +20,8 @@ from media.sound.echo import LegEchoCanceller
 from media.sound.tracks import OutgoingTrack
 from media.stats import LegStats
 from media.supervise import Supervisor
-from protocol.messages import HUNG_UP, LOST_FOR_GOOD, IceServer
+from protocol.messages.calls import HUNG_UP, LOST_FOR_GOOD
+from protocol.messages.connection import IceServer
 
 _RTCP_LEAD_S: Final = 1.0
 KEY_REFUSED: Final = "The device has another key than the one that it was claimed with."

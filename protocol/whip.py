@@ -11,7 +11,7 @@ from http import HTTPStatus
 from typing import Final
 
 from protocol.base import MAX_SDP_CHARS
-from protocol.messages import IceServer
+from protocol.messages.connection import IceServer
 
 SDP_TYPE: Final = "application/sdp"
 FRAGMENT_TYPE: Final = "application/trickle-ice-sdpfrag"

@@ -11,7 +11,7 @@ from uuid import UUID
 from pydantic import Field, TypeAdapter
 
 from protocol.base import Message
-from protocol.messages import IceServer
+from protocol.messages.connection import IceServer
 
 
 class CandidateScope(StrEnum):

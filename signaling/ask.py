@@ -12,7 +12,9 @@ from common.push import apush, group_worker
 from common.stamps import event_is_ours
 from protocol.base import Message
 from protocol.errors import ErrorCode
-from protocol.messages import Error, WebrtcAnswer, parse_from_hub
+from protocol.messages.connection import WebrtcAnswer
+from protocol.messages.socket import Error
+from protocol.messages.unions import parse_from_hub
 from protocol.worker import LegOffer
 
 WITHIN_S = 6.0  # a relay that does not answer costs the worker three

@@ -5,7 +5,7 @@ from typing import Any
 from pydantic.json_schema import models_json_schema
 
 from protocol.base import MAX_MESSAGE_BYTES, PROTOCOL_VERSION, Message
-from protocol.messages import UNIONS, members
+from protocol.messages.unions import UNIONS, members
 
 _REF = "#/components/schemas/{model}"
 _CHANNELS = {

@@ -23,7 +23,8 @@ from households.models import Membership, User
 from households.roles import Permission, allows
 from protocol.base import Message
 from protocol.errors import CloseCode, ErrorCode
-from protocol.messages import Error, Hello, HelloAck, parse_browser
+from protocol.messages.socket import Error, Hello, HelloAck
+from protocol.messages.unions import parse_browser
 from protocol.worker import LegClose
 from signaling import handlers
 from signaling.access_table import BROWSER, OWN_CONNECTION

@@ -6,7 +6,7 @@ from uuid import UUID
 from calls.access import access_device_leg
 from calls.models import CallParticipant
 from devices.models import Device
-from protocol import messages as m
+from protocol.messages.connection import WebrtcAnswer, WebrtcOffer
 from signaling.socket import HubSocket
 
 _OFFERS_KEPT = 8  # of which an answer may still come
@@ -18,15 +18,15 @@ class DeviceSocket(HubSocket):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.device: Device | None = None
-        self._offers: dict[str, m.WebrtcOffer] = {}
+        self._offers: dict[str, WebrtcOffer] = {}
 
-    def offered(self, offer: m.WebrtcOffer) -> None:
+    def offered(self, offer: WebrtcOffer) -> None:
         """What its answer will be signed for."""
         self._offers[offer.id or ""] = offer
         while len(self._offers) > _OFFERS_KEPT:
             del self._offers[next(iter(self._offers))]
 
-    def offer_of(self, answer: m.WebrtcAnswer) -> m.WebrtcOffer | None:
+    def offer_of(self, answer: WebrtcAnswer) -> WebrtcOffer | None:
         return self._offers.get(answer.reply_to or "")
 
     async def leg(self, call_id: UUID) -> CallParticipant:

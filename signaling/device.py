@@ -25,11 +25,15 @@ from devices.life.transfers import transfer_code
 from devices.models import Device
 from devices.presence import presence_connect, presence_disconnect, presence_touch
 from devices.services import device_settings
-from protocol import messages as m
 from protocol.base import Message
 from protocol.certificates import KeyWanted
 from protocol.errors import CloseCode, ErrorCode
 from protocol.identity import HubWord
+from protocol.messages.calls import CallState
+from protocol.messages.connection import WebrtcAnswer
+from protocol.messages.household import Unclaimed, Unknown
+from protocol.messages.socket import Challenge, DeviceHello, Error, HelloAck
+from protocol.messages.unions import parse_device, parse_from_hub
 from signaling import device_handlers
 from signaling.access_table import DEVICE
 from signaling.claimed import DeviceSocket
@@ -45,17 +49,17 @@ class DeviceConsumer(DeviceSocket):
         super().__init__(*args, **kwargs)
         self._nonce = secrets.token_urlsafe(32)
         self._device_nonce: str | None = None
-        self._unclaimed = m.Unclaimed(reason="The device was removed from its home.")
+        self._unclaimed = Unclaimed(reason="The device was removed from its home.")
 
     def parse(self, text: str) -> Message:
-        return m.parse_device(text)
+        return parse_device(text)
 
     async def connect(self) -> None:
         await super().connect()
-        await self.reply(m.Challenge(nonce=self._nonce, hub_id=authority_get().hub_id))
+        await self.reply(Challenge(nonce=self._nonce, hub_id=authority_get().hub_id))
 
     async def handle(self, message: Message) -> None:
-        if isinstance(message, m.DeviceHello):
+        if isinstance(message, DeviceHello):
             await self._hello(message)
         elif self.device is None:
             await self.refuse(ErrorCode.NOT_SIGNED_IN, "Say hello first.", message.id)
@@ -79,7 +83,7 @@ class DeviceConsumer(DeviceSocket):
         if epoch is None:
             await self._unclaim(self.device)
         elif epoch != self.device.claim_epoch:
-            last = m.Error(code=ErrorCode.NOT_SIGNED_IN, message="This device has another key now.")
+            last = Error(code=ErrorCode.NOT_SIGNED_IN, message="This device has another key now.")
             await self.turn_out(last, CloseCode.REPLACED)
 
     async def left(self) -> None:
@@ -88,17 +92,17 @@ class DeviceConsumer(DeviceSocket):
             await self.leave(group_device(self.device.public_id))
 
     async def push_message(self, event: dict[str, Any]) -> None:
-        message = m.parse_from_hub(event["text"], to_device=True)
-        if isinstance(message, m.Unclaimed):
+        message = parse_from_hub(event["text"], to_device=True)
+        if isinstance(message, Unclaimed):
             # It makes the device forget its home, so the row has to say it, too.
             self._unclaimed = message
             self._recheck.ask()
-        elif isinstance(message, m.WebrtcAnswer):
+        elif isinstance(message, WebrtcAnswer):
             await self._answer(message)
         else:
             await super().push_message(event)
 
-    async def _answer(self, answer: m.WebrtcAnswer) -> None:
+    async def _answer(self, answer: WebrtcAnswer) -> None:
         offer = self.offer_of(answer)
         if self.device is not None and offer is not None and offer.call_id == answer.call_id:
             proof = answer_proof(device=self.device, answer=answer, offer=offer)
@@ -110,7 +114,7 @@ class DeviceConsumer(DeviceSocket):
 
     # --- hello -------------------------------------------------------------------------------
 
-    async def _hello(self, message: m.DeviceHello) -> None:
+    async def _hello(self, message: DeviceHello) -> None:
         nonce, self._nonce = self._nonce, ""  # each nonce is good for one try
         device = await self.query(login_prove, hello=message, nonce=nonce)
         if self._is_out:  # it took so long that the device was sent away: the next socket has the presence
@@ -124,13 +128,13 @@ class DeviceConsumer(DeviceSocket):
             return
         await self._welcome(device, message)
 
-    async def _not_known(self, message: m.DeviceHello) -> None:
+    async def _not_known(self, message: DeviceHello) -> None:
         if removed := await self.query(login_lost, hello=message):
             await self._tell_removed(removed, nonce=message.nonce)
             return
         if await self.query(login_unknown, hello=message):
             proof = hub_proof(word=HubWord.UNKNOWN, device_id=message.device_id, nonce=message.nonce)
-            await self.reply(m.Unknown(proof=proof))
+            await self.reply(Unknown(proof=proof))
         await self.refuse(ErrorCode.NOT_SIGNED_IN, "This device is not known here.", message.id)
         await self.close(CloseCode.NOT_SIGNED_IN)
 
@@ -144,7 +148,7 @@ class DeviceConsumer(DeviceSocket):
         last = self._unclaimed.model_copy(update={"proof": proof, "transfer_code": code})
         await self.turn_out(last, CloseCode.REVOKED)
 
-    async def _welcome(self, device: Device, message: m.DeviceHello) -> None:
+    async def _welcome(self, device: Device, message: DeviceHello) -> None:
         self.device, self.household = device, device.household
         await self.enter(group_device(device.public_id))
         await self.query(
@@ -153,7 +157,7 @@ class DeviceConsumer(DeviceSocket):
             channel_name=self.channel_name,
             agent_version=message.agent_version[:40],
         )
-        ack = m.HelloAck(
+        ack = HelloAck(
             household_id=device.household.public_id,
             household_name=device.household.name,
             voices=[],
@@ -172,7 +176,7 @@ class DeviceConsumer(DeviceSocket):
             return
         # A push may have been lost while the device was away: the row says what goes on.
         if call := await self.query(call_live_for_device, self.device):
-            is_new = call.state in (m.CallState.CALLING, m.CallState.RINGING)
+            is_new = call.state in (CallState.CALLING, CallState.RINGING)
             await self.reply(await self.query(call_invitation if is_new else call_state_message, call))
         elif told := self.call_told():
             leg = await self.leg(told)

@@ -13,35 +13,38 @@ from devices.identity.login import (
     device_answer_refused,
 )
 from devices.services import device_echo_measured
-from protocol import messages as m
 from protocol.base import Message
 from protocol.certificates import CertificateInUse, CertificateRequest
 from protocol.errors import ErrorCode
+from protocol.messages.announcements import AnnounceProgress
+from protocol.messages.calls import CallAccept, CallDecline, CallEnd, CallOutcome, CallRinging
+from protocol.messages.connection import AnswerRefused, IceCandidate, IceServersRequest, WebrtcOffer
+from protocol.messages.statistics import Stats
 from signaling.claimed import DeviceSocket
 from signaling.legs import leg_candidate, leg_ice, leg_offer
 
 
-async def on_call_ringing(socket: DeviceSocket, message: m.CallRinging) -> None:
+async def on_call_ringing(socket: DeviceSocket, message: CallRinging) -> None:
     leg = await socket.leg(message.call_id)
     await socket.query(call_ring, call=leg.call)
 
 
-async def on_call_accept(socket: DeviceSocket, message: m.CallAccept) -> None:
+async def on_call_accept(socket: DeviceSocket, message: CallAccept) -> None:
     leg = await socket.leg(message.call_id)
     await socket.query(call_accept, call=leg.call)
 
 
-async def on_call_decline(socket: DeviceSocket, message: m.CallDecline) -> None:
+async def on_call_decline(socket: DeviceSocket, message: CallDecline) -> None:
     leg = await socket.leg(message.call_id)
-    await socket.query(call_decline, call=leg.call, outcome=m.CallOutcome(message.reason))
+    await socket.query(call_decline, call=leg.call, outcome=CallOutcome(message.reason))
 
 
-async def on_call_end(socket: DeviceSocket, message: m.CallEnd) -> None:
+async def on_call_end(socket: DeviceSocket, message: CallEnd) -> None:
     leg = await socket.leg(message.call_id)
     await socket.query(call_end, call=leg.call, by=leg, reason=message.reason or "")
 
 
-async def on_ice_servers_request(socket: DeviceSocket, message: m.IceServersRequest) -> None:
+async def on_ice_servers_request(socket: DeviceSocket, message: IceServersRequest) -> None:
     if message.call_id is None:
         await socket.refuse(ErrorCode.BAD_MESSAGE, "A device makes connections for calls only.", message.id)
         return
@@ -49,7 +52,7 @@ async def on_ice_servers_request(socket: DeviceSocket, message: m.IceServersRequ
     await socket.reply(leg_ice(leg, leg.public_id, leg.call.household), message)
 
 
-async def on_webrtc_offer(socket: DeviceSocket, message: m.WebrtcOffer) -> None:
+async def on_webrtc_offer(socket: DeviceSocket, message: WebrtcOffer) -> None:
     if message.call_id is None:
         await socket.refuse(ErrorCode.BAD_MESSAGE, "A device makes offers for calls only.", message.id)
         return
@@ -66,20 +69,20 @@ async def on_webrtc_offer(socket: DeviceSocket, message: m.WebrtcOffer) -> None:
     )
 
 
-async def on_answer_refused(socket: DeviceSocket, message: m.AnswerRefused) -> None:
+async def on_answer_refused(socket: DeviceSocket, message: AnswerRefused) -> None:
     """Only for a call of its own that goes on: the record is not for filling."""
     leg = await socket.leg(message.call_id)
     if leg.call.is_live:
         await socket.query(device_answer_refused, device=socket.device, call_id=leg.call.public_id)
 
 
-async def on_ice_candidate(socket: DeviceSocket, message: m.IceCandidate) -> None:
+async def on_ice_candidate(socket: DeviceSocket, message: IceCandidate) -> None:
     if message.call_id is not None:
         leg = await socket.leg(message.call_id)
         await leg_candidate(message, leg_id=leg.public_id, worker_id=leg.call.worker_id)
 
 
-async def on_announce_progress(socket: DeviceSocket, message: m.AnnounceProgress) -> None:
+async def on_announce_progress(socket: DeviceSocket, message: AnnounceProgress) -> None:
     await socket.query(
         delivery_progress,
         device=socket.device,
@@ -89,7 +92,7 @@ async def on_announce_progress(socket: DeviceSocket, message: m.AnnounceProgress
     )
 
 
-async def on_stats(socket: DeviceSocket, message: m.Stats) -> None:
+async def on_stats(socket: DeviceSocket, message: Stats) -> None:
     leg = await socket.leg(message.call_id)
     await socket.query(stats_of_end, leg=leg, stats=message)
     await socket.tell_call(await socket.query(call_state_message, leg.call))
@@ -109,16 +112,16 @@ async def on_certificate_in_use(socket: DeviceSocket, message: CertificateInUse)
 
 
 HANDLERS: dict[type[Message], Callable[[DeviceSocket, Any], Awaitable[None]]] = {
-    m.CallRinging: on_call_ringing,
-    m.CallAccept: on_call_accept,
-    m.CallDecline: on_call_decline,
-    m.CallEnd: on_call_end,
-    m.IceServersRequest: on_ice_servers_request,
-    m.WebrtcOffer: on_webrtc_offer,
-    m.IceCandidate: on_ice_candidate,
-    m.AnswerRefused: on_answer_refused,
-    m.AnnounceProgress: on_announce_progress,
-    m.Stats: on_stats,
+    CallRinging: on_call_ringing,
+    CallAccept: on_call_accept,
+    CallDecline: on_call_decline,
+    CallEnd: on_call_end,
+    IceServersRequest: on_ice_servers_request,
+    WebrtcOffer: on_webrtc_offer,
+    IceCandidate: on_ice_candidate,
+    AnswerRefused: on_answer_refused,
+    AnnounceProgress: on_announce_progress,
+    Stats: on_stats,
     CertificateRequest: on_certificate_request,
     CertificateInUse: on_certificate_in_use,
 }

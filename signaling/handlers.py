@@ -27,9 +27,19 @@ from devices.sharing.rights import need_right
 from households.access import need
 from households.models import Household, Membership
 from households.roles import Permission, Role
-from protocol import messages as m
 from protocol.base import Message
 from protocol.errors import ErrorCode
+from protocol.messages.calls import (
+    CallAccept,
+    CallDecline,
+    CallEnd,
+    CallInvite,
+    CallStateMessage,
+)
+from protocol.messages.connection import IceCandidate, IceServersRequest, WebrtcOffer
+from protocol.messages.socket import Error
+from protocol.messages.sound import MicStart, MicStop, Speak, Start, Stop
+from protocol.messages.statistics import Stats
 from protocol.worker import CaptureStart, CaptureStop, ToneStart, ToneStop
 from signaling.access_table import OWN_CONNECTION
 from signaling.legs import leg_candidate, leg_ice, leg_offer
@@ -38,8 +48,8 @@ from signaling.member import MemberSocket
 Handler = Callable[[MemberSocket, Any], Awaitable[None]]
 
 
-async def on_call_invite(socket: MemberSocket, message: m.CallInvite) -> None:
-    def start(membership: Membership) -> tuple[Call, m.CallStateMessage]:
+async def on_call_invite(socket: MemberSocket, message: CallInvite) -> None:
+    def start(membership: Membership) -> tuple[Call, CallStateMessage]:
         device = access_device(membership=membership, public_id=message.device_id, need=Permission.CALL)
         call = call_start(
             membership=membership,
@@ -54,11 +64,11 @@ async def on_call_invite(socket: MemberSocket, message: m.CallInvite) -> None:
         call, answer = await socket.query(start, socket.membership)
         socket.loans.begin(call)
     except DeviceBusy as busy:
-        answer = m.Error(code=busy.wire_code, message=busy.message, call_id=busy.call_id)
+        answer = Error(code=busy.wire_code, message=busy.message, call_id=busy.call_id)
     await socket.reply(answer, message)
 
 
-async def on_call_end(socket: MemberSocket, message: m.CallEnd) -> None:
+async def on_call_end(socket: MemberSocket, message: CallEnd) -> None:
     leg = await socket.query(access_user_leg, membership=socket.membership, call_id=message.call_id)
     await socket.query(
         call_end, call=leg.call, by=leg, reason=message.reason or "", ago_s=message.ago_s or 0.0
@@ -66,19 +76,19 @@ async def on_call_end(socket: MemberSocket, message: m.CallEnd) -> None:
     await socket.reply(await socket.query(call_state_message, leg.call), message)
 
 
-async def on_call_answer(socket: MemberSocket, message: m.CallAccept | m.CallDecline) -> None:
+async def on_call_answer(socket: MemberSocket, message: CallAccept | CallDecline) -> None:
     """Devices do not call people yet, so there is no call that a browser could accept."""
     await socket.query(access_user_leg, membership=socket.membership, call_id=message.call_id)
     raise Conflict("This call is not ringing here.", code=ErrorCode.CALL_ENDED)
 
 
-async def on_ice_servers_request(socket: MemberSocket, message: m.IceServersRequest) -> None:
+async def on_ice_servers_request(socket: MemberSocket, message: IceServersRequest) -> None:
     leg = await _own_leg(socket, message.call_id)
     leg_id = leg.public_id if leg else socket.leg_id
     await socket.reply(leg_ice(leg, leg_id, await _household(socket, leg)), message)
 
 
-async def on_webrtc_offer(socket: MemberSocket, message: m.WebrtcOffer) -> None:
+async def on_webrtc_offer(socket: MemberSocket, message: WebrtcOffer) -> None:
     leg, leg_id, worker_id = await _leg(socket, message.call_id, make=True)
     if leg is not None:
         await socket.query(_carry, socket, leg, socket.member)
@@ -94,12 +104,12 @@ async def on_webrtc_offer(socket: MemberSocket, message: m.WebrtcOffer) -> None:
     )
 
 
-async def on_ice_candidate(socket: MemberSocket, message: m.IceCandidate) -> None:
+async def on_ice_candidate(socket: MemberSocket, message: IceCandidate) -> None:
     _, leg_id, worker_id = await _leg(socket, message.call_id)
     await leg_candidate(message, leg_id=leg_id, worker_id=worker_id)
 
 
-async def on_start(socket: MemberSocket, message: m.Start) -> None:
+async def on_start(socket: MemberSocket, message: Start) -> None:
     voices = {voice.voice_id: voice for voice in await socket.query(voice_list)}
     if message.voice_id not in voices:
         raise NotFound("There is no such voice.")
@@ -113,12 +123,12 @@ async def on_start(socket: MemberSocket, message: m.Start) -> None:
     await apush(group_worker(worker_id), command)
 
 
-async def on_stop(socket: MemberSocket, message: m.Stop) -> None:
+async def on_stop(socket: MemberSocket, message: Stop) -> None:
     _, leg_id, worker_id = await _leg(socket, None)
     await apush(group_worker(worker_id), ToneStop(leg_id=leg_id))
 
 
-async def on_speak(socket: MemberSocket, message: m.Speak) -> None:
+async def on_speak(socket: MemberSocket, message: Speak) -> None:
     leg, leg_id, worker_id = await _leg(socket, message.call_id)
 
     def speak(membership: Membership) -> None:
@@ -133,13 +143,13 @@ async def on_speak(socket: MemberSocket, message: m.Speak) -> None:
     await socket.query(speak, socket.membership)
 
 
-async def on_mic_start(socket: MemberSocket, message: m.MicStart) -> None:
+async def on_mic_start(socket: MemberSocket, message: MicStart) -> None:
     _, leg_id, worker_id = await _leg(socket, None)
     command = CaptureStart(leg_id=leg_id, reply_channel=socket.channel_name, request_id=message.id)
     await apush(group_worker(worker_id), command)
 
 
-async def on_mic_stop(socket: MemberSocket, message: m.MicStop) -> None:
+async def on_mic_stop(socket: MemberSocket, message: MicStop) -> None:
     _, leg_id, worker_id = await _leg(socket, None)
     command = CaptureStop(
         leg_id=leg_id,
@@ -150,10 +160,10 @@ async def on_mic_stop(socket: MemberSocket, message: m.MicStop) -> None:
     await apush(group_worker(worker_id), command)
 
 
-async def on_stats(socket: MemberSocket, message: m.Stats) -> None:
+async def on_stats(socket: MemberSocket, message: Stats) -> None:
     """Only for a call of one's own."""
 
-    def keep(membership: Membership) -> m.CallStateMessage:
+    def keep(membership: Membership) -> CallStateMessage:
         leg = access_user_leg(membership=membership, call_id=message.call_id)
         stats_of_end(leg=leg, stats=message)
         return call_state_message(leg.call)
@@ -213,17 +223,17 @@ async def _leg(
 
 
 HANDLERS: dict[type[Message], Handler] = {
-    m.CallInvite: on_call_invite,
-    m.CallAccept: on_call_answer,
-    m.CallDecline: on_call_answer,
-    m.CallEnd: on_call_end,
-    m.IceServersRequest: on_ice_servers_request,
-    m.WebrtcOffer: on_webrtc_offer,
-    m.IceCandidate: on_ice_candidate,
-    m.Start: on_start,
-    m.Stop: on_stop,
-    m.Speak: on_speak,
-    m.MicStart: on_mic_start,
-    m.MicStop: on_mic_stop,
-    m.Stats: on_stats,
+    CallInvite: on_call_invite,
+    CallAccept: on_call_answer,
+    CallDecline: on_call_answer,
+    CallEnd: on_call_end,
+    IceServersRequest: on_ice_servers_request,
+    WebrtcOffer: on_webrtc_offer,
+    IceCandidate: on_ice_candidate,
+    Start: on_start,
+    Stop: on_stop,
+    Speak: on_speak,
+    MicStart: on_mic_start,
+    MicStop: on_mic_stop,
+    Stats: on_stats,
 }

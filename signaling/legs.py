@@ -14,7 +14,7 @@ from common.errors import Conflict, Unavailable
 from common.push import apush, group_worker
 from households.models import Household
 from protocol.errors import ErrorCode
-from protocol.messages import IceCandidate, IceServers, WebrtcOffer
+from protocol.messages.connection import IceCandidate, IceServers, WebrtcOffer
 from protocol.worker import LegCandidate, LegOffer
 
 

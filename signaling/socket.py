@@ -23,7 +23,8 @@ from common.stamps import event_is_ours
 from households.models import Household
 from protocol.base import Message, MessageError
 from protocol.errors import CloseCode, ErrorCode
-from protocol.messages import CallStateMessage, Error, Ping, Pong
+from protocol.messages.calls import CallStateMessage
+from protocol.messages.socket import Error, Ping, Pong
 from signaling.limits import BAD_MESSAGES, BURST, HELLO_DEADLINE_S, RATE_PER_S, TokenBucket
 from signaling.loans import LoanWatch
 from signaling.pulse import pulse_get

@@ -24,7 +24,7 @@ from common.limits import limit_hit
 from common.push import group_worker, push
 from devices.models import Device, DeviceToken
 from protocol.errors import ErrorCode
-from protocol.messages import WebrtcAnswer
+from protocol.messages.connection import WebrtcAnswer
 from protocol.whip import (
     FRAGMENT_TYPE,
     PROBLEM_TYPE,

@@ -14,7 +14,7 @@ from common.clock import now
 from common.errors import Conflict, Unavailable
 from common.push import group_household, push, push_on_commit
 from common.speech_models import ModelDamaged, ModelMissing
-from protocol.messages import Transcription
+from protocol.messages.sound import Transcription
 from sealing.files import SealError
 from transcripts.engine import Segment, Transcriber, UnreadableAudio
 from transcripts.models import Transcript, TranscriptSegment, TranscriptState

@@ -8,7 +8,8 @@ from common.errors import DomainError
 from common.push import push_channel
 from common.tasks import delay_now, in_household_of, over_all_households
 from protocol.errors import ErrorCode
-from protocol.messages import Error, Transcription
+from protocol.messages.socket import Error
+from protocol.messages.sound import Transcription
 from transcripts.models import Transcript
 from transcripts.recogniser import transcriber_get
 from transcripts.services import transcript_create, transcripts_due

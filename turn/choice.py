@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from protocol.messages import IceServer
+from protocol.messages.connection import IceServer
 from turn.client import TurnError, turn_open
 from turn.servers import Server, server_read
 

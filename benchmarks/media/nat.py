@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.figures import Figure, Options, figure, quantile_figures
-from protocol.messages import IceTransportPolicy
+from protocol.messages.connection import IceTransportPolicy
 from tests.fakes.coturn import Coturn
 from tests.network.calls import Attempt, call, end_open
 from tests.network.lab import Lab, Nat, Side, lab_open

@@ -13,7 +13,7 @@ from typing import Final
 from uuid import uuid4
 
 from benchmarks.figures import Figure, Options, figure
-from protocol.messages import IceTransportPolicy
+from protocol.messages.connection import IceTransportPolicy
 from protocol.worker import LegClose, LegOffer, ToneStart
 from tests.network.calls import End, end_open
 from turn import messages as stun

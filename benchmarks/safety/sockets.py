@@ -119,7 +119,7 @@ def _messages(service: Service) -> tuple[int, list[str]]:
 async def _tried(
     service: Service, member: "Membership", device: "Device", key: Any, pairs: list[tuple[UUID, UUID]]
 ) -> tuple[int, list[str]]:
-    from protocol.messages import UNIONS, members
+    from protocol.messages.unions import UNIONS, members
     from tests.access.messages import id_fields, what_is_said
     from tests.signaling.sockets import device_hello
 
@@ -147,7 +147,7 @@ async def _events(service: Service, people: "list[Membership]", count: int) -> t
     from asgiref.sync import sync_to_async
 
     from common.push import apush, group_household
-    from protocol.messages import Presence
+    from protocol.messages.household import Presence
 
     devices = await sync_to_async(_device_ids)()
     elsewhere = arrived = 0

@@ -241,7 +241,7 @@ class End:
     def _is_right(self, call_id: str, request_id: str, sdp: str, answer: dict[str, Any]) -> bool:
         """As the agent looks at it."""
         from agent.answers import AnswerRefusedError, answer_check
-        from protocol.messages import WebrtcAnswer, WebrtcOffer
+        from protocol.messages.connection import WebrtcAnswer, WebrtcOffer
 
         offer = WebrtcOffer.model_validate({"id": request_id, "call_id": call_id, "sdp": sdp})
         try:

@@ -13,7 +13,7 @@ from devices.sharing.ended import right_ended_words
 from devices.sharing.rights import device_allows, loan_end_next, rights_without
 from households.models import Household, Membership, User
 from households.roles import Permission
-from protocol.messages import CallOutcome
+from protocol.messages.calls import CallOutcome
 
 # The clock of a loan is looked at every second, or by the sweep every five.
 _NOTICED_WITHIN = timedelta(seconds=10)

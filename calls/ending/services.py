@@ -13,13 +13,7 @@ from calls.state import call_move
 from common.clock import now
 from common.push import group_worker, push_on_commit
 from devices.models import Device
-from protocol.messages import (
-    HUNG_UP,
-    LOST_FOR_GOOD,
-    CallEnd,
-    CallOutcome,
-    CallState,
-)
+from protocol.messages.calls import HUNG_UP, LOST_FOR_GOOD, CallEnd, CallOutcome, CallState
 from protocol.worker import CallClose
 
 # A worker calls an end lost that it has not heard for so long (media.leg.Limits.quiet_after_s).

@@ -11,7 +11,7 @@ from django.conf import settings
 from calls.models import CallParticipant
 from common.clock import now
 from households.models import Household
-from protocol.messages import IceServer, IceTransportPolicy
+from protocol.messages.connection import IceServer, IceTransportPolicy
 from protocol.worker import CandidateScope
 from turn.servers import server_read
 

@@ -7,7 +7,8 @@ from redis.exceptions import RedisError
 from calls.models import Call, CallParticipant, Measurer, ParticipantRole
 from calls.pushes import call_push
 from common.redis import redis_hasty
-from protocol.messages import CallQuality, CallState, EndQuality
+from protocol.messages.calls import CallState
+from protocol.messages.statistics import CallQuality, EndQuality
 from protocol.quality import Bars, word_for
 
 QUALITY_KEPT_S = 3600

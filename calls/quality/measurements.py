@@ -10,7 +10,7 @@ from calls.models import Call, CallParticipant, LegStatistics, Measurer
 from calls.quality.breaks import breaks_of
 from calls.quality.live import lost_by_others, quality_tell
 from common.clock import now
-from protocol.messages import Stats
+from protocol.messages.statistics import Stats
 from protocol.quality import (
     SAMPLES_PER_S,
     Bars,

@@ -12,7 +12,7 @@ from calls.pushes import call_push
 from calls.recording.mixdown import Track, mixdown, sound_duration_s
 from calls.recording.parts import recording_length_s, recording_parts
 from calls.recording.sounds import sound_key_wrap, sound_open, sound_path, sound_scratch, sound_seal
-from protocol.messages import Transcription
+from protocol.messages.sound import Transcription
 from sealing.files import SealError
 
 PART_SUFFIX = ".part"  # while the worker writes

@@ -10,7 +10,7 @@ from calls.ending.services import call_lost_reason
 from calls.models import Call, CallParticipant
 from calls.services import call_leg_joined, call_leg_lost
 from common.clock import now
-from protocol.messages import CallState
+from protocol.messages.calls import CallState
 
 # After a move both ends are heard at the new worker within two seconds or so.
 MOVED_GRACE = timedelta(seconds=5)

@@ -19,7 +19,7 @@ from calls.workers.whip import whip_call_moved
 from common.clock import now
 from common.errors import Unavailable
 from common.push import group_device, push_on_commit
-from protocol.messages import CallMoved, CallOutcome
+from protocol.messages.calls import CallMoved, CallOutcome
 
 # A worker that its parent starts again is back within two seconds. The whole media program takes longer on a slow
 # computer, and both ends of a call go on trying for 45 s.

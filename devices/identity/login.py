@@ -13,7 +13,8 @@ from devices.identity.keys import device_key_change
 from devices.models import Device, DeviceKind
 from households.record.audit import AuditKind, audit_note
 from protocol.identity import HubWord, answer_text, fingerprints, hub_text, login_text
-from protocol.messages import DeviceHello, WebrtcAnswer, WebrtcOffer
+from protocol.messages.connection import WebrtcAnswer, WebrtcOffer
+from protocol.messages.socket import DeviceHello
 
 # Whoever holds a device could else fill the record with what it refuses, or is refused, in one call.
 REFUSED_ONCE_IN_S = 3600

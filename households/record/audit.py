@@ -16,7 +16,7 @@ from common.clock import now
 from common.push import group_members, push_on_commit
 from households.models import AuditEntry, AuditHead, Household
 from households.record.chain import audit_hash, audit_seal
-from protocol.messages import HouseholdChanged
+from protocol.messages.household import HouseholdChanged
 
 
 class AuditKind(models.TextChoices):

@@ -28,7 +28,7 @@ from media.connection.rtp import PacketHandler, PacketReceiver, PacketSender
 from media.connection.sdp import AudioAnswer, AudioOffer, write_answer
 from media.supervise import log_failure
 from protocol.audio import SAMPLE_RATE_HZ
-from protocol.messages import IceServer
+from protocol.messages.connection import IceServer
 
 _CONNECTING_ENDS_S: Final = 1.0  # one turn of the ICE checks takes 20 ms
 

@@ -17,7 +17,7 @@ from media.connection.sdp import AudioOffer, read_candidate, read_offer
 from media.packets import MicPacket
 from media.stats import LegStats, leg_stats
 from media.supervise import Supervisor
-from protocol.messages import IceServer
+from protocol.messages.connection import IceServer
 from protocol.rtcp import CALL_OVER
 
 

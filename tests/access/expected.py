@@ -66,7 +66,7 @@ def _addresses() -> Iterator[tuple[str, str]]:
 
 
 def _messages() -> Iterator[tuple[str, str]]:
-    from protocol.messages import UNIONS, members
+    from protocol.messages.unions import UNIONS, members
     from signaling.access_table import BROWSER, DEVICE
 
     for socket, table in (("browser", BROWSER), ("device", DEVICE)):

@@ -23,7 +23,7 @@ from households.keys import key_wrap
 from households.models import Membership
 from households.record.audit import AuditKind, audit_note
 from households.roles import Permission
-from protocol.messages import CallState
+from protocol.messages.calls import CallState
 from transcripts.models import Transcript, TranscriptSegment
 
 

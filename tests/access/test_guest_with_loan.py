@@ -18,7 +18,7 @@ from devices.models import Device
 from households.models import Membership
 from households.roles import Permission
 from protocol.base import Message
-from protocol.messages import CallInvite, CallState
+from protocol.messages.calls import CallInvite, CallState
 from signaling.access_table import BROWSER
 from tests.access.things import (
     GUEST_WITH_LOAN,

@@ -19,7 +19,10 @@ from devices.gate import Who
 from households.models import Membership
 from households.roles import Role
 from protocol.base import Message
-from protocol.messages import UNIONS, CallEnd, MicStart, Stats, members
+from protocol.messages.calls import CallEnd
+from protocol.messages.sound import MicStart
+from protocol.messages.statistics import Stats
+from protocol.messages.unions import UNIONS, members
 from signaling.access_table import BROWSER, DEVICE
 from tests.access.expected import FILE, HOW, name_of, now_said, written
 from tests.access.things import PEOPLE, ROWS, Things, a_message, ask, become, browser_of, things_make

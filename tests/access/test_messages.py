@@ -9,7 +9,7 @@ from devices.gate import Who
 from devices.models import Device
 from households.models import Membership
 from protocol.base import Message
-from protocol.messages import UNIONS, members
+from protocol.messages.unions import UNIONS, members
 from tests.access.expected import name_of, written
 from tests.access.ids import ids_of
 from tests.access.messages import id_fields, what_is_said

@@ -22,7 +22,7 @@ from config.celery import app
 from config.open_tables import OPEN_TABLES
 from devices.models import Device
 from households.models import Household
-from protocol.messages import CallState
+from protocol.messages.calls import CallState
 from tests.access.rows import rows_fill
 from tests.plugin_cast import Cast
 from transcripts.models import Transcript

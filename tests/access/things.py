@@ -22,7 +22,7 @@ from households.people.invitations import invitation_create
 from households.roles import Permission, Role, allows
 from households.services import api_token_create
 from protocol.base import Message
-from protocol.messages import CallState
+from protocol.messages.calls import CallState
 from tests.plugin_cast import Cast, loan_make
 
 # What a session asks for. Operators and devices come with tokens; allauth's own addresses are the same for everybody.

@@ -8,7 +8,8 @@ import pytest
 
 from agent.announcer import MAX_WAITING
 from agent.state import State
-from protocol.messages import AnnounceProgress, CallEnd, DeliveryState
+from protocol.messages.announcements import AnnounceProgress, DeliveryState
+from protocol.messages.calls import CallEnd
 from tests.agent.conftest import Eventually, StartAgent
 from tests.agent.sounds import Samples, read_wav, tone, wav_bytes
 from tests.fakes.hub import FakeHub

@@ -6,7 +6,8 @@ from collections.abc import Callable
 import pytest
 
 from agent.answers import CHANGED
-from protocol.messages import AnswerRefused, CallEnd, WebrtcAnswer, WebrtcOffer
+from protocol.messages.calls import CallEnd
+from protocol.messages.connection import AnswerRefused, WebrtcAnswer, WebrtcOffer
 from tests.agent.conftest import Eventually, StartAgent
 from tests.fakes.hub import FakeHub
 

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import hashes
 from agent.callmedia import CallMedia
 from agent.renewal import RenewalLimits
 from agent.state import State
-from protocol.messages import (
+from protocol.messages.calls import (
     CallAccept,
     CallDecline,
     CallEnd,
@@ -19,12 +19,10 @@ from protocol.messages import (
     CallRinging,
     CallState,
     CallStateMessage,
-    DeviceSettings,
-    IceServer,
-    IceTransportPolicy,
-    Stats,
-    WebrtcOffer,
 )
+from protocol.messages.connection import IceServer, IceTransportPolicy, WebrtcOffer
+from protocol.messages.household import DeviceSettings
+from protocol.messages.statistics import Stats
 from tests.agent.conftest import MICROPHONE_HZ, QUICK, QUICK_TO_NOTICE, Eventually, StartAgent
 from tests.agent.sounds import read_wav, write_wav
 from tests.fakes.hub import FakeHub

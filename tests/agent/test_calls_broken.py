@@ -13,16 +13,9 @@ from structlog.testing import capture_logs
 from agent.renewal import RenewalLimits
 from agent.state import State
 from protocol.errors import ErrorCode
-from protocol.messages import (
-    LOST_FOR_GOOD,
-    CallEnd,
-    CallMoved,
-    CallRole,
-    CallState,
-    CallStateMessage,
-    Stats,
-    WebrtcOffer,
-)
+from protocol.messages.calls import LOST_FOR_GOOD, CallEnd, CallMoved, CallRole, CallState, CallStateMessage
+from protocol.messages.connection import WebrtcOffer
+from protocol.messages.statistics import Stats
 from tests.agent.conftest import MICROPHONE_HZ, QUICK, QUICK_TO_NOTICE, Eventually, StartAgent
 from tests.agent.sounds import read_wav
 from tests.fakes.hub import FakeHub

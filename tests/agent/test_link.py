@@ -3,7 +3,8 @@
 import pytest
 
 from protocol.errors import CloseCode
-from protocol.messages import CallDecline, Ping, Pong
+from protocol.messages.calls import CallDecline
+from protocol.messages.socket import Ping, Pong
 from tests.agent.conftest import Eventually, StartAgent
 from tests.fakes.hub import FakeHub
 

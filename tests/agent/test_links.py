@@ -14,7 +14,8 @@ from agent.renewal import RenewalLimits
 from media.door import LegState
 from media.leg import Limits
 from media.worker import MediaWorker
-from protocol.messages import LOST_FOR_GOOD, CallEnd, WebrtcOffer
+from protocol.messages.calls import LOST_FOR_GOOD, CallEnd
+from protocol.messages.connection import WebrtcOffer
 from protocol.worker import LegOffer
 from tests.agent.conftest import MICROPHONE_HZ, QUICK, Eventually, StartAgent
 from tests.agent.sounds import read_wav

@@ -7,7 +7,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from protocol.identity import HubWord
-from protocol.messages import Unclaimed
+from protocol.messages.household import Unclaimed
 from tests.agent.conftest import QUICK, Eventually, StartAgent
 from tests.fakes.hub import FakeHub
 

@@ -14,7 +14,8 @@ from agent.arguments import arguments_read
 from agent.config import config_from, default_serial, normalize_hub_url
 from agent.errors import AgentError
 from agent.identity import ENROLLMENT_FILE, KEY_FILE, remembered_hub_url
-from protocol.messages import AnnounceProgress, CallEnd
+from protocol.messages.announcements import AnnounceProgress
+from protocol.messages.calls import CallEnd
 from tests.agent.sounds import read_wav, tone, wav_bytes
 from tests.fakes.hub import PATIENCE_S, FakeHub
 from tests.network.stalls import Stalls

@@ -10,7 +10,7 @@ import pytest
 from agent.backends.choice import make_microphone, make_speaker
 from agent.errors import AudioError
 from protocol.audio import FRAME_SAMPLES
-from protocol.messages import CallEnd
+from protocol.messages.calls import CallEnd
 from tests.agent.conftest import StartAgent
 from tests.fakes.hub import FakeHub
 

@@ -7,7 +7,8 @@ from django_scopes import scope
 
 from announcements.models import Announcement, AnnouncementDelivery, ClipState, SpeechClip
 from announcements.selectors import PHRASES, announcement_is_settled, phrase_list
-from protocol.messages import MAX_SPEECH_CHARS, DeliveryState
+from protocol.messages.announcements import DeliveryState
+from protocol.messages.sound import MAX_SPEECH_CHARS
 from tests.plugin_cast import Cast, device_make
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]

@@ -21,7 +21,7 @@ from announcements.speech import BadText
 from announcements.tasks import announcement_speak_task, announcements_sweep_task
 from common.clock import now
 from common.errors import Invalid, NotFound
-from protocol.messages import DeliveryState
+from protocol.messages.announcements import DeliveryState
 from tests.plugin_cast import Cast
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db, pytest.mark.usefixtures("no_scope")]

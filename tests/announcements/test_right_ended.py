@@ -26,7 +26,7 @@ from devices.sharing.rules import rules_save
 from households.models import Membership
 from households.people.members import member_remove
 from households.roles import Permission
-from protocol.messages import DeliveryState
+from protocol.messages.announcements import DeliveryState
 from tests.plugin_cast import Cast, device_go_online, guest_make, loan_make
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db, pytest.mark.usefixtures("no_scope")]

@@ -6,7 +6,7 @@ import pytest
 import yaml
 from django.core.management import call_command
 
-from protocol.messages import UNIONS, members
+from protocol.messages.unions import UNIONS, members
 from signaling.asyncapi import asyncapi_document
 
 ROOT = Path(__file__).resolve().parents[2]

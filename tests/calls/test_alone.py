@@ -13,7 +13,7 @@ from calls.workers.ends import GONE_AFTER, MOVED_GRACE, legs_heard
 from calls.workers.moves import calls_move, worker_dead
 from calls.workers.placement import worker_goodbye, worker_heartbeat
 from common.clock import now
-from protocol.messages import LOST_FOR_GOOD, CallEnd, CallOutcome
+from protocol.messages.calls import LOST_FOR_GOOD, CallEnd, CallOutcome
 from tests.plugin_cast import Cast, device_go_online
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db, pytest.mark.usefixtures("no_scope")]

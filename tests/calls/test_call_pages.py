@@ -17,7 +17,7 @@ from common.clock import now
 from devices.models import EchoRemoval
 from devices.services import device_remove, device_update
 from households.models import Membership, User
-from protocol.messages import CallOutcome, CallState
+from protocol.messages.calls import CallOutcome, CallState
 from tests.devices.adding import added_again
 from tests.plugin_cast import Cast
 

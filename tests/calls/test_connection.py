@@ -14,7 +14,7 @@ from calls.quality.curves import charts_of
 from calls.quality.measurements import Way, samples_store
 from calls.quality.selectors import call_connection
 from common.clock import now
-from protocol.messages import CallOutcome, CallState
+from protocol.messages.calls import CallOutcome, CallState
 from protocol.quality import StatsSample
 from tests.plugin_cast import Cast
 

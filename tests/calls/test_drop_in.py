@@ -14,7 +14,7 @@ from devices.sharing.loans import loan_end
 from devices.sharing.rules import rules_save
 from households.models import Membership
 from households.roles import Permission
-from protocol.messages import CallState
+from protocol.messages.calls import CallState
 from tests.plugin_cast import Cast, guest_make, loan_make, rule_make
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db, pytest.mark.usefixtures("house_with_a_worker")]

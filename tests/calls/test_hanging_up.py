@@ -15,7 +15,7 @@ from calls.services import call_accept, call_leg_joined, call_start
 from calls.workers.placement import worker_goodbye, worker_heartbeat
 from common.clock import now
 from households.models import Membership
-from protocol.messages import HUNG_UP, CallOutcome
+from protocol.messages.calls import HUNG_UP, CallOutcome
 from tests.plugin_cast import Cast, device_go_online
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]

@@ -15,7 +15,7 @@ from calls.recording.sounds import sound_path
 from common.clock import now
 from common.words import moment_words
 from households.record.audit import AuditKind, audit_list, audit_sentence
-from protocol.messages import CallState
+from protocol.messages.calls import CallState
 from tests.plugin_cast import Cast
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]

@@ -19,7 +19,7 @@ from calls.workers.placement import worker_goodbye, worker_heartbeat
 from common.clock import now
 from devices.presence import presence_touch
 from devices.services import device_unclaim
-from protocol.messages import CallOutcome, CallState
+from protocol.messages.calls import CallOutcome, CallState
 from tests.plugin_cast import Cast, device_go_online
 from tests.sounds import opus_write
 from transcripts.selectors import conversation_get

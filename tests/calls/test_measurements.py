@@ -13,7 +13,7 @@ from calls.quality.live import quality_get, quality_tell
 from calls.quality.measurements import Way, samples_store, stats_of_end
 from calls.services import call_start
 from common.clock import now
-from protocol.messages import Stats
+from protocol.messages.statistics import Stats
 from protocol.quality import Bars, StatsSample
 from tests.plugin_cast import Cast, device_go_online
 

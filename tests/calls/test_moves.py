@@ -21,7 +21,7 @@ from calls.workers.placement import (
 )
 from common import push
 from common.errors import Unavailable
-from protocol.messages import HUNG_UP, CallMoved, CallOutcome
+from protocol.messages.calls import HUNG_UP, CallMoved, CallOutcome
 from tests.plugin_cast import Cast, device_go_online
 
 KEY = bytes(range(32))

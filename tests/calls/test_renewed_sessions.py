@@ -12,7 +12,7 @@ from households.accounts.credentials import Credential
 from households.models import Membership
 from households.people.invitations import invitation_create
 from households.roles import Role
-from protocol.messages import CallState
+from protocol.messages.calls import CallState
 from tests.plugin_cast import Cast, browser_of
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]

@@ -19,7 +19,7 @@ from devices.services import device_unclaim
 from households.events import rights_changed
 from households.models import Membership
 from households.roles import Permission, Role
-from protocol.messages import CallState
+from protocol.messages.calls import CallState
 from tests.plugin_cast import Cast, device_make, guest_make, loan_make, rule_make
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]

@@ -20,7 +20,7 @@ from devices.sharing.loans import loan_end
 from households.events import rights_changed
 from households.models import Membership
 from households.people.members import member_remove
-from protocol.messages import CallState
+from protocol.messages.calls import CallState
 from tests.plugin_cast import Cast, guest_make, loan_make
 
 pytestmark = [

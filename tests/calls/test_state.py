@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from calls.models import Call
 from calls.state import LIVE_STATES, TRANSITIONS, call_move, may_move
-from protocol.messages import CallState
+from protocol.messages.calls import CallState
 from tests.plugin_cast import Cast
 
 pytestmark = pytest.mark.integration

@@ -17,7 +17,7 @@ from calls.workers.placement import worker_goodbye, worker_heartbeat
 from common.clock import now
 from common.errors import DeviceBusy, Unavailable
 from common.files import folder_make_private
-from protocol.messages import CallOutcome, CallState
+from protocol.messages.calls import CallOutcome, CallState
 from tests.plugin_cast import Cast, device_go_online
 from tests.sounds import opus_write
 

@@ -16,7 +16,7 @@ from devices.sharing.loans import loan_end
 from households.models import Membership
 from households.people.members import role_change
 from households.roles import Role
-from protocol.messages import CallOutcome, CallState
+from protocol.messages.calls import CallOutcome, CallState
 from tests.calls.test_connection import call_make, measure
 from tests.plugin_cast import Cast, guest_make, loan_make
 from transcripts.models import Transcript, TranscriptSegment, TranscriptState

@@ -13,7 +13,7 @@ from calls.models import Call, ListeningCopy
 from calls.recording.sounds import sound_path
 from common.clock import now
 from media.recording.recorder import free_path
-from protocol.messages import CallState
+from protocol.messages.calls import CallState
 from tests.calls.ways_out import decoded, ways_out
 from tests.plugin_cast import Cast
 

@@ -20,7 +20,7 @@ from common.limits import limit_hit
 from common.push import apush, push, push_channel
 from common.redis import DOUBTED_FOR_S, Doubt, DoubtedError, HastyRedis
 from common.tasks import delay_now
-from protocol.messages import CallMoved
+from protocol.messages.calls import CallMoved
 from tests.network.stalls import Stalls
 
 pytestmark = pytest.mark.unit

@@ -16,7 +16,7 @@ from calls.services import call_leg_joined
 from common.clock import now
 from common.metrics import metrics_publish
 from common.redis import redis_get
-from protocol.messages import CallState
+from protocol.messages.calls import CallState
 from tests.plugin_cast import Cast
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]

@@ -22,7 +22,7 @@ from devices.models import AuthorizationState, Device, DeviceAuthorization
 from households.models import Household, Membership, User
 from households.record.audit import AuditKind, audit_list, audit_sentence
 from protocol.enrollment import Authorization, AuthorizationRequest
-from protocol.messages import CallState
+from protocol.messages.calls import CallState
 from tests.plugin_cast import PASSWORD, Cast, csr_make
 
 if TYPE_CHECKING:

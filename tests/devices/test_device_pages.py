@@ -15,7 +15,7 @@ from common.clock import now
 from common.errors import Invalid, NotSignedIn
 from devices.foreign import device_token_open
 from devices.models import Device, DeviceAuthorization, DeviceKind, DevicePresence, DeviceToken, Room
-from protocol.messages import CallState
+from protocol.messages.calls import CallState
 from protocol.words import fingerprint_words
 from tests.plugin_cast import Cast, csr_make
 

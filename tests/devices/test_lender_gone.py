@@ -18,7 +18,7 @@ from households.people.invitations import invitation_accept, invitation_create
 from households.people.members import household_hand_over, member_leave, member_remove, role_change
 from households.record.audit import AuditKind, audit_list, audit_sentence
 from households.roles import Permission, Role
-from protocol.messages import CallState
+from protocol.messages.calls import CallState
 from tests.devices.having import rights_of
 from tests.plugin_cast import Cast, guest_make, loan_make
 

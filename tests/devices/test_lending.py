@@ -21,7 +21,7 @@ from households.models import Household, Invitation, Membership
 from households.people.invitations import invitation_accept_new
 from households.record.audit import audit_list, audit_sentence
 from households.roles import Permission, Role
-from protocol.messages import CallState
+from protocol.messages.calls import CallState
 from tests.devices.having import rights_of
 from tests.plugin_cast import Cast, browser_of, guest_make, loan_make, rule_make
 

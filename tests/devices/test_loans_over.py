@@ -15,7 +15,7 @@ from devices.services import device_unclaim
 from devices.sharing.over import CALL_ENDED, TOLD_FOR
 from households.models import Membership
 from households.roles import Role
-from protocol.messages import CallState
+from protocol.messages.calls import CallState
 from tests.plugin_cast import Cast, guest_make, loan_make
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]

@@ -21,7 +21,7 @@ from households.people.members import consent_give, member_remove
 from households.record.chain import audit_check
 from households.roles import Permission, Role
 from households.services import api_token_create, api_token_revoke, api_tokens_end
-from protocol.messages import CallState
+from protocol.messages.calls import CallState
 from tests.plugin_cast import Cast, guest_make
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db(transaction=True)]

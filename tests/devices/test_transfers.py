@@ -16,7 +16,7 @@ from devices.claiming.authorization import PollProblem, authorization_poll
 from devices.identity.certificates import fingerprint
 from devices.life.transfers import transfer_code, transfer_give_up, transfers_coming
 from devices.models import Device, Transfer
-from protocol.messages import CallState
+from protocol.messages.calls import CallState
 from tests.devices.transfers import accept, come, give, kitchen, sentences
 from tests.plugin_cast import Cast
 

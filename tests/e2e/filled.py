@@ -21,7 +21,8 @@ from calls.quality.measurements import Way, samples_store
 from calls.recording.sounds import sound_path
 from common.clock import now
 from devices.models import DevicePresence
-from protocol.messages import CallOutcome, CallState, DeliveryState
+from protocol.messages.announcements import DeliveryState
+from protocol.messages.calls import CallOutcome, CallState
 from protocol.quality import StatsSample
 from tests.plugin_cast import Cast, device_make
 from transcripts.models import Transcript, TranscriptSegment, TranscriptState

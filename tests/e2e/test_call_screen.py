@@ -7,7 +7,9 @@ from playwright.sync_api import Dialog, Page, expect
 
 from calls.models import Call
 from common.clock import now
-from protocol.messages import CallState, Stats, parse_browser
+from protocol.messages.calls import CallState
+from protocol.messages.statistics import Stats
+from protocol.messages.unions import parse_browser
 from tests.e2e.calling import CALL, OTHER_CALL, SECONDS, call, misplaced
 from tests.e2e.screens import look
 from tests.fakes.browser_hub import FakeHub

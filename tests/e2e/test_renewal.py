@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from playwright.sync_api import Browser, Page
 
 from agent.renewal import Attempt, Look, Renewal, RenewalLimits
-from protocol.messages import LOST_FOR_GOOD
+from protocol.messages.calls import LOST_FOR_GOOD
 
 pytestmark = pytest.mark.e2e
 

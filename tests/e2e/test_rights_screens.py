@@ -16,7 +16,7 @@ from devices.models import DevicePresence, Loan
 from devices.sharing.loans import loan_end
 from households.models import Membership
 from households.roles import Permission, Role
-from protocol.messages import CallState
+from protocol.messages.calls import CallState
 from tests.e2e.screens import look
 from tests.plugin_cast import Cast, device_make, guest_make, loan_make, rule_make
 

@@ -25,25 +25,19 @@ from protocol.certificates import Certificate, CertificateRequest
 from protocol.enrollment import Authorization, AuthorizationRequest, Enrollment, EnrollmentError, TokenRequest
 from protocol.errors import CloseCode, ErrorCode
 from protocol.identity import HubWord, answer_text, fingerprints, hub_text, login_text, next_key_text
-from protocol.messages import (
-    Announce,
-    CallInvited,
-    Challenge,
-    DeviceHello,
-    Error,
-    HelloAck,
+from protocol.messages.announcements import Announce
+from protocol.messages.calls import CallInvited
+from protocol.messages.connection import (
     IceServer,
     IceServers,
     IceServersRequest,
     IceTransportPolicy,
-    Ping,
-    Pong,
-    Unclaimed,
-    Unknown,
     WebrtcAnswer,
     WebrtcOffer,
-    parse_device,
 )
+from protocol.messages.household import Unclaimed, Unknown
+from protocol.messages.socket import Challenge, DeviceHello, Error, HelloAck, Ping, Pong
+from protocol.messages.unions import parse_device
 from tests.fakes.authority import certificate_make, pem_of, spki_sha256
 from tests.fakes.front import Front
 from tests.fakes.leg import FakeLeg

@@ -22,7 +22,7 @@ from django_scopes import scopes_disabled
 
 from calls.models import CallParticipant
 from common.push import group_device, group_household
-from protocol.messages import WebrtcOffer
+from protocol.messages.connection import WebrtcOffer
 from signaling.legs import leg_offer
 from tests.fakes.connection import PeerConnection
 from tests.fakes.peer import RATE, ToneTrack

@@ -16,7 +16,7 @@ from households.models import Household, Membership
 from households.people.members import member_remove
 from households.record.audit import audit_list, audit_sentence
 from households.roles import Role
-from protocol.messages import CallState
+from protocol.messages.calls import CallState
 from tests.plugin_cast import Cast
 from tests.signaling.sockets import browser_open
 

@@ -12,7 +12,7 @@ import pytest_asyncio
 from media.door import LegState
 from media.worker import MediaWorker
 from protocol.errors import ErrorCode
-from protocol.messages import IceServer
+from protocol.messages.connection import IceServer
 from protocol.worker import LegCandidate, LegOffer
 from tests.fakes.door import FakeDoor
 from tests.fakes.peer import RealPeer, loudest_hz

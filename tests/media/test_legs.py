@@ -10,7 +10,7 @@ from aiortc import RTCConfiguration, RTCSessionDescription
 from media.door import LegState
 from media.worker import MediaWorker
 from protocol.errors import ErrorCode
-from protocol.messages import HUNG_UP, LOST_FOR_GOOD
+from protocol.messages.calls import HUNG_UP, LOST_FOR_GOOD
 from protocol.rtcp import CALL_OVER, goodbye_reason
 from protocol.worker import (
     CallClose,

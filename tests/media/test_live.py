@@ -12,7 +12,7 @@ from media.connection import guard
 from media.door import LegState
 from media.worker import MediaWorker
 from protocol.errors import ErrorCode
-from protocol.messages import IceServer
+from protocol.messages.connection import IceServer
 from protocol.worker import (
     CallClose,
     CaptureStart,

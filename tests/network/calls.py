@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
-from protocol.messages import IceServer, IceTransportPolicy
+from protocol.messages.connection import IceServer, IceTransportPolicy
 from protocol.worker import CandidateScope, LegClose, LegOffer, ToneStart
 from tests.fakes.coturn import Coturn, credential
 from tests.operate.hub_process import ROOT

@@ -27,7 +27,7 @@ from agent.peer import IceConfiguration, Peer, PeerError
 from media.connection import loop
 from media.connection.loop import compile_early
 from media.worker import MediaWorker
-from protocol.messages import IceServer, IceTransportPolicy
+from protocol.messages.connection import IceServer, IceTransportPolicy
 from protocol.worker import parse_command
 from tests.fakes.door import FakeDoor
 from tests.fakes.peer import ToneTrack

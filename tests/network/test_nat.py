@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from protocol.messages import IceTransportPolicy
+from protocol.messages.connection import IceTransportPolicy
 from tests.fakes.coturn import Coturn
 from tests.network.calls import call, end_open
 from tests.network.lab import Lab, Nat, Side, lab_open

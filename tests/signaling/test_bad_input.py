@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from households.services import api_token_create
 from protocol.base import MAX_MESSAGE_BYTES, MessageError
 from protocol.errors import CloseCode
-from protocol.messages import UNIONS, members, parse_browser, parse_device
+from protocol.messages.unions import UNIONS, members, parse_browser, parse_device
 from signaling.limits import BAD_MESSAGES, TokenBucket
 from tests.plugin_cast import Cast
 from tests.signaling.sockets import browser

@@ -12,7 +12,7 @@ from django_scopes import scopes_disabled
 from devices.models import DevicePresence
 from protocol.base import Message
 from protocol.errors import CloseCode
-from protocol.messages import Stats
+from protocol.messages.statistics import Stats
 from protocol.worker import LegOffer
 from signaling import handlers
 from tests.fakes.worker import FakeWorker

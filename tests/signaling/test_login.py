@@ -15,7 +15,7 @@ from devices.models import Device
 from devices.services import device_unclaim
 from protocol.errors import CloseCode
 from protocol.identity import HubWord, hub_text, login_text
-from protocol.messages import Unclaimed
+from protocol.messages.household import Unclaimed
 from tests.plugin_cast import Cast
 from tests.signaling.sockets import DEVICE_NONCE, Socket, device_hello, device_socket, sign
 

@@ -9,7 +9,7 @@ from django_scopes import scopes_disabled
 
 from calls.models import Call, CallParticipant
 from calls.services import call_leg_joined, call_leg_lost
-from protocol.messages import LOST_FOR_GOOD
+from protocol.messages.calls import LOST_FOR_GOOD
 from protocol.worker import LegOffer
 from tests.fakes.worker import FakeWorker
 from tests.plugin_cast import Cast

@@ -17,7 +17,7 @@ from django_scopes import scopes_disabled
 
 from calls.models import Call, LegStatistics
 from protocol.identity import login_text
-from protocol.messages import parse_device, parse_from_hub
+from protocol.messages.unions import parse_device, parse_from_hub
 from tests.fakes.connection import PeerConnection
 from tests.fakes.media_program import MediaProgram
 from tests.fakes.peer import ToneTrack

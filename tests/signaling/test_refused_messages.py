@@ -22,7 +22,8 @@ from common.stamps import EVENT_TYPE, event_stamped
 from households.record.audit import audit_list, audit_sentence
 from media.lease import HubLink
 from protocol.base import Message
-from protocol.messages import CallMoved, WebrtcAnswer
+from protocol.messages.calls import CallMoved
+from protocol.messages.connection import WebrtcAnswer
 from protocol.worker import LegClose, LegOffer, WorkerCommand
 from signaling import ask
 from signaling.ask import worker_ask

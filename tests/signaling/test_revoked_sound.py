@@ -12,7 +12,7 @@ from devices.models import Device
 from devices.services import device_unclaim
 from households.models import User
 from protocol.errors import CloseCode
-from protocol.messages import CallState
+from protocol.messages.calls import CallState
 from protocol.worker import CallClose, LegClose, LegOffer
 from signaling.pulse import pulse_get
 from tests.fakes.worker import FakeWorker

@@ -7,7 +7,7 @@ from django_scopes import scope
 
 from calls.models import Call, CallParticipant, ParticipantRole, Recording
 from common.clock import now
-from protocol.messages import CallOutcome, CallState
+from protocol.messages.calls import CallOutcome, CallState
 from tests.plugin_cast import Cast
 from transcripts.models import Transcript, TranscriptSegment, TranscriptState
 

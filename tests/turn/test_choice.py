@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from protocol.messages import IceServer
+from protocol.messages.connection import IceServer
 from tests.fakes.coturn import Coturn, coturn
 from tests.network.stalls import Stalls
 from tests.operate.hub_process import free_port

@@ -16,7 +16,8 @@ from devices.foreign import device_token_renew, foreign_device_create
 from devices.models import Device, DevicePresence
 from households.models import Membership
 from protocol.base import Message
-from protocol.messages import Error, WebrtcAnswer
+from protocol.messages.connection import WebrtcAnswer
+from protocol.messages.socket import Error
 from protocol.worker import LegOffer
 from tests.fakes.worker import FakeWorker
 from tests.plugin_cast import Cast

@@ -18,7 +18,7 @@ from calls.services import call_start
 from config.embedded import EmbeddedServers
 from devices.foreign import device_token_renew, foreign_device_create
 from devices.models import Device, DevicePresence
-from protocol.messages import CallState
+from protocol.messages.calls import CallState
 from tests.fakes.media_program import MediaProgram
 from tests.fakes.peer import Samples, decoded, level_db, loudest_hz
 from tests.fakes.phone import Phone

@@ -16,7 +16,7 @@ from devices.models import Device
 from devices.services import device_unclaim
 from households.services import api_token_create
 from protocol.errors import ErrorCode
-from protocol.messages import Error
+from protocol.messages.socket import Error
 from protocol.whip import MAX_BODY_BYTES
 from protocol.worker import LegCandidate, LegClose, LegOffer
 from signaling import ask, whip, whip_api

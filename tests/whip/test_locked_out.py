@@ -17,7 +17,7 @@ from common.push import apush_channel
 from devices.foreign import device_token_open, device_token_renew
 from devices.models import Device, DeviceToken
 from devices.services import device_unclaim
-from protocol.messages import WebrtcAnswer
+from protocol.messages.connection import WebrtcAnswer
 from protocol.worker import LegClose, LegJoin, LegOffer
 from tests.fakes.worker import FakeWorker
 from tests.plugin_cast import Cast

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from protocol.messages import IceServer
+from protocol.messages.connection import IceServer
 from protocol.whip import MAX_BODY_BYTES, WhipRefused, fragment_read, link_header, offer_read
 from tests.whip.offers import FRAGMENT, OFFER, VIDEO
 

@@ -15,7 +15,7 @@ from calls.workers.whip import _of_worker, whip_session_end, whip_touch, whip_wo
 from common.clock import now
 from common.errors import DeviceOffline
 from common.push import group_worker
-from protocol.messages import CallOutcome, CallState
+from protocol.messages.calls import CallOutcome, CallState
 from protocol.worker import LegClose, LegJoin
 from tests.fakes.worker import FakeWorker
 from tests.plugin_cast import Cast
