@@ -1,14 +1,29 @@
-"""How the tests' database is made and emptied."""
+"""In which order tests run, and how their database is made and emptied."""
+
+from pathlib import Path
 
 import pytest
 
 KEPT_TABLES = ("django_migrations", "django_content_type", "auth_permission")
+WAITING = ("e2e", "operate", "media", "whip", "network")
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The main job comes last: whoever reads the end of a log sees whether the product does what it is for."""
-    items.sort(key=lambda item: "test_main_job" in item.nodeid)
+    """Files that wait for browsers and processes are spread among those that compute, and none is left for the end.
+
+    So that of several processes of pytest-xdist never all wait, and never all compute.
+    """
+    files = dict.fromkeys(item.path for item in items)
+    waiting = [path for path in files if _folder(path) in WAITING]
+    computing = [path for path in files if _folder(path) not in WAITING]
+    place = {path: 0.9 * n / len(waiting) for n, path in enumerate(waiting)}
+    place |= {path: n / len(computing) for n, path in enumerate(computing)}
+    items.sort(key=lambda item: place[item.path])
+
+
+def _folder(path: Path) -> str:
+    return path.relative_to(Path(__file__).parent).parts[0]
 
 
 @pytest.fixture(scope="session")

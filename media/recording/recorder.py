@@ -53,7 +53,9 @@ class FileThread:
             else:
                 loop.call_soon_threadsafe(_fulfil, future, result)
 
-        await asyncio.to_thread(self._jobs.put, run)
+        # Who waits may be cancelled; a job that is queued at once is done all the same.
+        if not self.submit(run):
+            await asyncio.to_thread(self._jobs.put, run)
         return await future
 
     def close(self) -> None:
