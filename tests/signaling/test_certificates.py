@@ -11,6 +11,7 @@ from django_scopes import scope, scopes_disabled
 from common.clock import now
 from devices.identity.certificates import fingerprint
 from devices.identity.keys import device_key_ask
+from devices.identity.login import device_keys
 from devices.models import Device, DeviceCertificate
 from devices.services import device_unclaim
 from protocol.errors import CloseCode
@@ -125,12 +126,21 @@ async def test_a_device_that_is_online_is_asked_for_a_key_at_once_and_one_that_c
         await socket.close()
 
 
+async def keys_in_a_call(cast: Cast) -> set[str]:
+    """Those that a worker takes from it."""
+    with scopes_disabled():
+        device = await Device.objects.aget(pk=cast.kitchen.pk)
+    return set(device_keys(device) or ())
+
+
 async def test_the_old_key_counts_until_the_new_one_has_logged_in_and_never_again(cast: Cast) -> None:
     old_key = cast.keys[cast.kitchen.pk]
     await sync_to_async(ask_for_a_key)(cast)
     old = await device_socket(cast.kitchen, old_key)
     new_key = await make_next(cast, old)
     await old.close()
+    both = {fingerprint(old_key.public_key()), fingerprint(new_key.public_key())}
+    assert await keys_in_a_call(cast) == both
     assert await refused(cast, new_key, epoch=1)
     assert await refused(cast, old_key, epoch=2)
     assert not await refused(cast, old_key, epoch=1)
@@ -139,6 +149,7 @@ async def test_the_old_key_counts_until_the_new_one_has_logged_in_and_never_agai
     assert await old.closed() == CloseCode.REPLACED
     await new.say("ping")
     assert (await new.hear())["type"] == "pong", "nobody asks it for a key any more"
+    assert await keys_in_a_call(cast) == {fingerprint(new_key.public_key())}
     for epoch in (1, 2, 3):
         assert await refused(cast, old_key, epoch=epoch)
     for epoch in (1, 3):
