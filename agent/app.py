@@ -18,9 +18,11 @@ from agent.certificates import CertificateKeeper
 from agent.config import AgentConfig
 from agent.enroll import Enroller
 from agent.errors import AgentError
+from agent.espeak import speak
 from agent.files import make_private_dir
 from agent.ice import IceSource
 from agent.identity import Identity, key_pem
+from agent.introduction import Introduction, Voice
 from agent.journal import Journal
 from agent.link import Link
 from agent.playout import Playout
@@ -59,7 +61,9 @@ class DataDirLock:
 class Agent:
     """`run` ends only by cancellation. The microphone is open during calls and at no other time."""
 
-    def __init__(self, config: AgentConfig, *, backend: SoundBackend | None = None) -> None:
+    def __init__(
+        self, config: AgentConfig, *, backend: SoundBackend | None = None, voice: Voice = speak
+    ) -> None:
         """`backend`: instead of the microphone and speaker that `config` names. Raises AudioError."""
         self.config = config
         backend = backend or NamedBackend(config.microphone, config.speaker)
@@ -71,7 +75,12 @@ class Agent:
         self.journal = Journal(config.data_dir)
         self.processing = SoundProcessing()
         self.playout = Playout(backend.speaker(self.processing))
-        self._enroller = Enroller(config=config, identity=self.identity, http=self._http)
+        introduction = Introduction(
+            voice=voice if config.says_code else None, playout=self.playout, background=self._background
+        )
+        self._enroller = Enroller(
+            config=config, identity=self.identity, http=self._http, introduction=introduction
+        )
         self.link = Link(
             config=config,
             identity=self.identity,
@@ -167,9 +176,9 @@ class Agent:
             self._lock.release()
 
     async def press(self) -> None:
-        """What the Enter key does: answer; in a call, hang up; while unclaimed, show the code again."""
+        """What the Enter key does: answer; in a call, hang up; while unclaimed, show and say the code."""
         if not self.identity.is_claimed:
-            self._enroller.show()
+            self._enroller.show(is_asked=True)
         elif self.state.has_call and self.phone.is_accepted:
             await self.phone.hang_up()
         else:

@@ -18,12 +18,14 @@ In this order:
      Do not write localhost: the QR code leads phones to the address that you give here.
   2. It shows a QR code, a link, a code like BCDFG-HJKLM, and four words. Scan the code with a phone, or choose
      "Add device" on the hub's pages and type it. It is good for 15 minutes, then a new one appears.
+     With a loudspeaker it says code and words, too, unless you give --no-say-code: the first three codes, and
+     whenever you press Enter.
   3. The page shows the four words, too. If they are the same, choose a room and a name, and confirm. Where
      there is no keyboard, leave "May answer calls by itself" on: nobody could answer otherwise.
   4. From then on --data-dir is enough: it remembers its hub. In the folder are its key and its certificate,
      so keep it, and never copy it to a second device.
 
-While it runs, Enter shows the code again, answers a call, and hangs up. Ctrl-C ends it. README.md says under
+While it runs, Enter shows and says the code again, answers a call, and hangs up. Ctrl-C ends it. README.md says under
 "Add a device" how it starts with the computer.
 """
 _END = """To make the device forget its home and its key: python -m agent reset --help"""
@@ -90,6 +92,11 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     kinds = "default, the name of a sound device, null for none, or file:PATH"
     sound.add_argument("--microphone", metavar="NAME", help=f"{kinds}, also file:PATH?loop")
     sound.add_argument("--speaker", metavar="NAME", help=kinds)
+    sound.add_argument(
+        "--say-code",
+        action=argparse.BooleanOptionalAction,
+        help="say code and words aloud while it waits to be added; usual with a sound device",
+    )
     seldom = parser.add_argument_group("What you seldom need")
     seldom.add_argument(
         "--qr-hub", metavar="ADDRESS", help="of the hub for phones, where this device uses another one"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from agent.backends.choice import is_sound_card
 from agent.errors import AgentError
 from agent.renewal import RenewalLimits
 
@@ -47,6 +48,7 @@ class AgentConfig:
     serial: str
     microphone: str = "default"
     speaker: str = "default"
+    says_code: bool = False
     prints_json: bool = False
     qr_hub_url: str | None = None
     timings: Timings = field(default_factory=Timings)
@@ -96,6 +98,7 @@ def config_from(arguments: argparse.Namespace, *, remembered_hub_url: str | None
         serial=(arguments.serial or default_serial())[:80],
         microphone=arguments.microphone,
         speaker=arguments.speaker,
+        says_code=is_sound_card(arguments.speaker) if arguments.say_code is None else arguments.say_code,
         prints_json=arguments.once_claimed_json,
         qr_hub_url=normalize_hub_url(arguments.qr_hub) if arguments.qr_hub else None,
     )

@@ -15,6 +15,7 @@ from agent.config import AgentConfig
 from agent.errors import EnrollmentRefusedError
 from agent.files import remove
 from agent.identity import Identity, ca_id
+from agent.introduction import Introduction
 from agent.transfer import TransferNote, transfer_forget, transfer_read
 from protocol.enrollment import (
     Authorization,
@@ -44,8 +45,16 @@ class _TryAgainError(Exception):
 class Enroller:
     """Asks until a person has said yes. Network errors are waited out."""
 
-    def __init__(self, *, config: AgentConfig, identity: Identity, http: httpx.AsyncClient) -> None:
+    def __init__(
+        self,
+        *,
+        config: AgentConfig,
+        identity: Identity,
+        http: httpx.AsyncClient,
+        introduction: Introduction,
+    ) -> None:
         self._config, self._identity, self._http = config, identity, http
+        self._introduction = introduction
         timings = config.timings
         self._backoff = Backoff(base_s=timings.backoff_base_s, max_s=timings.backoff_max_s)
         self._authorization: Authorization | None = None
@@ -53,6 +62,7 @@ class Enroller:
 
     async def claim(self) -> None:
         """Returns when the identity is enrolled and stored."""
+        self._introduction.begin()
         while not self._identity.is_claimed:
             try:
                 self._authorization = await self._authorize()
@@ -62,15 +72,21 @@ class Enroller:
                 await self._poll(self._authorization)
             except _TryAgainError as error:
                 await self._wait(error)
-        self._authorization = self._transfer = None
+            finally:
+                self._authorization = None
+                self._introduction.stop()
+        self._transfer = None
         transfer_forget(self._config.data_dir)
         remove(self._config.data_dir / qr.PNG_FILE)
 
-    def show(self) -> None:
-        """QR code, typed code and link of the running claim, on the terminal and as PNG."""
+    def show(self, *, is_asked: bool = False) -> None:
+        """QR code, typed code and link of the running claim, on the terminal and as PNG; and aloud."""
         authorization = self._authorization
         if authorization is None:
             return
+        self._introduction.say(
+            user_code=authorization.user_code, words=self._identity.words, is_asked=is_asked
+        )
         link, code = authorization.verification_uri_complete, qr.group_code(authorization.user_code)
         png = self._config.data_dir / qr.PNG_FILE
         scanned = qr.link_at(link, self._config.qr_hub_url)

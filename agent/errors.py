@@ -9,6 +9,10 @@ class AudioError(AgentError):
     """No such microphone or speaker, or it cannot be opened."""
 
 
+class VoiceError(AgentError):
+    """This device cannot speak by itself. The message goes on where another sentence began."""
+
+
 class EnrollmentRefusedError(AgentError):
     """The hub's answer does not fit this device: another key, another CA, another link."""
 

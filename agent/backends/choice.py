@@ -34,6 +34,11 @@ class NamedBackend:
         return make_speaker(self.speaker_name, processing)
 
 
+def is_sound_card(name: str) -> bool:
+    """Whether somebody may hear what goes there."""
+    return name != "null" and not name.startswith("file:")
+
+
 def make_microphone(name: str, processing: SoundProcessing | None = None) -> Microphone:
     """`null`, `file:PATH`, `file:PATH?loop`, `default` or the name of a sound device. Raises AudioError.
 

@@ -12,6 +12,8 @@ import pytest
 from agent.app import Agent
 from agent.backends.choice import SoundBackend
 from agent.config import AgentConfig, Timings
+from agent.espeak import speak
+from agent.introduction import Voice
 from agent.renewal import RenewalLimits
 from tests.agent.sounds import write_wav
 from tests.fakes.hub import FakeHub
@@ -54,6 +56,8 @@ def start_agent(hub: FakeHub, tmp_path: Path) -> StartAgent:
         microphone_name: str | None = None,
         prints_json: bool = False,
         backend: SoundBackend | None = None,
+        says_code: bool = False,
+        voice: Voice = speak,
     ) -> AsyncIterator[Agent]:
         agent = Agent(
             AgentConfig(
@@ -65,8 +69,10 @@ def start_agent(hub: FakeHub, tmp_path: Path) -> StartAgent:
                 speaker=f"file:{tmp_path / 'speaker.wav'}",
                 timings=timings,
                 prints_json=prints_json,
+                says_code=says_code,
             ),
             backend=backend,
+            voice=voice,
         )
         running = asyncio.create_task(agent.run())
         try:
