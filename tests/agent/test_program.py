@@ -72,6 +72,25 @@ async def test_it_ends_cleanly_within_two_seconds_in_a_call(
     assert "Traceback" not in log
 
 
+async def test_it_says_its_code_into_a_file_and_ends_cleanly_while_it_speaks(
+    hub: FakeHub, start_program: StartProgram, tmp_path: Path
+) -> None:
+    hub.token_answers.extend(["authorization_pending"] * 100_000)
+    speaker = tmp_path / "speaker.wav"
+    process = await start_program(
+        "--hub", hub.url, "--microphone", "null", "--speaker", f"file:{speaker}", "--say-code"
+    )
+    async with asyncio.timeout(PATIENCE_S):
+        while not speaker.exists() or speaker.stat().st_size < 2 * 48_000:
+            await asyncio.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    _, err = await asyncio.wait_for(process.communicate(), PATIENCE_S)
+    assert process.returncode == 0
+    assert abs(read_wav(speaker)).max() > 5_000
+    assert "Stopped" in err.decode()
+    assert "Traceback" not in err.decode()
+
+
 async def test_killed_it_leaves_a_valid_speaker_file_and_comes_back_without_a_claim(
     hub: FakeHub, start_program: StartProgram, tmp_path: Path
 ) -> None:
