@@ -26,6 +26,12 @@ _SMALL_TARGETS = """
     .filter(([box]) => box.width > 1 && (box.height < TARGET || box.width < TARGET))
     .map(([box, e]) => `${e.className} ${Math.round(box.width)}x${Math.round(box.height)} ${e.innerText}`)
 """.replace("TARGET", str(TARGET_PX - 0.5))
+_OUTSIDE = """() => [...document.querySelectorAll("a, button, input, select")]
+  .filter((e) => e.offsetParent && !e.closest(".skip, .visually-hidden"))
+  .map((e) => [e.getBoundingClientRect(), e])
+  .filter(([box]) => box.width > 1 && (box.left < 0 || box.right > innerWidth + 0.5))
+  .map(([box, e]) => `${e.className} ${Math.round(box.left)}-${Math.round(box.right)} ${e.innerText}`)
+"""
 
 
 def picture(page: Page, name: str) -> None:
@@ -65,3 +71,9 @@ def violations(page: Page) -> list[str]:
 def overflow(page: Page, width: int) -> list[str]:
     real: int = page.evaluate("() => document.documentElement.scrollWidth")
     return [f"it is {real} px wide on a screen of {width} px"] if real > width else []
+
+
+def pushed_off(page: Page) -> list[str]:
+    """Buttons and links that are not wholly on the screen, from left to right."""
+    outside: list[str] = page.evaluate(_OUTSIDE)
+    return [f"outside: {one}" for one in outside]

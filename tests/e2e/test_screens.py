@@ -5,7 +5,9 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
+from allauth.mfa.models import Authenticator
 from django.urls import reverse
+from django_scopes import scopes_disabled
 from playwright.sync_api import Page
 
 from announcements.models import Announcement
@@ -14,12 +16,16 @@ from calls.workers.placement import Worker
 from common.clock import now
 from common.failures import MEDIA_WORKER, failure_note
 from common.redis import redis_get
+from devices.models import Device, Room
+from households.models import Household, Membership
 from tests.e2e.filled import announcement_fill, call_fill
-from tests.e2e.screens import look
+from tests.e2e.screens import NARROWEST_PX, look, overflow, picture, pushed_off
 from tests.fakes.browser_hub import FakeHub
 from tests.plugin_cast import Cast
 
 pytestmark = [pytest.mark.e2e, pytest.mark.django_db(transaction=True)]
+
+LONG = "Donaudampfschifffahrtsgesellschaftskapitänsmütze"
 
 PAGES = {
     "home": "devices:home",
@@ -81,3 +87,29 @@ def test_each_page_of_a_home_looks_right(
     page.wait_for_function("() => document.fonts.status === 'loaded'")
     fake_hub.wait_for("hello")
     assert look(page, name) == []
+
+
+def test_one_long_word_as_a_name_pushes_nothing_off_the_screen(
+    page: Page, fake_hub: FakeHub, call: Call, announcement: Announcement, cast: Cast
+) -> None:
+    """Not on the narrowest one, either."""
+    ids = {"device": call.device.public_id, "announcement": announcement.public_id}
+    ids["call-before"] = ids["device"]
+    with scopes_disabled():
+        other = Household.objects.create(name=LONG[:40])
+        Membership.objects.create(user=cast.anna.user, household=other, consented_at=now())
+        cast.ben.user.__class__.objects.update(name=LONG)
+        for rows in (Household.objects, Device.objects, Room.objects.filter(name="Kitchen")):
+            rows.update(name=LONG)
+        Authenticator.objects.create(user=cast.anna.user, type="webauthn", data={"name": LONG})
+    page.set_viewport_size({"width": NARROWEST_PX, "height": 700})
+    found = []
+    for name in PAGES:
+        if name != "error":
+            page.goto(reverse(PAGES[name], args=[ids[name]] if name in ids else []))
+            picture(page, f"long-word-{name}")
+            found += [f"{name}: {problem}" for problem in overflow(page, NARROWEST_PX) + pushed_off(page)]
+    page.goto("/")
+    page.locator('[data-opens="homes-dialog"]').first.click()
+    picture(page, "long-word-homes")
+    assert found + pushed_off(page) == []

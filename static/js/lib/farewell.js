@@ -62,7 +62,7 @@ function say(code, message) {
   medallion.append(icon("log-out"));
   panel.append(medallion, heading, ...lines, way);
   for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
-  document.querySelector(".nav")?.remove();
+  for (const part of document.querySelectorAll(".nav, .change-bar, .stale-bar")) part.remove();
   const main = document.querySelector("main");
   // As the pages are that come before somebody is signed in.
   document.body.className = "entrance";

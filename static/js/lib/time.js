@@ -1,7 +1,6 @@
 // Times stand on a page as the server wrote them, in the zone of the home: see common/templatetags/ui.py. What was said
 // as "3 hours ago" moves on here, and whoever reads in another zone is told whose times these are.
 
-const OF_HOME = "main time:not([data-ago]), main input[type=datetime-local]";
 const STEPS = [
   ["year", 31_536_000],
   ["month", 2_592_000],
@@ -28,7 +27,7 @@ export function showTimes() {
 
 function showZone(note) {
   const [here, there] = [undefined, note?.dataset.zone].map(hourAndMinute);
-  if (!note || here === there || !document.querySelector(OF_HOME)) return;
+  if (!note || here === there) return;
   note.querySelector("span").textContent = there;
   note.hidden = false;
 }
