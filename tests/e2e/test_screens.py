@@ -104,9 +104,9 @@ def test_one_long_word_as_a_name_pushes_nothing_off_the_screen(
         Authenticator.objects.create(user=cast.anna.user, type="webauthn", data={"name": LONG})
     page.set_viewport_size({"width": NARROWEST_PX, "height": 700})
     found = []
-    for name in PAGES:
+    for name, route in PAGES.items():
         if name != "error":
-            page.goto(reverse(PAGES[name], args=[ids[name]] if name in ids else []))
+            page.goto(reverse(route, args=[ids[name]] if name in ids else []))
             picture(page, f"long-word-{name}")
             found += [f"{name}: {problem}" for problem in overflow(page, NARROWEST_PX) + pushed_off(page)]
     page.goto("/")
