@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.db.models import Case, Q, Value, When
 from django_scopes import scope
 
 from calls.events import call_ended
@@ -56,16 +57,16 @@ def call_end(
     if by is not None and reason == LOST_FOR_GOOD:
         reason = call_lost_reason(by)
     hung_up_by = by.role if by is not None and reason in ("", HUNG_UP) else ""
+    ended_at = call_hung_up_at(by, ago_s) if by is not None and ago_s else None
     if call.connected_at:
         outcome = CallOutcome.ANSWERED
     elif call.accepted_at:
-        is_early = hung_up_by and now() - call.accepted_at < SOUND_WITHIN
+        is_early = hung_up_by and (ended_at or now()) - call.accepted_at < SOUND_WITHIN
         outcome = CallOutcome.CANCELLED if is_early else CallOutcome.FAILED
     elif by is not None and by.role == ParticipantRole.CALLEE:
         outcome = CallOutcome.DECLINED
     else:
         outcome = CallOutcome.CANCELLED
-    ended_at = call_hung_up_at(by, ago_s) if by is not None and ago_s else None
     reason = "" if hung_up_by else reason
     is_end = _end(call, outcome=outcome, reason=reason, hung_up_by=hung_up_by, ended_at=ended_at)
     if explains and reason and by is not None and not is_end:
@@ -100,7 +101,9 @@ def call_lost_reason(leg: CallParticipant) -> str:
 def _explain(call: Call, by: CallParticipant, reason: str) -> None:
     """What passed for hanging up, since the connection closed, was something else."""
     ended = Call.objects.filter(pk=call.pk, hung_up_by=by.role, ended_at__gt=now() - EXPLAINED_WITHIN)
-    ended.update(reason=reason[:200], hung_up_by="")
+    had_failed = Q(outcome=CallOutcome.CANCELLED, accepted_at__isnull=False)
+    outcome = Case(When(had_failed, then=Value(CallOutcome.FAILED.value)), default="outcome")
+    ended.update(outcome=outcome, reason=reason[:200], hung_up_by="")
     call.refresh_from_db()
 
 

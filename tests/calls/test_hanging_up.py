@@ -152,3 +152,34 @@ def test_whoever_hangs_up_before_the_sound_was_due_cancelled_the_call(
     call_end(call=Call.objects.get(pk=call.pk), by=leg_of(call, role))
     call.refresh_from_db()
     assert (call.outcome, call.hung_up_by) == (outcome, role)
+
+
+def test_a_hang_up_that_is_heard_of_later_counts_from_when_it_was(cast: Cast) -> None:
+    device_go_online(cast.kitchen)
+    call = call_start(membership=cast.anna, device=cast.kitchen)
+    call_accept(call=call)
+    moment = now()
+    Call.objects.filter(pk=call.pk).update(
+        created_at=moment - timedelta(seconds=12), accepted_at=moment - timedelta(seconds=9)
+    )
+    leg = leg_of(call, "caller")
+    call_end(call=leg.call, by=leg, ago_s=7)
+    assert Call.objects.get(pk=call.pk).outcome == CallOutcome.CANCELLED
+
+
+@pytest.mark.parametrize(
+    ("was_accepted", "outcome"), [(True, CallOutcome.FAILED), (False, CallOutcome.CANCELLED)]
+)
+def test_a_call_that_passed_for_cancelled_had_failed_once_its_end_says_why(
+    cast: Cast, was_accepted: bool, outcome: CallOutcome
+) -> None:
+    device_go_online(cast.kitchen)
+    call = call_start(membership=cast.anna, device=cast.kitchen)
+    if was_accepted:
+        call_accept(call=call)
+    call_end(call=call, by=leg_of(call, "caller"), reason=HUNG_UP)
+    leg = leg_of(call, "caller")
+    call_end(call=leg.call, by=leg, reason="The page of the call was closed.")
+    call.refresh_from_db()
+    assert (call.outcome, call.hung_up_by) == (outcome, "")
+    assert call.reason == "The page of the call was closed."
