@@ -1,10 +1,12 @@
 """A page follows what others change in the household, and says what happened when it may not stay."""
 
+import re
+
 import pytest
 from django.contrib.sessions.models import Session
 from django.urls import reverse
 from django_scopes import scope
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from common.clock import now
 from devices.models import Device
@@ -99,6 +101,26 @@ def test_what_changed_elsewhere_is_not_worth_a_word(page: Page, fake_hub: FakeHu
     stays(page)
     rename(cast, "Radio")
     with page.expect_response("**/settings/"):
+        fake_hub.say("household_changed")
+    page.wait_for_timeout(300)
+    expect(page.get_by_text(BAR)).to_be_hidden()
+    assert is_same(page)
+
+
+def test_that_a_minute_went_by_at_home_is_not_worth_a_word(page: Page, fake_hub: FakeHub, cast: Cast) -> None:
+    address = reverse("households:settings")
+    clock = re.compile(r"(where it is <span>)\d\d:\d\d")
+
+    def serve_as_earlier(route: Route) -> None:
+        earlier, count = clock.subn(r"\1--:--", route.fetch().text())
+        assert count == 1
+        route.fulfill(body=earlier, content_type="text/html; charset=utf-8")
+
+    page.route(f"**{address}", serve_as_earlier, times=1)
+    page.goto(address)
+    fake_hub.wait_for("hello")
+    stays(page)
+    with page.expect_response(f"**{address}"):
         fake_hub.say("household_changed")
     page.wait_for_timeout(300)
     expect(page.get_by_text(BAR)).to_be_hidden()

@@ -9,7 +9,7 @@ import { hub } from "./socket.js";
 const SOON_MS = 300; // several changes come together
 const OWN_MS = 3_000; // what this page asked for itself, its answer shows
 // These change without anybody's doing, and follow in their own ways.
-const UNSTEADY = "time, script, [data-presence], [data-online-count], [data-greeting], .toasts, [data-part]";
+const UNSTEADY = "time, script, [data-zone] span, [data-presence], [data-online-count], [data-greeting], .toasts, [data-part]";
 const NOT_OPEN = "This page is not open to you any more.";
 const FOLLOWS = "[data-follows]";
 

@@ -26,14 +26,20 @@ export function showTimes() {
 }
 
 function showZone(note) {
-  const [here, there] = [undefined, note?.dataset.zone].map(hourAndMinute);
-  if (!note || here === there) return;
+  if (!note) return;
+  const now = new Date(); // for both clocks: between two looks a minute may end
+  const [here, there] = [undefined, note.dataset.zone].map((zone) => hourAndMinute(zone, now));
+  note.hidden = !there || here === there;
   note.querySelector("span").textContent = there;
-  note.hidden = false;
 }
 
-function hourAndMinute(timeZone) {
-  return new Intl.DateTimeFormat("en-GB", { timeZone, hour: "2-digit", minute: "2-digit" }).format(new Date());
+// "" where this browser does not know the zone: an older one has no "Europe/Kyiv".
+function hourAndMinute(timeZone, date) {
+  try {
+    return new Intl.DateTimeFormat("en-GB", { timeZone, hour: "2-digit", minute: "2-digit" }).format(date);
+  } catch {
+    return "";
+  }
 }
 
 /** 7 -> "0:07", 92 -> "1:32", 3725 -> "1:02:05". */
