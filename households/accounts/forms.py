@@ -1,5 +1,7 @@
 """What a person types about their account: allauth's forms with our limits and words, and our own."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 from allauth.account.adapter import get_adapter
@@ -19,8 +21,7 @@ from django import forms
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 
-from common.limits import Try
-from households.accounts.sign_in import ADDRESS_TAKEN
+from households.accounts.sign_in import ADDRESS_TAKEN, sign_in_refused
 from households.accounts.tries import account_try, code_use
 from households.models import User
 
@@ -79,9 +80,8 @@ class PasswordForm(ChangePasswordForm):  # type: ignore[misc]
         self.fields["password1"].help_text = _PASSWORD_HINT
 
     def clean_oldpassword(self) -> str:
-        counted = _take(self.user)
-        password: str = super().clean_oldpassword()
-        counted.give_back()
+        with _counted(self.user):
+            password: str = super().clean_oldpassword()
         return password
 
 
@@ -106,10 +106,9 @@ class EmailForm(forms.Form):
 
     def clean_password(self) -> str:
         password = str(self.cleaned_data["password"])
-        counted = _take(self.user)
-        if not self.user.check_password(password):
-            raise get_adapter().validation_error("incorrect_password")
-        counted.give_back()
+        with _counted(self.user):
+            if not self.user.check_password(password):
+                raise get_adapter().validation_error("incorrect_password")
         return password
 
     def clean(self) -> dict[str, Any]:
@@ -132,11 +131,10 @@ class _Code:
 
     def clean_code(self) -> str:
         user: User = self.user  # type: ignore[attr-defined]
-        counted = _take(user)
-        code: str = super().clean_code()  # type: ignore[misc]
-        if not code_use(user, code):
-            raise ValidationError("This code was used already. Wait for the next one.")
-        counted.give_back()
+        with _counted(user):
+            code: str = super().clean_code()  # type: ignore[misc]
+            if not code_use(user, code):
+                raise ValidationError("This code was used already. Wait for the next one.")
         return code
 
 
@@ -183,6 +181,17 @@ class PasskeyNameForm(EditWebAuthnForm):  # type: ignore[misc]
         return super().save()
 
 
-def _take(user: User) -> Try:
-    """Raises ValidationError after too many wrong tries."""
-    return account_try(context.request, user.email)
+@contextmanager
+def _counted(user: User) -> Iterator[None]:
+    """One try, which counts if it was wrong. Raises ValidationError after too many.
+
+    The last one keeps this person from signing in, too, so the record has it.
+    """
+    counted = account_try(context.request, user.email)
+    try:
+        yield
+    except ValidationError:
+        if counted.left == 0:
+            sign_in_refused(user.email, is_last=True)
+        raise
+    counted.give_back()

@@ -65,6 +65,25 @@ def test_the_record_says_that_somebody_failed_and_when_no_more_was_taken_and_is_
     assert told_of(cast) == [stopped, "Somebody failed to sign in as Anna."]
 
 
+@pytest.mark.parametrize(
+    ("address", "field"),
+    [
+        ("account_reauthenticate", "password"),
+        ("account_change_password", "oldpassword"),
+        ("households:account-email", "password"),
+    ],
+)
+def test_the_record_says_so_wherever_the_tries_were_made(
+    cast: Cast, client: Client, address: str, field: str
+) -> None:
+    client.force_login(cast.anna.user)
+    for _ in range(5):
+        client.post(reverse(address), {field: "wrong", "email": "new@example.org"})
+    assert sign_in(PASSWORD).status_code == 429
+    stopped = "After too many wrong tries nobody could sign in as Anna for some minutes."
+    assert told_of(cast).count(stopped) == 1
+
+
 def test_an_address_has_ten_tries_a_minute_over_all_accounts_and_ways(cast: Cast) -> None:
     stranger: dict[str, Any] = {"REMOTE_ADDR": "203.0.113.7"}
     for n in range(6):
