@@ -76,9 +76,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
             return
         if not settings.HAS_WINDOW:
             # What is said now is kept as a log, by systemd or Docker; the link would let its readers in.
-            log.warning(
-                "Somebody asked for a new password: {email}", email=email, command="manage.py password_link"
-            )
+            log.warning("Somebody asked for a new password.", email=email, command="manage.py password_link")
             return
         super().send_password_reset_mail(user, email, context)
 

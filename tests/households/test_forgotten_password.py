@@ -47,8 +47,8 @@ def test_where_nobody_sits_before_the_hub_no_link_goes_into_its_log(
     with override_settings(EMAIL_BACKEND="config.mail.WindowBackend"), capture_logs() as logs:
         answer = client.post(reverse("account_reset_password"), {"email": cast.anna.user.email}, follow=True)
     assert "Tell whoever runs this hub." in answer.content.decode()
-    assert [(line["email"], line["command"]) for line in logs if "command" in line] == [
-        (cast.anna.user.email, "manage.py password_link")
+    assert [(line["event"], line["email"], line["command"]) for line in logs if "command" in line] == [
+        ("Somebody asked for a new password.", cast.anna.user.email, "manage.py password_link")
     ]
     assert "/reset/key/" not in capsys.readouterr().out + str(logs)
 
