@@ -75,6 +75,12 @@ def try_take(key: str, *, most: int, per_s: int, message: str, unavailable: str 
     return taken
 
 
+def tries_forget(key: str) -> None:
+    """All that were counted under this key. While Redis is away they run out in time."""
+    with suppress(RedisError):
+        redis_get().delete(f"tries:{key}")
+
+
 TOLD_FROM: Final = 2  # that is after the third wrong try of five
 
 

@@ -178,6 +178,8 @@ MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_TOTP_TOLERANCE = 1  # clocks of phones and hubs differ by seconds; no code is taken twice
 MFA_FORMS = {
     "authenticate": "households.accounts.forms.CodeForm",
+    "authenticate_webauthn": "households.accounts.forms.PasskeySecondForm",
+    "login_webauthn": "households.accounts.forms.PasskeySignInForm",
     "reauthenticate": "households.accounts.forms.AskAgainByCodeForm",
     "activate_totp": "households.accounts.forms.AppForm",
     "add_webauthn": "households.accounts.forms.PasskeyForm",

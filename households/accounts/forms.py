@@ -15,19 +15,30 @@ from allauth.account.forms import (
 from allauth.core import context
 from allauth.mfa.base.forms import AuthenticateForm
 from allauth.mfa.base.forms import ReauthenticateForm as ReauthenticateByCodeForm
+from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.forms import ActivateTOTPForm
-from allauth.mfa.webauthn.forms import AddWebAuthnForm, EditWebAuthnForm
+from allauth.mfa.webauthn.forms import (
+    AddWebAuthnForm,
+    AuthenticateWebAuthnForm,
+    EditWebAuthnForm,
+    LoginWebAuthnForm,
+)
 from django import forms
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 
-from households.accounts.sign_in import ADDRESS_TAKEN, sign_in_refused
+from households.accounts.sign_in import ADDRESS_TAKEN, APP, PASSKEY, RECOVERY_CODES, sign_in_refused
 from households.accounts.tries import account_try, code_use
 from households.models import User
 
 _ADDRESS: Final = "E-mail address"
 _PASSWORD_HINT: Final = "At least ten characters. A short sentence is easy to remember."  # noqa: S105
 _NAME_LENGTH: Final = 80
+PASSKEY_UNKNOWN: Final = (
+    "This passkey is not known here any more. Sign in with your password, "
+    "and remove the passkey from your device or password manager."
+)
+_PASSKEY_FAILED: Final = "The passkey did not work this time. Try again."
 
 
 def _plain(form: forms.Form, labels: dict[str, str]) -> None:
@@ -138,22 +149,52 @@ class _Code:
         return code
 
 
-class CodeForm(_Code, AuthenticateForm):  # type: ignore[misc]
+class _CodeOfMany(_Code):
+    """Asks for what the person has, and knows it for the page."""
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        _plain(self, {"code": "Code of the app, or a recovery code"})
+        user: User = self.user  # type: ignore[attr-defined]
+        kinds = set(Authenticator.objects.filter(user=user).values_list("type", flat=True))
+        self.has_app, self.has_codes = APP in kinds, RECOVERY_CODES in kinds
+        self.has_passkey = PASSKEY in kinds
+        words = "Code of the app, or a recovery code" if self.has_codes else "Code of the app"
+        _plain(self, {"code": words if self.has_app else "Recovery code"})  # type: ignore[arg-type]
 
 
-class AskAgainByCodeForm(_Code, ReauthenticateByCodeForm):  # type: ignore[misc]
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        _plain(self, {"code": "Code of the app, or a recovery code"})
+class CodeForm(_CodeOfMany, AuthenticateForm):  # type: ignore[misc]
+    pass
+
+
+class AskAgainByCodeForm(_CodeOfMany, ReauthenticateByCodeForm):  # type: ignore[misc]
+    pass
 
 
 class AppForm(_Code, ActivateTOTPForm):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         _plain(self, {"code": "Code that the app shows"})
+
+
+class _ByPasskey:
+    """Says what is wrong: of codes, as in allauth's own words, nobody here has heard."""
+
+    def clean_credential(self) -> Any:
+        try:
+            return super().clean_credential()  # type: ignore[misc]
+        except ValidationError as error:
+            if error.code != "incorrect_code":
+                raise
+            is_known = _passkey_is_known(self.cleaned_data["credential"])  # type: ignore[attr-defined]
+            raise ValidationError(_PASSKEY_FAILED if is_known else PASSKEY_UNKNOWN) from None
+
+
+class PasskeySignInForm(_ByPasskey, LoginWebAuthnForm):  # type: ignore[misc]
+    pass
+
+
+class PasskeySecondForm(_ByPasskey, AuthenticateWebAuthnForm):  # type: ignore[misc]
+    pass
 
 
 class PasskeyForm(AddWebAuthnForm):  # type: ignore[misc]
@@ -179,6 +220,12 @@ class PasskeyNameForm(EditWebAuthnForm):  # type: ignore[misc]
     def save(self) -> Any:
         messages.success(context.request, "Saved.")
         return super().save()
+
+
+def _passkey_is_known(answer: Any) -> bool:
+    """Of whomever it is. `answer`: what the browser sent."""
+    name = str(answer.get("rawId", "")) if isinstance(answer, dict) else ""
+    return bool(Authenticator.objects.filter(type=PASSKEY, data__credential__rawId=name).exists())
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 from common.errors import Conflict
 from common.templatetags.ui import browser_parts
 from households.accounts.sign_ins import sign_in_end, sign_ins_end
-from households.accounts.tries import first_in_a_while
+from households.accounts.tries import account_tries_forget, first_in_a_while
 from households.models import Household, User
 from households.record.audit import AuditKind, audit_note
 
@@ -130,13 +130,17 @@ def name_change(*, user: User, name: str) -> None:
 
 
 def second_factor_remove(user: User) -> int:
-    """By whoever runs the hub, for somebody who lost it. Ends all sessions. How many parts it had."""
+    """By whoever runs the hub, for somebody who lost it. Ends all sessions. How many parts it had.
+
+    Their wrong tries are forgotten: they are let in at once.
+    """
     with transaction.atomic():
         count: int = Authenticator.objects.filter(user=user).exclude(type=RECOVERY_CODES).count()
         Authenticator.objects.filter(user=user).delete()
         sign_ins_end(user=user)
         if count:
             households_note(user, AuditKind.SECOND_FACTOR_REMOVED, person=user)
+    account_tries_forget(user)
     return count
 
 

@@ -15,7 +15,7 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 
 from common.errors import TooMany
-from common.limits import Try, again_s, tries_left_words, try_take
+from common.limits import Try, again_s, tries_forget, tries_left_words, try_take
 from common.network import address_group
 from households.models import User
 
@@ -88,14 +88,22 @@ def account_try(request: HttpRequest, login: str) -> Try:
 
 def account_take(login: str, *, purpose: str = "sign-in") -> Try:
     """Count one try at an account, of a person or of nobody. Raises TooMany, Unavailable."""
-    digest = hashlib.sha256(login.strip().lower().encode()).hexdigest()
     return try_take(
-        f"{purpose}:{digest}",
+        _account_key(login, purpose),
         most=ACCOUNT_MOST,
         per_s=ACCOUNT_PER_S,
         message=TOO_MANY_OF_ACCOUNT,
         unavailable=NOT_COUNTED,
     )
+
+
+def account_tries_forget(user: User) -> None:
+    """Wrong tries of before keep nobody out any more. Those of their address go on counting."""
+    tries_forget(_account_key(user.email, "sign-in"))
+
+
+def _account_key(login: str, purpose: str) -> str:
+    return f"{purpose}:{hashlib.sha256(login.strip().lower().encode()).hexdigest()}"
 
 
 def code_use(user: User, code: str) -> bool:

@@ -89,6 +89,13 @@ def test_a_passkey_is_added_and_signs_in_without_a_password(visitor: Page, conte
     expect(page.get_by_text("Kitchen tablet", exact=True)).to_be_visible()
     assert look(page, "account-passkey") == []
     page.get_by_role("button", name="Sign out here").click()
+    password_enter(page)
+    expect(page.get_by_role("heading", name="One more step")).to_be_visible()
+    assert look(page, "one-more-step-passkey") == []
+    page.get_by_role("button", name="Use a passkey").click()
+    at_home(page)
+    page.goto(reverse("households:account"))
+    page.get_by_role("button", name="Sign out here").click()
     page.get_by_role("button", name="Sign in with a passkey").click()
     at_home(page)
     page.goto(reverse("households:account"))
@@ -102,6 +109,10 @@ def test_a_passkey_is_added_and_signs_in_without_a_password(visitor: Page, conte
     page.get_by_role("button", name="Remove").click()
     expect(page.locator(".toast")).to_contain_text("The passkey is removed.")
     expect(page.get_by_role("heading", name="Your account")).to_be_visible()
+    page.get_by_role("button", name="Sign out here").click()
+    page.get_by_role("button", name="Sign in with a passkey").click()
+    expect(page.locator(".toast").last).to_contain_text("This passkey is not known here any more.")
+    assert look(page, "sign-in-passkey-unknown") == []
 
 
 def test_an_app_is_turned_on_and_asked_for(visitor: Page) -> None:
