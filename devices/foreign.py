@@ -6,6 +6,7 @@ from django_scopes import scopes_disabled
 from common.clock import now
 from common.codes import secret_hash, secret_make
 from common.errors import Conflict, Invalid, NotSignedIn
+from common.names import name_need
 from devices.events import device_locked_out
 from devices.models import Device, DeviceKind, DevicePresence, DeviceToken, Room
 from devices.rooms import room_hold
@@ -25,6 +26,7 @@ def foreign_device_create(*, membership: Membership, name: str, room: Room | Non
     need(membership, Permission.DEVICES_MANAGE)
     if not name.strip():
         raise Invalid("Give the device a name.")
+    name_need(name)
     with transaction.atomic():
         room_hold(room)
         device = Device.objects.create(

@@ -5,6 +5,7 @@ from typing import Any
 from django import forms
 
 from common.errors import Invalid
+from common.names import NameField
 from devices.models import Device, EchoRemoval, Room
 from devices.selectors import room_list
 from devices.services import room_get_or_create
@@ -47,14 +48,14 @@ class CodeForm(forms.Form):
 class DeviceForm(forms.Form):
     """What a device is called, where it stands, and whether it answers by itself. Own rooms first, then usual ones."""
 
-    name = forms.CharField(
+    name = NameField(
         max_length=80,
         label="Name",
         error_messages={"required": "Give the device a name."},
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
     room_name = forms.CharField(max_length=80, required=False, widget=forms.HiddenInput)
-    other_room = forms.CharField(
+    other_room = NameField(
         max_length=80,
         required=False,
         label="Name of the room",

@@ -3,6 +3,7 @@
 from django.db import IntegrityError, transaction
 
 from common.errors import Conflict, Invalid, NotAllowed, NotFound
+from common.names import name_need
 from devices.models import Device, Room
 from devices.sharing.rules import has_rules, rules_copy
 from households.access import members_hold, need
@@ -23,6 +24,7 @@ def room_rename(*, membership: Membership, room: Room, name: str) -> None:
     name = name.strip()
     if not 0 < len(name) <= 80:
         raise Invalid("A room needs a name of at most 80 letters.")
+    name_need(name)
     with transaction.atomic():
         renamed = _room_lock(room)
         old, renamed.name = renamed.name, name

@@ -7,6 +7,7 @@ from django.db import IntegrityError, transaction
 
 from common.clock import now
 from common.errors import Conflict, Invalid, NotFound
+from common.names import name_need
 from common.push import group_device, push_on_commit
 from devices.events import device_removed, device_renamed
 from devices.foreign import device_tokens_revoke
@@ -51,7 +52,10 @@ def room_get_or_create(*, household: Household, name: str) -> Room:
     if not 0 < len(name) <= 80:
         raise Invalid("A room needs a name of at most 80 letters.")
     existing = Room.objects.filter(household=household, name__iexact=name).first()
-    return existing or Room.objects.get_or_create(household=household, name=name)[0]
+    if existing:
+        return existing
+    name_need(name)
+    return Room.objects.get_or_create(household=household, name=name)[0]
 
 
 def device_create(
@@ -119,6 +123,7 @@ def device_update(
     """
     if not name.strip():
         raise Invalid("Give the device a name.")
+    name_need(name)
     with transaction.atomic():
         members_hold(membership)  # nobody sets rules between the look at them and the move
         need(membership, Permission.DEVICES_MANAGE)

@@ -6,6 +6,7 @@ from zoneinfo import available_timezones
 from django import forms
 from django.conf import settings
 
+from common.names import NameField
 from households.models import Language
 from households.roles import Role
 
@@ -24,9 +25,7 @@ class ConsentForm(forms.Form):
 
 
 class AccountForm(forms.Form):
-    name = forms.CharField(
-        max_length=80, label="Your name", widget=forms.TextInput(attrs={"autocomplete": "name"})
-    )
+    name = NameField(max_length=80, label="Your name", widget=forms.TextInput(attrs={"autocomplete": "name"}))
     email = forms.EmailField(
         label="E-mail address", max_length=254, widget=forms.EmailInput(attrs={"autocomplete": "username"})
     )
@@ -58,7 +57,7 @@ class RoleForm(forms.Form):
 
 
 class InviteForm(RoleForm):
-    name = forms.CharField(
+    name = NameField(
         max_length=80,
         required=False,
         label="Who is it for?",
@@ -68,7 +67,7 @@ class InviteForm(RoleForm):
 
 
 class HouseholdForm(forms.Form):
-    household_name = forms.CharField(
+    household_name = NameField(
         max_length=80,
         label="Name of your home",
         widget=forms.TextInput(attrs={"placeholder": "Maple Street", "autocomplete": "off"}),
@@ -129,7 +128,7 @@ class SetupForm(AccountForm, HouseholdForm, ConsentForm):
 
 
 class TokenForm(forms.Form):
-    name = forms.CharField(
+    name = NameField(
         max_length=80,
         label="What is it for?",
         widget=forms.TextInput(attrs={"placeholder": "Wall tablet", "autocomplete": "off"}),

@@ -9,6 +9,7 @@ from common.clock import now
 from common.codes import secret_hash, secret_make
 from common.errors import Conflict, Invalid, NotAllowed, NotFound
 from common.limits import limit_hit
+from common.names import name_need
 from households.access import members_hold, need
 from households.accounts.services import AccountRefused, password_problems
 from households.events import credential_ended
@@ -67,6 +68,8 @@ def owner_create(
     """
     if time_zone not in available_timezones():
         raise Invalid("This time zone is not known.")
+    name_need(name)
+    name_need(household_name)
     if problems := setup_problems(token=token, name=name, email=email, password=password):
         raise SetupRefused(problems)
     user = User(email=email.strip().lower(), name=name.strip())
@@ -86,6 +89,7 @@ def household_create(*, user: User, name: str, time_zone: str, language: str) ->
     """A home of which `user` is the owner, and where they agreed that calls are recorded. Raises Invalid."""
     if time_zone not in available_timezones():
         raise Invalid("This time zone is not known.")
+    name_need(name)
     with transaction.atomic():
         household = Household.objects.create(
             name=name.strip(), time_zone=time_zone, language=Language(language)
@@ -100,6 +104,7 @@ def household_create(*, user: User, name: str, time_zone: str, language: str) ->
 
 def api_token_create(*, membership: Membership, name: str) -> tuple[ApiToken, str]:
     """The row and the token itself, which is shown once and never again. Raises NotFound, NotAllowed."""
+    name_need(name)
     token = f"hl_{secret_make(32)}"
     with transaction.atomic():
         members_hold(membership)  # somebody may be removing them just now
@@ -143,6 +148,7 @@ def household_update(
 ) -> Household:
     if time_zone not in available_timezones():
         raise Invalid("This time zone is not known.")
+    name_need(name)
     with transaction.atomic():
         before = Household.objects.select_for_update(no_key=True).get(pk=household.pk)
         household.name, household.time_zone, household.language = name.strip(), time_zone, Language(language)

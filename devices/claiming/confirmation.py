@@ -8,6 +8,7 @@ from django.db import transaction
 from common.clock import now
 from common.codes import secret_hash
 from common.errors import Conflict, Invalid, NotFound
+from common.names import name_need
 from devices.claiming.known import ELSEWHERE, device_known, device_let_go
 from devices.claiming.tries import try_failed, try_return, try_take
 from devices.models import AuthorizationState, Device, DeviceAuthorization, Room
@@ -104,6 +105,7 @@ def authorization_confirm(
     """
     if not name.strip():
         raise Invalid("Give the device a name.")
+    name_need(name)
     with transaction.atomic():
         members_hold(membership)  # nobody sets rules between those of the old row and those of the new one
         need(membership, Permission.DEVICES_MANAGE)

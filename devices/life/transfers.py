@@ -18,6 +18,7 @@ from common.clock import now
 from common.codes import secret_hash, secret_make
 from common.errors import Conflict, NotAllowed, NotFound
 from common.limits import limit_hit
+from common.names import name_need
 from common.words import moment_words
 from devices.identity.certificates import signature_is_valid
 from devices.models import Device, Room, Transfer
@@ -116,6 +117,7 @@ def transfer_accept(
 
     Raises NotAllowed, NotFound, and Conflict for the household that gives.
     """
+    name_need(name)
     device = transfer.device
     if membership.household_id == device.household_id:
         raise Conflict("This device is in this home already. Pass the link on to whoever shall have it.")

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from common.clock import now
 from common.errors import Invalid
+from common.names import NameField
 from devices.models import Device, Room
 from devices.sharing.loans import LONGEST
 from devices.sharing.rights import LENT_BY, rights_own
@@ -94,7 +95,7 @@ class LoanForm(forms.Form):
     """To whom, what, from when, until when."""
 
     to = forms.ChoiceField(error_messages={"required": "Choose to whom."})
-    name = forms.CharField(
+    name = NameField(
         max_length=80,
         required=False,
         label="Their name",

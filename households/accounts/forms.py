@@ -27,6 +27,7 @@ from django import forms
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 
+from common.names import REFUSED, NameField, name_bare
 from households.accounts.sign_in import ADDRESS_TAKEN, APP, PASSKEY, RECOVERY_CODES, sign_in_refused
 from households.accounts.tries import account_try, code_use
 from households.models import User
@@ -132,7 +133,7 @@ class EmailForm(forms.Form):
 
 
 class NameForm(forms.Form):
-    name = forms.CharField(
+    name = NameField(
         label="Your name", max_length=_NAME_LENGTH, widget=forms.TextInput(attrs={"autocomplete": "name"})
     )
 
@@ -205,7 +206,8 @@ class PasskeyForm(AddWebAuthnForm):  # type: ignore[misc]
         self.fields["name"].widget.attrs |= {"autocomplete": "off", "maxlength": _NAME_LENGTH}
 
     def clean_name(self) -> str:
-        return str(super().clean_name())[:_NAME_LENGTH]
+        """The passkey is made already when this is looked at, so nothing is refused for its name."""
+        return name_bare(str(super().clean_name()))[:_NAME_LENGTH].strip() or "My passkey"
 
 
 class PasskeyNameForm(EditWebAuthnForm):  # type: ignore[misc]
@@ -215,7 +217,10 @@ class PasskeyNameForm(EditWebAuthnForm):  # type: ignore[misc]
         self.fields["name"].widget.attrs |= {"autocomplete": "off", "maxlength": _NAME_LENGTH}
 
     def clean_name(self) -> str:
-        return str(self.cleaned_data["name"])[:_NAME_LENGTH]
+        name = str(self.cleaned_data["name"])
+        if name_bare(name) != name:
+            raise ValidationError(REFUSED)
+        return name[:_NAME_LENGTH]
 
     def save(self) -> Any:
         messages.success(context.request, "Saved.")

@@ -5,6 +5,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
 from common.errors import Invalid
+from common.names import name_need
 from households.models import User
 
 _TAKEN = "There is an account with this e-mail address. Sign in with it instead."
@@ -29,6 +30,7 @@ def password_problems(*, name: str, email: str, password: str) -> dict[str, str]
 
 def account_create(*, name: str, email: str, password: str) -> User:
     """Raises AccountRefused for a weak password, or an address that somebody has."""
+    name_need(name)
     problems = password_problems(name=name, email=email, password=password)
     if User.objects.filter(email=email.strip().lower()).exists():
         problems["email"] = _TAKEN

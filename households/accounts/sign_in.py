@@ -13,6 +13,7 @@ from django.urls import reverse
 from redis.exceptions import RedisError
 
 from common.errors import Conflict
+from common.names import name_need
 from common.templatetags.ui import browser_parts
 from households.accounts.sign_ins import sign_in_end, sign_ins_end
 from households.accounts.tries import account_tries_forget, first_in_a_while
@@ -122,6 +123,7 @@ def email_change(*, user: User, email: str) -> None:
 
 def name_change(*, user: User, name: str) -> None:
     """Entries of before keep the name of before, so the record says who that is now."""
+    name_need(name)
     before, user.name = user.name, name.strip()
     with transaction.atomic():
         user.save(update_fields=["name", "updated_at"])

@@ -11,6 +11,7 @@ from common.clock import now
 from common.codes import secret_hash, secret_make
 from common.errors import Conflict, NotFound
 from common.limits import limit_hit
+from common.names import name_need
 from common.words import moment_words
 from households.access import members_hold, need
 from households.accounts.services import account_create
@@ -35,6 +36,7 @@ def invitation_create(
 
     Raises TooMany, and NotFound or NotAllowed for somebody who may not invite any more.
     """
+    name_need(name)
     limit_hit(f"invite:{membership.pk}", most=50, per_s=3600, message="Too many invitations.")
     token = secret_make(_SECRET_BYTES)
     with transaction.atomic():

@@ -5,7 +5,7 @@ An entry is never changed afterwards (households.record.chain shows it), so word
 
 import hmac
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from string import Formatter
 from typing import NamedTuple
 
@@ -13,6 +13,7 @@ from django.db import models, transaction
 from django_scopes import scope
 
 from common.clock import now
+from common.names import name_apart
 from common.push import group_members, push_on_commit
 from households.models import AuditEntry, AuditHead, Household
 from households.record.chain import audit_hash, audit_seal
@@ -192,7 +193,7 @@ def audit_sentence(entry: AuditEntry) -> str:
     """In words, for people. A kind of a later version is its bare word."""
     if entry.kind not in AuditKind.values:
         return str(entry.kind)
-    return _sentence(str(AuditKind(entry.kind).label), entry)
+    return _sentence(str(AuditKind(entry.kind).label), entry, name_apart)
 
 
 def audit_sentences(entry: AuditEntry) -> list[str]:
@@ -200,18 +201,22 @@ def audit_sentences(entry: AuditEntry) -> list[str]:
 
     An entry that knows more than such a sentence says is younger than it.
     """
-    words = AuditKind(entry.kind).label if entry.kind in AuditKind.values else ""
+    if entry.kind not in AuditKind.values:
+        return [audit_sentence(entry)]
+    words = str(AuditKind(entry.kind).label)
     is_young = any(_is_said(part, entry) for part in _PART.findall(words))
     before = () if is_young else _WORDED_BEFORE.get(entry.kind, ())
-    return [audit_sentence(entry), *(_sentence(words, entry) for words in before)]
+    said = [_sentence(each, entry, write) for each in (words, *before) for write in (name_apart, str)]
+    return list(dict.fromkeys(said))  # once names were written as they are
 
 
 _PART = re.compile(r"\[([^\]]*)\]")
 
 
-def _sentence(words: str, entry: AuditEntry) -> str:
+def _sentence(words: str, entry: AuditEntry, write: Callable[[str], str]) -> str:
     said = _PART.sub(lambda found: found[1] if _is_said(found[1], entry) else "", words)
-    return said.format_map(_Names({"actor": "The hub", **entry.details}))
+    names = {name: write(str(value)) for name, value in entry.details.items()}
+    return said.format_map(_Names({"actor": "The hub", **names}))
 
 
 def _is_said(part: str, entry: AuditEntry) -> bool:
