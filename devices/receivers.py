@@ -8,9 +8,16 @@ from django.dispatch import receiver
 
 from devices.models import Transfer
 from devices.past import device_past
-from devices.sharing.loans import loan_take, loans_end_of, loans_lent, loans_with
+from devices.sharing.loans import loan_take, loans_end_of, loans_end_to, loans_lent, loans_with
 from devices.sharing.rights import devices_visible
-from households.events import gift_sought, id_sought, lending_ended, lent_sought, member_joined
+from households.events import (
+    borrowing_ended,
+    gift_sought,
+    id_sought,
+    lending_ended,
+    lent_sought,
+    member_joined,
+)
 from households.models import Household, Invitation, Membership, User
 from households.record.audit import Note
 from households.roles import Permission, allows
@@ -37,6 +44,11 @@ def on_gift_sought(invitation: Invitation, **_: Any) -> list[tuple[str, datetime
 @receiver(lending_ended)
 def on_lending_ended(household: Household, user: User, by: User, **_: Any) -> list[Note]:
     return loans_end_of(household=household, lender=user, by=by)
+
+
+@receiver(borrowing_ended)
+def on_borrowing_ended(membership: Membership, by: User, **_: Any) -> list[Note]:
+    return loans_end_to(member=membership, by=by)
 
 
 @receiver(lent_sought)

@@ -27,6 +27,9 @@ gift_sought = Signal()
 # say of it (households.record.audit.Note): that is written last, by whoever sends this.
 lending_ended = Signal()
 
+# membership, by. They are about to go, and what was lent to them goes with them. Sent and answered as `lending_ended`.
+borrowing_ended = Signal()
+
 # membership. What have they lent, which ends with them? Receivers answer with a list of words, such as "Kitchen speaker
 # to Gil", in the scope of the member's household.
 lent_sought = Signal()

@@ -104,6 +104,15 @@ def loans_end_of(*, household: Household, lender: User, by: User) -> list[Note]:
         ]
 
 
+def loans_end_to(*, member: Membership, by: User) -> list[Note]:
+    """Whoever goes has nothing any more that was lent to them. Called and answered as above."""
+    with scope(household=member.household):
+        lent = _alive(Loan.objects.filter(member=member))
+        loans = list(lent.select_for_update(of=("self",)).order_by("pk"))
+        Loan.objects.filter(pk__in=[loan.pk for loan in loans]).update(ended_at=now())
+        return [Note(AuditKind.LOAN_ENDED, {"actor": by, **_end_details(loan)}) for loan in loans]
+
+
 def loans_end_with(*, device: Device, by: User | None, at: datetime) -> list[Note]:
     """The device leaves its home: nothing of it is lent any more, and links that wait for somebody open nothing.
 

@@ -7,7 +7,7 @@ from django.db import transaction
 from common.clock import now
 from common.errors import Conflict, Invalid
 from households.access import members_hold, need
-from households.events import lending_ended, rights_changed
+from households.events import borrowing_ended, lending_ended, rights_changed
 from households.models import Departure, Membership, User
 from households.people.invitations import invitations_void
 from households.record.audit import AuditKind, Note, audit_note, audit_notes
@@ -95,6 +95,7 @@ def _part(member: Membership, *, by: User) -> None:
     """API tokens, loans and places in rules go with the membership, and so does what they lent to others."""
     household = member.household
     notes = _lending_end(member, by=by)
+    notes += _said(borrowing_ended.send(sender=Membership, membership=member, by=by))
     Departure.objects.create(
         user=member.user, household_name=household.name, is_removal=by.pk != member.user.pk
     )
@@ -107,5 +108,8 @@ def _part(member: Membership, *, by: User) -> None:
 def _lending_end(member: Membership, *, by: User) -> list[Note]:
     """Returns what the record is to say of it, once everything else is done."""
     person = {"household": member.household, "user": member.user, "by": by}
-    answers: list[tuple[Any, Any]] = lending_ended.send(sender=Membership, **person)
+    return _said(lending_ended.send(sender=Membership, **person))
+
+
+def _said(answers: list[tuple[Any, Any]]) -> list[Note]:
     return [note for _, notes in answers for note in notes]

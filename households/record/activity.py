@@ -60,6 +60,9 @@ _KINDS: dict[Group, frozenset[str]] = {
         | {_K.TOKEN_MADE, _K.TOKEN_REVOKED, _K.TOKENS_ENDED}
     ),
 }
+# The person of these may be a name that somebody typed, of one who never came.
+_TYPED = frozenset({_K.INVITED, _K.INVITATION_REVOKED, _K.JOINED, _K.LENT, _K.LOAN_ENDED})
+_NOBODY_NAMED = "somebody"
 ICONS = {
     Group.PEOPLE: "users",
     Group.DEVICES: "speaker",
@@ -116,10 +119,12 @@ def activity_page(
 
 
 def activity_names(household: Household) -> list[str]:
-    """Everybody who is named in the record, also who left long ago."""
+    """Everybody who did something or to whom something was done, also who left long ago."""
     rows = audit_list(household).order_by()
-    found = {name for word in ("actor", "person") for name in rows.values_list(f"details__{word}").distinct()}
-    return sorted((str(name) for (name,) in found if name), key=str.casefold)
+    actors = rows.values_list("details__actor", flat=True).distinct()
+    persons = rows.exclude(kind__in=_TYPED).values_list("details__person", flat=True).distinct()
+    found = {str(name) for name in (*actors, *persons) if name}
+    return sorted(found - {_NOBODY_NAMED}, key=str.casefold)
 
 
 def record_check(household: Household) -> AuditCheck | None:

@@ -13,6 +13,7 @@ from households.record.activity import Group, activity_names
 from households.record.paper import MOST, Selection
 
 _OLDEST = date(2000, 1, 1)  # no hub is older
+_TOO_OLD = "No hub is that old. Choose a day from 2000 on."
 
 
 class Period(models.TextChoices):
@@ -55,6 +56,9 @@ class PrintForm(forms.Form):
         first_on, last_on = cleaned.get("first_on"), cleaned.get("last_on")
         if first_on and last_on and first_on > last_on:
             self.add_error("last_on", "The last day is before the first.")
+        for name, day in (("first_on", first_on), ("last_on", last_on)):
+            if cleaned.get("period") == Period.DAYS and day and day < _OLDEST:
+                self.add_error(name, _TOO_OLD)
         if not self.errors and (count := self.selection().rows().count()) > MOST:
             words = (
                 f"These are {count:,} entries; at most {MOST:,} can be printed at once. Choose fewer days."
@@ -78,4 +82,4 @@ class PrintForm(forms.Form):
         if period == Period.ALL:
             return None, None
         first_on, last_on = self.cleaned_data["first_on"], self.cleaned_data["last_on"]
-        return first_on and max(first_on, _OLDEST), last_on and min(max(last_on, _OLDEST), today)
+        return first_on, last_on and min(last_on, today)

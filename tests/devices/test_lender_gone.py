@@ -133,6 +133,20 @@ def test_what_others_lent_and_what_was_over_stays_as_it_was(
     assert told(cast) == ["Dora ended the loan of Kitchen speaker to Gil."]
 
 
+@pytest.mark.parametrize(("deed", "by"), [("removed", "Anna"), ("left", "Gil")])
+def test_what_was_lent_to_somebody_who_goes_ends_with_a_line_of_its_own(
+    cast: Cast, gil: Membership, deed: str, by: str
+) -> None:
+    lend(cast, cast.anna, gil)
+    over, _ = lend(cast, cast.anna, gil)
+    with scope(household=cast.anna.household):
+        loan_end(loan=over, by=cast.anna.user)
+    before = told(cast)
+    with scope(household=cast.anna.household):
+        end(deed, cast, gil)
+    assert told(cast)[len(before) :] == [f"{by} ended the loan of Kitchen speaker to Gil."]
+
+
 def test_whoever_becomes_an_owner_or_an_adult_still_lends_it(
     cast: Cast, dora: Membership, gil: Membership
 ) -> None:

@@ -112,6 +112,20 @@ def test_it_comes_in_pages_without_a_line_twice_or_a_day_twice(cast: Cast, anna:
     assert "<h2" not in second.content.decode()  # the day has its heading above
 
 
+def test_names_that_were_typed_on_invitations_are_no_people(cast: Cast) -> None:
+    play(cast)
+    home, anna = cast.anna.household, cast.anna.user
+    for name in ("somebody", "Aunt May"):
+        audit_note(home, AuditKind.INVITED, actor=anna, person=name, role="a guest")
+        audit_note(home, AuditKind.LENT, actor=anna, person=name, device="Radio")
+        audit_note(home, AuditKind.LOAN_ENDED, actor=anna, person=name, device="Radio")
+        audit_note(home, AuditKind.INVITATION_REVOKED, actor=anna, person=name)
+        audit_note(home, AuditKind.JOINED, actor="May", person=name, role="a guest")
+    audit_note(home, AuditKind.SIGN_IN_REFUSED, person="Gran")
+    with scope(household=home):
+        assert activity_names(home) == ["Anna", "Ben", "Gran", "May"]
+
+
 def test_a_group_and_a_person_narrow_it_down(cast: Cast, anna: Client) -> None:
     play(cast)
     play(cast, actor="Gran")

@@ -124,6 +124,8 @@ def test_more_than_paper_holds_is_refused_with_the_number_and_not_noted(
     [
         {"period": "days", "first_on": "2026-03-02", "last_on": "2026-03-01"},
         {"period": "days", "first_on": "yesterday"},
+        {"period": "days", "first_on": "1900-01-01"},
+        {"period": "days", "last_on": "1999-12-31"},
         {"period": "month", "name": "Carla"},
         {"period": "month", "group": "\0"},
         {"period": ""},
