@@ -13,6 +13,7 @@ from uuid import UUID
 from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.models import Session
 from django.core.cache import cache
+from django_scopes import scope
 from redis.exceptions import RedisError
 
 from common.clock import now
@@ -22,6 +23,7 @@ from households.models import ApiToken, Household, Membership, User
 from households.record.audit import AuditKind, audit_list
 from protocol.errors import ErrorCode
 
+_NEW_PASSWORD = "The password of this account was changed."  # noqa: S105
 _SESSION, _TOKEN = "session", "token"
 _RENAMED_KNOWN_S = 300  # longer than a socket goes without a look
 _JUST_NOW = timedelta(minutes=2)
@@ -88,12 +90,30 @@ def credential_user(credential: Credential) -> User | None:
 def credential_membership(credential: Credential, household: Household, user: User) -> Membership:
     """As what `user` is in this household now. Raises NotSignedIn, which says why not."""
     if credential_user(credential) != user:
-        was_token = credential.kind == _TOKEN
-        raise NotSignedIn("This API token was revoked." if was_token else "You were signed out.")
+        raise NotSignedIn(_ending(credential, household, user))
     member = Membership.objects.select_related("user", "household").filter(user=user, household=household)
     if (found := member.first()) is None:
         raise NotSignedIn(_parting(household, user), code=ErrorCode.NOT_A_MEMBER)
     return found
+
+
+def _ending(credential: Credential, household: Household, user: User) -> str:
+    """How it came that it lets nobody in any more."""
+    if credential.kind == _TOKEN:
+        return "This API token was revoked."
+    return _NEW_PASSWORD if _password_changed(credential, household, user) else "You were signed out."
+
+
+def _password_changed(credential: Credential, household: Household, user: User) -> bool:
+    """The session is of the password before, or ended with it just now: the record says so before that happens."""
+    data, current = session_data(credential), User.objects.filter(pk=user.pk, is_active=True).first()
+    if data and current:
+        return not _fits(current, data.get(HASH_SESSION_KEY, ""))
+    kinds = (AuditKind.PASSWORD_CHANGED, AuditKind.SIGNED_IN, AuditKind.SESSION_ENDED)
+    with scope(household=household):
+        own = audit_list(household).filter(kind__in=kinds, details__actor=str(user))
+        entry = own.filter(at__gt=now() - _JUST_NOW).first()
+    return entry is not None and entry.kind == AuditKind.PASSWORD_CHANGED
 
 
 def _parting(household: Household, user: User) -> str:

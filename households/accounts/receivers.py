@@ -63,14 +63,14 @@ def on_factor_removed(user: User, authenticator: Authenticator, **_: Any) -> Non
 
 @receiver(password_changed)
 def on_password_changed(request: HttpRequest, user: User, **_: Any) -> None:
+    sign_in.password_changed(user)  # first: whoever is signed out by it reads there why
     ended = sign_ins_end(user=user, but=request)
-    sign_in.password_changed(user)
     messages.success(request, sign_in.password_words(user, "everywhere else" if ended else ""))
 
 
 @receiver(password_reset)
 def on_password_reset(request: HttpRequest, user: User, **_: Any) -> None:
-    ended = sign_ins_end(user=user)
     sign_in.password_changed(user)
+    ended = sign_ins_end(user=user)
     if ended or user.tokens_ended:  # that it is saved, the page itself says
         messages.success(request, sign_in.password_words(user, "everywhere" if ended else ""))

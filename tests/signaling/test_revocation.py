@@ -14,9 +14,11 @@ from django_scopes import scope, scopes_disabled
 
 from calls.models import Call
 from common.clock import now
+from common.errors import NotSignedIn
 from devices.models import EchoRemoval, Loan
 from devices.services import device_remove, device_update
-from households.accounts.credentials import credential_membership
+from households.accounts.credentials import Credential, credential_membership, session_data
+from households.accounts.sign_in import households_note, password_link_path
 from households.events import rights_changed
 from households.models import Membership
 from households.record.audit import AuditKind, audit_note
@@ -47,14 +49,20 @@ def remove(member: Membership, actor: Membership) -> None:
         audit_note(member.household, AuditKind.REMOVED, actor=actor.user, person=member.user)
 
 
-@pytest.mark.parametrize("deed", [sign_out, change_password])
-async def test_signing_out_closes_the_sockets_of_that_browser_in_words(cast: Cast, deed: Any) -> None:
+async def test_signing_out_closes_the_sockets_of_that_browser_in_words(cast: Cast) -> None:
     client = await sync_to_async(client_of)(cast.anna)
     pages = [await socket_of(client) for _ in range(2)]
-    await sync_to_async(deed)(client)
+    await sync_to_async(sign_out)(client)
     for page in pages:
         last = await put_out(page)
         assert (last["code"], last["message"]) == ("not_signed_in", "You were signed out.")
+
+
+async def test_a_new_password_closes_the_sockets_of_that_browser_too(cast: Cast) -> None:
+    client = await sync_to_async(client_of)(cast.anna)
+    page = await socket_of(client)
+    await sync_to_async(change_password)(client)
+    assert (await put_out(page))["code"] == "not_signed_in"
 
 
 async def test_signing_out_leaves_other_browsers_and_other_people_alone(cast: Cast) -> None:
@@ -70,8 +78,44 @@ async def test_a_new_password_closes_the_sockets_of_every_browser_of_the_person(
     client = await sync_to_async(client_of)(cast.anna)
     elsewhere, ben = await browser(cast.anna), await browser(cast.ben)
     await sync_to_async(change_password)(client)
-    assert (await put_out(elsewhere))["code"] == "not_signed_in"
+    last = await put_out(elsewhere)
+    assert (last["code"], last["message"]) == ("not_signed_in", "The password of this account was changed.")
     await stays(ben)
+
+
+async def test_a_link_for_a_new_password_puts_everybody_out_with_the_reason(cast: Cast) -> None:
+    def change_by_link() -> None:
+        client = Client()
+        page = client.get(password_link_path(cast.anna.user), follow=True)
+        new = {"password1": "another long password", "password2": "another long password"}
+        assert client.post(page.request["PATH_INFO"], new).status_code == 302
+
+    page = await browser(cast.anna)
+    await sync_to_async(change_by_link)()
+    assert (await put_out(page))["message"] == "The password of this account was changed."
+
+
+async def test_a_look_that_comes_when_the_session_is_gone_knows_the_reason_too(cast: Cast) -> None:
+    def look_late() -> str:
+        client, other = client_of(cast.anna), client_of(cast.anna)
+        credential = Credential.of_session(client.cookies["hearthline_session"].value)
+        client.get("/")  # so that it stands among the sign-ins
+        change_password(other)
+        assert session_data(credential) == {}
+        with pytest.raises(NotSignedIn) as refusal:
+            credential_membership(credential, cast.anna.household, cast.anna.user)
+        return refusal.value.message
+
+    assert await sync_to_async(look_late)() == "The password of this account was changed."
+
+
+async def test_who_signs_out_after_a_new_password_was_signed_out_and_no_more_is_said(cast: Cast) -> None:
+    client = await sync_to_async(client_of)(cast.anna)
+    await sync_to_async(change_password)(client)
+    page = await socket_of(client)
+    await sync_to_async(households_note)(cast.anna.user, AuditKind.SIGNED_IN, actor=cast.anna.user)
+    await sync_to_async(sign_out)(client)
+    assert (await put_out(page))["message"] == "You were signed out."
 
 
 async def test_a_session_that_was_ended_on_another_device_loses_its_socket(cast: Cast) -> None:
