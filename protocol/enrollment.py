@@ -18,6 +18,8 @@ def _printable(text: str) -> str:
 
 
 Words = Annotated[str, Field(min_length=1, max_length=80), AfterValidator(_printable)]
+# Goes on a terminal and into a QR code, which holds some 2,000 bytes.
+_Shown = Annotated[str, Field(max_length=500), AfterValidator(_printable)]
 
 
 class AuthorizationRequest(BaseModel):
@@ -37,12 +39,12 @@ class AuthorizationRequest(BaseModel):
 class Authorization(BaseModel):
     """RFC 8628 section 3.2. `verification_uri_complete` carries secret and key fingerprint in the fragment."""
 
-    device_code: str
-    user_code: str
-    verification_uri: str
-    verification_uri_complete: str
-    expires_in: int
-    interval: int
+    device_code: str = Field(max_length=200)
+    user_code: _Shown
+    verification_uri: _Shown
+    verification_uri_complete: _Shown
+    expires_in: int = Field(ge=0, le=86_400)
+    interval: int = Field(ge=0, le=3_600)
 
 
 class TokenRequest(BaseModel):

@@ -120,6 +120,33 @@ async def test_a_link_for_another_key_is_not_shown(
     assert hub.token_times == []
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"verification_uri_complete": "http://hub.local/" + "x" * 3000},
+        {"verification_uri": "http://hub.local/\x1b[2J"},
+        {"device_code": "x" * 201},
+        {"interval": 10**400},
+    ],
+    ids=lambda words: next(iter(words)),
+)
+async def test_a_hub_that_answers_nonsense_does_not_end_the_device(
+    hub: FakeHub, start_agent: StartAgent, capsys: pytest.CaptureFixture[str], words: dict[str, object]
+) -> None:
+    async with start_agent() as agent:
+        # It has asked for nothing yet: its task has not begun.
+        hub.in_authorization = {
+            name: f"{word}#s=x&f={agent.identity.fingerprint_sha256}"
+            if name == "verification_uri_complete"
+            else word
+            for name, word in words.items()
+        }
+        await hub.until_http(authorizations=2)
+        assert "\x1b[2J" not in capsys.readouterr().err
+        hub.in_authorization = {}
+        await hub.online()
+
+
 async def test_a_certificate_for_another_key_is_refused(hub: FakeHub, start_agent: StartAgent) -> None:
     hub.gives_foreign_certificate = True
     async with start_agent() as agent:

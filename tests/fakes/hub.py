@@ -74,6 +74,7 @@ class FakeHub:
         self.refuses_offers: deque[ErrorCode] = deque()
         self.answer_offer: Callable[[WebrtcOffer], Awaitable[str]] | None = None  # in the place of a FakeLeg
         self.first_words: list[Message] = []  # sent after every hello_ack
+        self.in_authorization: dict[str, object] = {}
         self.authorizations: list[AuthorizationRequest] = []
         self.token_times: list[float] = []
         self.clips: dict[str, bytes] = {}
@@ -242,7 +243,7 @@ class FakeHub:
             expires_in=600,
             interval=0,
         )
-        return 200, _json(authorization)
+        return 200, json.dumps(authorization.model_dump(mode="json") | self.in_authorization).encode()
 
     def _token(self, request: TokenRequest) -> tuple[int, bytes]:
         self.token_times.append(asyncio.get_running_loop().time())
