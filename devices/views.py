@@ -27,7 +27,7 @@ from devices.selectors import (
 )
 from devices.services import device_update
 from devices.sharing.over import loans_over
-from devices.sharing.rights import device_rings, has_right
+from devices.sharing.rights import device_rings, has_right, loans_to_come
 from devices.sharing.rules import may_part
 from devices.sharing.views import lent, who_may
 from households.access import member_of, need
@@ -50,6 +50,7 @@ def home(request: HttpRequest) -> HttpResponse:
         "may_announce": may_announce,
         "coming": coming,
         "loans_over": loans_over(membership),
+        "loans_to_come": loans_to_come(membership),
     }
     return render(request, "devices/home.html", context)
 

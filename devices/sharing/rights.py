@@ -40,6 +40,13 @@ def loans_running(membership: Membership) -> QuerySet[Loan]:
     )
 
 
+def loans_to_come(membership: Membership) -> QuerySet[Loan]:
+    """What is lent to this member from later on: the next first."""
+    loans = Loan.objects.filter(household=membership.household, member=membership, ended_at=None)
+    to_come = loans.filter(starts_at__gt=now(), device__revoked_at=None)
+    return to_come.select_related("device").order_by("starts_at", "ends_at")
+
+
 def devices_visible(membership: Membership) -> QuerySet[Device]:
     """Claimed devices of the household that this member may know of: all, or what is lent to them."""
     devices = Device.objects.filter(household=membership.household, revoked_at=None)
