@@ -6,7 +6,7 @@ from django import template
 
 from households.accounts.tries import Told, told
 from households.models import ApiToken, User
-from households.roles import ROLE_NOUNS, ROLE_WORDS, Role
+from households.roles import ROLE_NOUNS, ROLE_WORDS, Permission, Role, allows
 
 register = template.Library()
 
@@ -21,6 +21,12 @@ def role_words(role: str) -> str:
 def role_noun(role: str) -> str:
     """For a sentence: "a child"."""
     return ROLE_NOUNS[Role(role)]
+
+
+@register.filter
+def role_calls(role: str) -> bool:
+    """Whether somebody of this role may call, as long as no rule of a device says otherwise."""
+    return allows(role, Permission.CALL)
 
 
 @register.filter

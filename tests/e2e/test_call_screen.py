@@ -317,6 +317,15 @@ INSTALLED = """(() => {
 })()"""
 
 
+def test_without_https_the_page_says_who_can_help(page: Page, fake_hub: FakeHub, cast: Cast) -> None:
+    page.add_init_script("Object.defineProperty(window, 'isSecureContext', { value: false })")
+    page.add_init_script("navigator.mediaDevices.getUserMedia = undefined")
+    page.goto(reverse("devices:call", args=[cast.kitchen.public_id]))
+    page.get_by_role("button", name="Call", exact=True).click()
+    expect(page.get_by_text("Whoever runs the hub sets up HTTPS")).to_be_visible()
+    assert look(page, "call-without-https") == []
+
+
 def test_a_blocked_microphone_is_said_before_anybody_is_called_and_an_app_has_words_of_its_own(
     page: Page, fake_hub: FakeHub, cast: Cast
 ) -> None:

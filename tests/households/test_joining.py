@@ -85,6 +85,26 @@ def test_a_link_that_was_made_at_localhost_leads_to_the_address_in_the_network(
     assert "http://192.168.1.10:8000/join/#t=" in answer.content.decode()
 
 
+@pytest.mark.parametrize(
+    ("url", "role", "is_warned"),
+    [
+        ("http://192.168.1.5:8000", "adult", True),
+        ("http://192.168.1.5:8000", "guest", False),  # nothing is lent to them yet, and a loan's link says it
+        ("https://hub.example", "child", False),
+    ],
+)
+def test_whoever_invites_by_a_link_without_https_reads_that_nobody_can_call_by_it(
+    client: Client, cast: Cast, settings: LazySettings, url: str, role: str, is_warned: bool
+) -> None:
+    settings.HUB_URL, settings.IS_HUB_URL_SET = url, True
+    client.force_login(cast.anna.user)
+    answer = client.post(reverse("people:invite"), {"role": role, "name": "Rose"}, follow=True)
+    page = answer.content.decode()
+    assert url in page
+    assert "<h1>Invitation for Rose</h1>" in page
+    assert ("to such a page: Rose can open it, but not call" in page) is is_warned
+
+
 def test_the_page_of_an_invitation_says_who_invites_where_to_and_as_what(client: Client, cast: Cast) -> None:
     status, page = page_of(client, JOIN, {"token": invite(cast, Role.CHILD)})
     assert status == 200

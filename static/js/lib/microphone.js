@@ -5,7 +5,8 @@ const RAW_KEY = "hearthline.rawMicrophone";
 /** What the browser's refusal of the microphone means, in words. */
 export function microphoneProblem(error) {
   if (!isSecureContext) {
-    return "On this address your browser allows no microphone. Open Hearthline over HTTPS, or as localhost.";
+    const ways = "Whoever runs the hub sets up HTTPS; on the hub's own computer, localhost works too.";
+    return `Your browser gives no microphone to an address without HTTPS. ${ways}`;
   }
   if (error?.name === "NotAllowedError") {
     return `The microphone is blocked for this page, so nobody was called. ${allowIt()}`;
