@@ -10,7 +10,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_http_methods
 from django_scopes import scope
 
-from common.errors import NotFound
+from common.errors import Conflict, NotFound
 from common.limits import limit_hit
 from households.access import SESSION_KEY, household_choose, member_of, membership_in, need
 from households.events import id_sought
@@ -47,17 +47,25 @@ def add(request: HttpRequest) -> HttpResponse:
     if form.is_valid():
         words = "That is many homes in one hour."
         limit_hit(f"home:{membership.user.pk}", most=5, per_s=3600, message=words)
-        values = form.cleaned_data
-        made = household_create(
-            user=membership.user,
-            name=values["household_name"],
-            time_zone=values["time_zone"],
-            language=values["language"],
-        )
-        household_choose(request, made)
-        messages.success(request, f"This is {made.household}, your new home.")
-        return redirect("devices:home")
+        try:
+            made = _create(membership.user, form)
+        except Conflict as error:
+            form.add_error("household_name", error.message)
+        else:
+            household_choose(request, made)
+            messages.success(request, f"This is {made.household}, your new home.")
+            return redirect("devices:home")
     return render(request, "households/add.html", {"form": form}, status=400 if form.is_bound else 200)
+
+
+def _create(user: User, form: NewHomeForm) -> Membership:
+    values = form.cleaned_data
+    return household_create(
+        user=user,
+        name=values["household_name"],
+        time_zone=values["time_zone"],
+        language=values["language"],
+    )
 
 
 @login_required

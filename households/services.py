@@ -9,7 +9,7 @@ from common.clock import now
 from common.codes import secret_hash, secret_make
 from common.errors import Conflict, Invalid, NotAllowed, NotFound
 from common.limits import limit_hit
-from common.names import name_need
+from common.names import name_apart, name_need
 from households.access import members_hold, need
 from households.accounts.services import AccountRefused, password_problems
 from households.events import credential_ended
@@ -86,10 +86,11 @@ def owner_create(
 
 
 def household_create(*, user: User, name: str, time_zone: str, language: str) -> Membership:
-    """A home of which `user` is the owner, and where they agreed that calls are recorded. Raises Invalid."""
+    """A home of which `user` is the owner, and where they agreed that calls are recorded. Raises Invalid, Conflict."""
     if time_zone not in available_timezones():
         raise Invalid("This time zone is not known.")
     name_need(name)
+    _name_need_free(user, name)
     with transaction.atomic():
         household = Household.objects.create(
             name=name.strip(), time_zone=time_zone, language=Language(language)
@@ -100,6 +101,14 @@ def household_create(*, user: User, name: str, time_zone: str, language: str) ->
         audit_note(household, AuditKind.JOINED, actor=user, role=ROLE_NOUNS[Role.OWNER])
         audit_note(household, AuditKind.CONSENTED, actor=user)
     return membership
+
+
+def _name_need_free(user: User, name: str) -> None:
+    """Two homes of one person are told apart by their names alone. Raises Conflict."""
+    if Household.objects.filter(memberships__user=user, name__iexact=name.strip()).exists():
+        raise Conflict(
+            f"You have a home with the name {name_apart(name.strip())} already. Choose another name."
+        )
 
 
 def api_token_create(*, membership: Membership, name: str) -> tuple[ApiToken, str]:
@@ -146,11 +155,14 @@ def api_tokens_end(*, user: User) -> int:
 def household_update(
     *, household: Household, by: User, name: str, time_zone: str, language: str, hides_addresses: bool
 ) -> Household:
+    """Raises Invalid, and Conflict where another home of `by` has the name."""
     if time_zone not in available_timezones():
         raise Invalid("This time zone is not known.")
     name_need(name)
     with transaction.atomic():
         before = Household.objects.select_for_update(no_key=True).get(pk=household.pk)
+        if name.strip().lower() != before.name.lower():
+            _name_need_free(by, name)
         household.name, household.time_zone, household.language = name.strip(), time_zone, Language(language)
         household.hides_addresses = hides_addresses
         household.save(update_fields=["name", "time_zone", "language", "hides_addresses", "updated_at"])

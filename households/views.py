@@ -11,13 +11,14 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods
 
-from common.errors import DomainError
+from common.errors import Conflict, DomainError
 from common.middleware import refusal_render
 from common.speech_models import model_offers
 from common.tasks import delay_on_commit, speech_model_download_task
 from households.access import access_token, member_of, need
 from households.accounts.shown_once import secret_keep, secret_take, shows_secret
 from households.forms import SettingsForm, SetupForm, TokenForm
+from households.models import Membership
 from households.roles import Permission
 from households.selectors import api_token_list
 from households.services import (
@@ -85,19 +86,27 @@ def settings(request: HttpRequest) -> HttpResponse:
     if form.is_bound:
         need(membership, Permission.HOUSEHOLD_MANAGE)
     if form.is_valid():
-        values = form.cleaned_data
-        household_update(
-            household=household,
-            by=membership.user,
-            name=values["household_name"],
-            time_zone=values["time_zone"],
-            language=values["language"],
-            hides_addresses=values["hides_addresses"],
-        )
-        messages.success(request, "Saved.")
-        return redirect("households:settings")
+        try:
+            _update(membership, form)
+        except Conflict as error:
+            form.add_error("household_name", error.message)
+        else:
+            messages.success(request, "Saved.")
+            return redirect("households:settings")
     context = {"form": form, "tokens": api_token_list(membership)}
     return render(request, "households/settings.html", context, status=400 if form.is_bound else 200)
+
+
+def _update(membership: Membership, form: SettingsForm) -> None:
+    values = form.cleaned_data
+    household_update(
+        household=membership.household,
+        by=membership.user,
+        name=values["household_name"],
+        time_zone=values["time_zone"],
+        language=values["language"],
+        hides_addresses=values["hides_addresses"],
+    )
 
 
 @login_required

@@ -20,6 +20,16 @@ _TO_CALLER: Final = (
     ("{} was signed out.", "You were signed out."),
 )
 
+# What was so when it was written, and may have changed since.
+_PAST: Final = (
+    (" no longer belongs to ", " no longer belonged to "),
+    ("You no longer belong to ", "You no longer belonged to "),
+    (" is no longer lent to ", " was no longer lent to "),
+    ("You may no longer ", "You were no longer allowed to "),
+    (" may no longer ", " was no longer allowed to "),
+    ("It still rings when you call.", "It still rang when you called."),
+)
+
 
 @register.filter
 def is_of(call: Call, membership: Membership) -> bool:
@@ -37,10 +47,17 @@ def caller_for(call: Call, membership: Membership) -> str:
 
 @register.filter
 def reason_for(call: Call, membership: Membership) -> str:
-    """Why it ended. Of a row that went through calls_visible()."""
+    """Why it ended, as what was. Of a row that went through calls_visible()."""
+    reason = _to_caller(call) if is_of(call, membership) else call.reason
+    for words, past in _PAST:
+        reason = reason.replace(words, past)
+    return reason
+
+
+def _to_caller(call: Call) -> str:
     name, device_name = (getattr(call, of, None) for of in ("caller_name", "device_name"))
     reason = call.reason
-    if not is_of(call, membership) or not name or name == device_name:
+    if not name or name == device_name:
         return reason
     for words, to_caller in _TO_CALLER:
         reason = reason.replace(words.format(name), to_caller)

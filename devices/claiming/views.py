@@ -64,14 +64,13 @@ def lookup(request: HttpRequest) -> HttpResponseBase:
 def confirm(request: HttpRequest) -> HttpResponseBase:
     if request.method == "GET":
         return add(request)
-    form: CodeForm = CodeForm(request.POST)
     try:
         membership = _chosen(request)
         with scope(household=membership.household):
             form = ClaimForm(request.POST, household=membership.household)
             return _confirm(request, membership, form)
     except DomainError as error:
-        return _add_page(request, form, error)
+        return _add_page(request, CodeForm(request.POST), error)
 
 
 @login_required

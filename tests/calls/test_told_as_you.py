@@ -14,7 +14,7 @@ from common.clock import now
 from devices.models import Loan
 from devices.sharing.loans import loan_end
 from households.models import Membership
-from households.people.members import role_change
+from households.people.members import member_remove, role_change
 from households.roles import Role
 from protocol.messages.calls import CallOutcome, CallState
 from tests.calls.test_connection import call_make, measure
@@ -97,8 +97,8 @@ def end_by_silence_of_the_device(call: Call, cast: Cast, caller: Membership) -> 
     [
         (
             end_by_loan,
-            "Kitchen speaker is no longer lent to you.",
-            "Kitchen speaker is no longer lent to Gil.",
+            "Kitchen speaker was no longer lent to you.",
+            "Kitchen speaker was no longer lent to Gil.",
         ),
         (
             end_by_silence,
@@ -129,7 +129,18 @@ def test_whoever_may_not_call_any_more_reads_it_as_you(cast: Cast) -> None:
     with scopes_disabled():
         call = live_call(cast, cast.ben)
         role_change(member=cast.ben, role=Role.GUEST, by=cast.anna)
-    assert "Why it ended: You may no longer call Kitchen speaker." in pages(cast.ben, call)[0]
+    assert "Why it ended: You were no longer allowed to call Kitchen speaker." in pages(cast.ben, call)[0]
+
+
+def test_whoever_was_removed_and_is_back_reads_what_was(cast: Cast) -> None:
+    with scopes_disabled():
+        call = live_call(cast, cast.ben)
+        member_remove(member=cast.ben, by=cast.anna)
+        again = Membership.objects.create(
+            user=cast.ben.user, household=cast.ben.household, role=Role.ADULT, consented_at=now()
+        )
+    assert "Why it ended: You no longer belonged to Lake House." in pages(again, call)[0]
+    assert "Why it ended: Ben no longer belonged to Lake House." in pages(cast.anna, call)[0]
 
 
 def test_a_device_that_has_the_name_of_its_caller_is_not_taken_for_them(cast: Cast) -> None:

@@ -177,6 +177,8 @@ def test_who_comes_second_reads_who_was_faster_and_finds_the_device(
         assert answer.status_code == 409
         assert "Dora added this device a moment ago, as Hall speaker." in words(answer)
         assert link in words(answer)
+        assert "Code on the device" in words(answer)
+        assert 'placeholder="BCDFG-HJKLM"' in words(answer)
 
 
 def test_another_home_reads_that_it_is_gone_and_nothing_else(anna: Client, cast: Cast) -> None:

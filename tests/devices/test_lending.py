@@ -392,7 +392,9 @@ def test_a_loan_that_is_still_to_come_gives_nothing_yet(anna: Client, cast: Cast
     loan = the_loan(cast)
     assert abs((loan.ends_at - later - timedelta(hours=1)).total_seconds()) < 61
     assert "From" in detail(anna, cast)
-    assert cast.kitchen.name not in browser_of(gil).get("/").content.decode()
+    home = browser_of(gil).get("/").content.decode()
+    assert "Nothing is lent to you now" in home
+    assert str(cast.kitchen.public_id) not in home
 
 
 @pytest.mark.parametrize(

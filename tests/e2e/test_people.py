@@ -92,6 +92,7 @@ def test_an_only_owner_hands_over_and_leaves(page: Page, fake_hub: FakeHub, cast
 
 def test_a_person_of_two_homes_switches(page: Page, fake_hub: FakeHub, cast: Cast) -> None:
     page.goto("/settings/")
+    assert page.locator(".add-home").evaluate("(one) => getComputedStyle(one).marginTop") != "0px"
     page.get_by_role("link", name="Add another home").click()
     assert look(page, "home-add") == []
     page.get_by_label("Name of your home").fill("Beach Hut")

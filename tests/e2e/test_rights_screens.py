@@ -113,7 +113,7 @@ def test_the_pages_of_a_guest_whose_loan_ended_in_a_call(
     expect(stranger.get_by_text("Your call ended with it. Nothing is wrong with your phone.")).to_be_visible()
     assert look(stranger, "guest-loan-over") == []
     stranger.goto(reverse("calls:list"))
-    expect(stranger.get_by_text("Why it ended: Kitchen speaker is no longer lent to you.")).to_be_visible()
+    expect(stranger.get_by_text("Why it ended: Kitchen speaker was no longer lent to you.")).to_be_visible()
     assert look(stranger, "guest-calls") == []
     stranger.goto(reverse("calls:detail", args=[call.public_id]))
     expect(stranger.get_by_text("You called,")).to_be_visible()
@@ -155,11 +155,17 @@ def test_the_pages_of_a_guest(
     expect(stranger.get_by_text("Nothing is lent to you now")).to_be_visible()
     assert look(stranger, "guest-nothing") == []
     with scope(household=cast.anna.household):
+        begin = now() + timedelta(hours=2)
+        loan_make(cast.kitchen, gil, can_talk=True, starts_at=begin, ends_at=begin + timedelta(hours=2))
+    stranger.goto("/")
+    expect(stranger.get_by_text("Kitchen speaker is lent to you from")).to_be_visible()
+    assert look(stranger, "guest-later") == []
+    with scope(household=cast.anna.household):
         device_make(cast.anna, "Attic speaker", "Attic")
         DevicePresence.objects.filter(device=cast.kitchen).update(is_online=True)
         loan_make(cast.kitchen, gil, can_talk=True, ends_at=now() + timedelta(days=2))
     stranger.goto("/")
-    expect(stranger.get_by_text("Kitchen speaker")).to_be_visible()
+    expect(stranger.get_by_role("heading", name="Kitchen speaker")).to_be_visible()
     expect(stranger.get_by_text("Attic speaker")).to_have_count(0)
     assert look(stranger, "guest-home") == []
     stranger.get_by_role("link", name="Kitchen speaker", exact=True).click()

@@ -88,6 +88,29 @@ def test_a_form_of_the_home_before_is_refused_after_a_switch_in_another_tab(anna
     assert [home.name for home in homes] == ["Lake House", "Mill"]
 
 
+def test_no_two_homes_of_a_person_have_one_name(anna: Client, cast: Cast) -> None:
+    taken = "already. Choose another name."
+    url, settings = reverse("households:home-add"), reverse("households:settings")
+    answer = anna.post(url, NEW | {"household_name": " lake house "})
+    assert answer.status_code == 400
+    assert f"You have a home with the name lake house {taken}" in answer.content.decode()
+    assert Household.objects.filter(name__iexact="lake house").count() == 1
+    renamed = anna.post(settings, NEW | {"household_name": "Mill"})
+    assert renamed.status_code == 400
+    assert f"You have a home with the name Mill {taken}" in renamed.content.decode()
+    cast.anna.household.refresh_from_db()
+    assert cast.anna.household.name == "Lake House"
+    Household.objects.filter(pk=cast.carla.household.pk).update(name="Lake House")
+    assert anna.post(settings, NEW | {"household_name": "Lake House"}).status_code == 302  # it had it before
+
+
+def test_a_home_may_be_called_as_one_of_others(client: Client, cast: Cast) -> None:
+    client.force_login(cast.anna.user)
+    answer = client.post(reverse("households:home-add"), NEW | {"household_name": "Mill"})
+    assert answer.status_code == 302
+    assert Household.objects.filter(name="Mill").count() == 2
+
+
 def test_a_part_of_an_open_page_comes_from_the_home_of_its_page(anna: Client, cast: Cast) -> None:
     _switch(anna, cast.carla.household)
     of_page = {"X-Household": str(cast.anna.household.public_id), "HX-Request": "true"}
@@ -170,7 +193,8 @@ def test_another_home_needs_a_yes_to_recording_and_more_than_a_child(client: Cli
 
 
 def test_homes_are_not_added_without_end(anna: Client, cast: Cast) -> None:
-    answers = [anna.post(reverse("households:home-add"), NEW).status_code for _ in range(6)]
+    url = reverse("households:home-add")
+    answers = [anna.post(url, NEW | {"household_name": f"Hut {i}"}).status_code for i in range(6)]
     assert answers == [302] * 5 + [429]
 
 
