@@ -93,5 +93,5 @@ class Introduction:
         except VoiceError as error:
             self._voice = None  # and one line in the log
             log.warning("This device shows its code and does not say it: {reason}", reason=str(error))
-        except AudioError:
-            return  # the playout has said why
+        except AudioError:  # the playout has said why
+            self._prepared = ""

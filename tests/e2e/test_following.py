@@ -80,6 +80,25 @@ def test_of_what_does_not_follow_a_bar_tells(page: Page, fake_hub: FakeHub, cast
     expect(page.get_by_text(BAR)).to_be_visible()
 
 
+def test_a_page_that_is_open_over_midnight_does_not_call_yesterday_today(
+    page: Page, fake_hub: FakeHub, cast: Cast
+) -> None:
+    page.clock.install(time="2026-05-03T21:58:30Z")
+    page.goto(f"{reverse('devices:detail', args=[cast.kitchen.public_id])}#lent")
+    fake_hub.wait_for("hello")
+    stays(page)
+    page.clock.run_for(70_000)
+    assert is_same(page), "in the zone of the home, UTC, the day goes on"
+    field = page.get_by_label("Name", exact=True)
+    field.fill("Radio")
+    page.clock.run_for(3 * 3_600_000)
+    assert is_same(page), "somebody types"
+    field.fill(cast.kitchen.name)
+    field.blur()
+    page.clock.run_for(70_000)
+    page.wait_for_function("() => window.isSame !== true")
+
+
 def test_a_form_in_use_is_left_alone_and_a_bar_says_so(page: Page, fake_hub: FakeHub, cast: Cast) -> None:
     page.goto(reverse("devices:detail", args=[cast.kitchen.public_id]))
     fake_hub.wait_for("hello")

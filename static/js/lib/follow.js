@@ -5,8 +5,10 @@
 // is: whoever pressed the bar's button would lose it.
 
 import { hub } from "./socket.js";
+import { homeDate } from "./time.js";
 
 const SOON_MS = 300; // several changes come together
+const MIDNIGHT_MS = 60_000; // how often the date is looked at
 const OWN_MS = 3_000; // what this page asked for itself, its answer shows
 // These change without anybody's doing, and follow in their own ways.
 const UNSTEADY = "time, script, [data-zone] span, [data-presence], [data-online-count], [data-greeting], .toasts, [data-part]";
@@ -30,11 +32,23 @@ export function followHousehold() {
     timer = setTimeout(() => look().catch(() => showBar()), SOON_MS * (1 + Math.random()));
   });
   document.querySelector(".change-bar button")?.addEventListener("click", again);
+  const date = homeDate();
+  setInterval(() => homeDate() !== date && isQuiet() && again(), MIDNIGHT_MS);
 }
 
-// Not a reload: what came as the answer to a form would be sent once more.
+// Not a reload: what came as the answer to a form would be sent once more. Nor with the fragment, to which it would scroll.
 function again() {
-  location.assign(location.href);
+  location.assign(location.pathname + location.search);
+}
+
+// What was today on it is yesterday, and nobody minds a page that comes anew.
+function isQuiet() {
+  const isInCall = callState() !== "idle";
+  return !isInCall && !isInUse() && !document.querySelector(".farewell, [data-shown-once]");
+}
+
+function callState() {
+  return document.querySelector("call-view")?.dataset.state ?? "idle";
 }
 
 async function look() {
@@ -43,7 +57,7 @@ async function look() {
   const headers = { Accept: "text/html", "X-Household": document.body.dataset.household };
   const answer = await fetch(location.href, { headers });
   if (document.querySelector(".farewell")) return; // it says already why it is over
-  const call = document.querySelector("call-view")?.dataset.state ?? "idle";
+  const call = callState();
   const isInCall = !["idle", "ended"].includes(call);
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
   if (answer.status === 403 || answer.status === 404) {

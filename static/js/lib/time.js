@@ -1,6 +1,7 @@
 // Times stand on a page as the server wrote them, in the zone of the home: see common/templatetags/ui.py. What was said
 // as "3 hours ago" moves on here, and whoever reads in another zone is told whose times these are.
 
+const HOUR_AND_MINUTE = { hour: "2-digit", minute: "2-digit" };
 const STEPS = [
   ["year", 31_536_000],
   ["month", 2_592_000],
@@ -28,15 +29,21 @@ export function showTimes() {
 function showZone(note) {
   if (!note) return;
   const now = new Date(); // for both clocks: between two looks a minute may end
-  const [here, there] = [undefined, note.dataset.zone].map((zone) => hourAndMinute(zone, now));
+  const [here, there] = [undefined, note.dataset.zone].map((zone) => inZone(zone, now, HOUR_AND_MINUTE));
   note.hidden = !there || here === there;
   note.querySelector("span").textContent = there;
 }
 
+/** At the home now; "" on a page of none. */
+export function homeDate() {
+  const zone = document.querySelector("[data-zone]")?.dataset.zone;
+  return zone ? inZone(zone, new Date(), { dateStyle: "short" }) : "";
+}
+
 // "" where this browser does not know the zone: an older one has no "Europe/Kyiv".
-function hourAndMinute(timeZone, date) {
+function inZone(timeZone, date, style) {
   try {
-    return new Intl.DateTimeFormat("en-GB", { timeZone, hour: "2-digit", minute: "2-digit" }).format(date);
+    return new Intl.DateTimeFormat("en-GB", { timeZone, ...style }).format(date);
   } catch {
     return "";
   }
