@@ -13,7 +13,7 @@ from django.urls import reverse
 from common.address import addresses
 from common.encryption import decrypt, encrypt
 from common.errors import TooMany
-from households.accounts.sign_in import sign_in_refused
+from households.accounts.sign_in import password_asked, sign_in_refused
 from households.accounts.tries import TOO_MANY_OF_ACCOUNT, account_take, account_try
 from households.models import User
 from households.services import owner_exists
@@ -79,6 +79,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
             log.warning("Somebody asked for a new password.", email=email, command="manage.py password_link")
             return
         super().send_password_reset_mail(user, email, context)
+        password_asked(user)
 
 
 class SecondFactorAdapter(DefaultMFAAdapter):  # type: ignore[misc]

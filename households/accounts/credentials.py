@@ -13,6 +13,7 @@ from uuid import UUID
 from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.models import Session
 from django.core.cache import cache
+from django.db.models import Q
 from django_scopes import scope
 from redis.exceptions import RedisError
 
@@ -109,11 +110,14 @@ def _password_changed(credential: Credential, household: Household, user: User) 
     data, current = session_data(credential), User.objects.filter(pk=user.pk, is_active=True).first()
     if data and current:
         return not _fits(current, data.get(HASH_SESSION_KEY, ""))
-    kinds = (AuditKind.PASSWORD_CHANGED, AuditKind.SIGNED_IN, AuditKind.SESSION_ENDED)
+    changes = (AuditKind.PASSWORD_CHANGED, AuditKind.PASSWORD_RESET)
+    kinds = (*changes, AuditKind.SIGNED_IN, AuditKind.SESSION_ENDED)
+    name = str(user)
     with scope(household=household):
-        own = audit_list(household).filter(kind__in=kinds, details__actor=str(user))
+        found = audit_list(household).filter(kind__in=kinds)
+        own = found.filter(Q(details__actor=name) | Q(details__person=name))
         entry = own.filter(at__gt=now() - _JUST_NOW).first()
-    return entry is not None and entry.kind == AuditKind.PASSWORD_CHANGED
+    return entry is not None and entry.kind in changes
 
 
 def _parting(household: Household, user: User) -> str:

@@ -26,9 +26,17 @@ from allauth.mfa.webauthn.forms import (
 from django import forms
 from django.contrib import messages
 from django.core.exceptions import ValidationError
+from django.db import transaction
 
 from common.names import REFUSED, NameField, name_bare
-from households.accounts.sign_in import ADDRESS_TAKEN, APP, PASSKEY, RECOVERY_CODES, sign_in_refused
+from households.accounts.sign_in import (
+    ADDRESS_TAKEN,
+    APP,
+    PASSKEY,
+    RECOVERY_CODES,
+    passkey_renamed,
+    sign_in_refused,
+)
 from households.accounts.tries import account_try, code_use
 from households.models import User
 
@@ -223,8 +231,12 @@ class PasskeyNameForm(EditWebAuthnForm):  # type: ignore[misc]
         return name[:_NAME_LENGTH]
 
     def save(self) -> Any:
+        old, user = self.initial["name"], context.request.user
+        with transaction.atomic():
+            saved = super().save()
+            passkey_renamed(user, old=old, new=saved.wrap().name)
         messages.success(context.request, "Saved.")
-        return super().save()
+        return saved
 
 
 def _passkey_is_known(answer: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from allauth.account.internal.flows.login import get_authentication_records
 from allauth.account.signals import (
     authentication_step_completed,
     password_changed,
@@ -14,6 +15,7 @@ from allauth.mfa.signals import (
     authenticator_added,
     authenticator_removed,
     authenticator_reset,
+    authenticator_used,
 )
 from allauth.usersessions import signals as of_sessions
 from django.contrib import messages
@@ -38,7 +40,15 @@ def on_step_completed(request: HttpRequest, **_: Any) -> None:
 @receiver(user_logged_in)
 def on_signed_in(request: HttpRequest, user: User, **_: Any) -> None:
     sign_in_list(user)  # forgets those that ended
-    sign_in.signed_in(user, request.headers.get("User-Agent", ""))
+    steps = get_authentication_records(request, user)
+    last = steps[-1].get("type", "") if steps else ""
+    sign_in.signed_in(user, request.headers.get("User-Agent", ""), last)
+
+
+@receiver(authenticator_used)
+def on_factor_used(user: User, authenticator: Authenticator, reauthenticated: bool, **_: Any) -> None:
+    if reauthenticated and authenticator.type == sign_in.RECOVERY_CODES:
+        sign_in.recovery_code_used(user)
 
 
 @receiver(authentication_failed)
@@ -70,7 +80,7 @@ def on_password_changed(request: HttpRequest, user: User, **_: Any) -> None:
 
 @receiver(password_reset)
 def on_password_reset(request: HttpRequest, user: User, **_: Any) -> None:
-    sign_in.password_changed(user)
+    sign_in.password_reset(user)
     ended = sign_ins_end(user=user)
     if ended or user.tokens_ended:  # that it is saved, the page itself says
         messages.success(request, sign_in.password_words(user, "everywhere" if ended else ""))

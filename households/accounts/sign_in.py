@@ -25,10 +25,10 @@ APP: Final = Authenticator.Type.TOTP
 RECOVERY_CODES: Final = Authenticator.Type.RECOVERY_CODES
 ADDRESS_TAKEN: Final = "This address cannot be used here."
 _WORDS: Final = {
-    PASSKEY: "a passkey",
     APP: "an authenticator app",
     RECOVERY_CODES: "recovery codes",
 }
+_WAYS: Final = {PASSKEY: "a passkey", RECOVERY_CODES: "a recovery code"}
 
 
 def households_note(user: User, kind: AuditKind, **details: object) -> None:
@@ -38,8 +38,15 @@ def households_note(user: User, kind: AuditKind, **details: object) -> None:
             audit_note(household, kind, **details)
 
 
-def signed_in(user: User, user_agent: str) -> None:
-    households_note(user, AuditKind.SIGNED_IN, actor=user, **_browser_names(user_agent))
+def signed_in(user: User, user_agent: str, step: str = "") -> None:
+    """`step`: the kind of authenticator that let them in last; "" for the password."""
+    way = _WAYS.get(step)
+    households_note(user, AuditKind.SIGNED_IN, actor=user, way=way, **_browser_names(user_agent))
+
+
+def recovery_code_used(user: User) -> None:
+    """By somebody who is signed in, and was asked once more who they are."""
+    households_note(user, AuditKind.RECOVERY_CODE_USED, actor=user)
 
 
 def browser_sign_out(*, user: User, pk: int) -> None:
@@ -81,15 +88,35 @@ def factor_changed(user: User, what: str) -> None:
 
 
 def factor_added(user: User, authenticator: Authenticator) -> None:
-    factor_changed(user, f"{_WORDS.get(authenticator.type, 'something')} added")
+    factor_changed(user, f"{_factor_words(authenticator)} added")
 
 
 def factor_removed(user: User, authenticator: Authenticator) -> None:
-    factor_changed(user, f"{_WORDS.get(authenticator.type, 'something')} removed")
+    factor_changed(user, f"{_factor_words(authenticator)} removed")
+
+
+def _factor_words(authenticator: Authenticator) -> str:
+    if authenticator.type == PASSKEY:
+        return f"the passkey {authenticator.wrap().name}"
+    return _WORDS.get(authenticator.type, "something")
+
+
+def passkey_renamed(user: User, *, old: str, new: str) -> None:
+    if old != new:
+        households_note(user, AuditKind.PASSKEY_RENAMED, actor=user, old=old, new=new)
 
 
 def password_changed(user: User) -> None:
     households_note(user, AuditKind.PASSWORD_CHANGED, actor=user)
+
+
+def password_reset(user: User) -> None:
+    """Whoever has the link, has it from whoever runs the hub: there is no mail."""
+    households_note(user, AuditKind.PASSWORD_RESET, person=user)
+
+
+def password_asked(user: User) -> None:
+    households_note(user, AuditKind.PASSWORD_ASKED, person=user)
 
 
 def password_words(user: User, signed_out: str) -> str:
@@ -144,6 +171,12 @@ def second_factor_remove(user: User) -> int:
             households_note(user, AuditKind.SECOND_FACTOR_REMOVED, person=user)
     account_tries_forget(user)
     return count
+
+
+def password_link_make(user: User) -> str:
+    """By whoever runs the hub: the path of the link, and a line in the record that says so."""
+    households_note(user, AuditKind.PASSWORD_LINK_MADE, person=user)
+    return password_link_path(user)
 
 
 def password_link_path(user: User) -> str:

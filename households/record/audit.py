@@ -24,7 +24,7 @@ class AuditKind(models.TextChoices):
     """The label is the sentence, with the names in `details`. What stands in brackets is said where all its names are
     known: entries of earlier versions know fewer."""
 
-    SIGNED_IN = "signed_in", "{actor} signed in[ with {browser}][ on {system}]."
+    SIGNED_IN = "signed_in", "{actor} signed in[ with {browser}][ on {system}][, by {way}]."
     SIGN_IN_REFUSED = "sign_in_refused", "Somebody failed to sign in as {person}."
     SIGN_IN_STOPPED = (
         "sign_in_stopped",
@@ -36,7 +36,21 @@ class AuditKind(models.TextChoices):
         "second_factor_removed",
         "Whoever runs the hub removed the second factor of {person}, who had lost it.",
     )
+    RECOVERY_CODE_USED = "recovery_code_used", "{actor} used a recovery code to show that it is them."
+    PASSKEY_RENAMED = "passkey_renamed", "{actor} changed the name of their passkey {old} to {new}."
     PASSWORD_CHANGED = "password_changed", "{actor} changed their password."
+    PASSWORD_ASKED = (
+        "password_asked",
+        "Somebody asked for a new password for {person}. The link for it was shown to whoever runs the hub.",
+    )
+    PASSWORD_LINK_MADE = (
+        "password_link_made",
+        "Whoever runs the hub made a link with which {person} can choose a new password.",
+    )
+    PASSWORD_RESET = (
+        "password_reset",
+        "A new password for {person} was chosen, with a link that whoever runs the hub had.",
+    )
     TOKEN_MADE = "token_made", "{actor} made the API token {token}."
     TOKEN_REVOKED = "token_revoked", "{actor} revoked the API token {token}."
     TOKENS_ENDED = "tokens_ended", "API tokens of {person} ended with the old password: {tokens}."
@@ -113,6 +127,8 @@ _SHOWN_NOWHERE = frozenset(
         AuditKind.SECOND_FACTOR_REMOVED,
         AuditKind.PASSWORD_CHANGED,
     }
+    | {AuditKind.PASSWORD_ASKED, AuditKind.PASSWORD_LINK_MADE, AuditKind.PASSWORD_RESET}
+    | {AuditKind.RECOVERY_CODE_USED, AuditKind.PASSKEY_RENAMED}
     | {AuditKind.CLAIM_REFUSED, AuditKind.CLAIM_GUESSED, AuditKind.RENEWED}
     | {AuditKind.RECORDING_PLAYED, AuditKind.RECORDING_DOWNLOADED}
     | {AuditKind.FINGERPRINT_REFUSED, AuditKind.ANSWER_REFUSED, AuditKind.MESSAGE_REFUSED}

@@ -8,9 +8,11 @@ import pytest
 from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
 from django.core.cache import cache
 from django.urls import reverse
+from django_scopes import scope
 from playwright.sync_api import BrowserContext, Page, expect
 
 from households.accounts.tries import ACCOUNT_PER_S, account_take
+from households.record.audit import audit_list, audit_sentence
 from tests.e2e.screens import look
 from tests.fakes.browser_hub import FakeHub
 from tests.plugin_cast import PASSWORD, Cast
@@ -31,6 +33,13 @@ def visitor(stranger: Page, cast: Cast) -> Page:
     FakeHub(stranger)
     stranger.goto(reverse("account_login"))
     return stranger
+
+
+def passkeys_told(cast: Cast) -> list[bool]:
+    """Of each time that Anna signed in, oldest first, whether the record says that it was by a passkey."""
+    with scope(household=cast.anna.household):
+        told = [audit_sentence(entry) for entry in audit_list(cast.anna.household).order_by("number")]
+    return [line.endswith(", by a passkey.") for line in told if line.startswith("Anna signed in")]
 
 
 def password_enter(page: Page) -> None:
@@ -63,7 +72,9 @@ def passkey_device(page: Page) -> None:
     session.send("WebAuthn.addVirtualAuthenticator", {"options": options})
 
 
-def test_a_passkey_is_added_and_signs_in_without_a_password(visitor: Page, context: BrowserContext) -> None:
+def test_a_passkey_is_added_and_signs_in_without_a_password(
+    visitor: Page, context: BrowserContext, cast: Cast
+) -> None:
     page = visitor
     passkey_device(page)
     assert look(page, "sign-in-passkey") == []
@@ -108,6 +119,7 @@ def test_a_passkey_is_added_and_signs_in_without_a_password(visitor: Page, conte
     assert look(page, "passkey-remove") == []
     page.get_by_role("button", name="Remove").click()
     expect(page.locator(".toast")).to_contain_text("The passkey is removed.")
+    assert passkeys_told(cast) == [False, True, True]
     expect(page.get_by_role("heading", name="Your account")).to_be_visible()
     page.get_by_role("button", name="Sign out here").click()
     page.get_by_role("button", name="Sign in with a passkey").click()
