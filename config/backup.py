@@ -38,6 +38,7 @@ def backup_make(target: Path, *, recipient: str = "", phrase: str = "") -> int:
 
     def fill(tar: tarfile.TarFile) -> None:
         nonlocal count
+        connection.ensure_connection()  # where there is none, pg_dump would say so in words of its own
         packer = Packer(tar, {"made_at": now().isoformat(), "hub": settings.HUB_VERSION})
         for name in SECRETS:  # also those that the environment gave
             packer.add_bytes(f"secrets/{name}", str(getattr(settings, name)).encode())

@@ -1,5 +1,8 @@
 """What whoever runs the hub can do for people who cannot get in."""
 
+import os
+import subprocess
+import sys
 from io import StringIO
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -9,12 +12,14 @@ from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import TOTP
 from django.conf import LazySettings
 from django.core.cache import cache
-from django.core.management import CommandError, call_command
+from django.core.management import CommandError, call_command, get_commands, load_command_class
 from django.test import Client
 from django.urls import reverse
 from django_scopes import scope
 
 from common.address import address_note
+from common.management.hub import HubCommand
+from config.env import BASE_DIR
 from households.record.audit import audit_list, audit_sentence
 from tests.plugin_cast import PASSWORD, Cast
 
@@ -69,3 +74,35 @@ def test_a_lost_second_factor_is_removed_with_the_sessions_and_a_line_in_the_rec
 def test_nobody_is_said_to_be_nobody(cast: Cast, name: str) -> None:
     with pytest.raises(CommandError, match="Nobody signs in here as nobody"):
         call_command(name, "nobody@example.org")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["password_link", "anna@example.org"],
+        ["backup", "hub.age", "--passphrase-file", "passphrase"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_where_no_hub_is_found_one_sentence_says_what_to_do(tmp_path: Path, words: list[str]) -> None:
+    (tmp_path / "passphrase").write_text("a long passphrase of some words")
+    elsewhere = tmp_path / "elsewhere"
+    given = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL")}
+    done = subprocess.run(
+        [sys.executable, str(BASE_DIR / "manage.py"), *words],
+        cwd=tmp_path,
+        env=given | {"HUB_DATA_DIR": str(elsewhere), "DJANGO_SETTINGS_MODULE": "config.settings.test"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.strip() == (
+        f"CommandError: No hub runs with its data in {elsewhere}. "
+        "Start the hub, or set HUB_DATA_DIR to the folder in which its data lies."
+    )
+
+
+@pytest.mark.parametrize("name", ["setup_link", "second_factor_remove", "audit_verify"])
+def test_the_other_commands_for_people_say_it_in_the_same_way(name: str) -> None:
+    assert isinstance(load_command_class(get_commands()[name], name), HubCommand)

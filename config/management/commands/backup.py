@@ -4,13 +4,14 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from common.management.hub import HubCommand
 from config.archive import BackupError
 from config.backup import backup_make
 
 
-class Command(BaseCommand):
+class Command(HubCommand):
     help = "Write rows, recordings and keys into one file, encrypted in the format of age. There is no other kind."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -3,14 +3,13 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand
-
 from common.address import addresses
+from common.management.hub import HubCommand
 from config.management.people import person_find
 from households.accounts.sign_in import password_link_make
 
 
-class Command(BaseCommand):
+class Command(HubCommand):
     help = "Print a link with which a person chooses a new password. It works once. It stands in the record."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

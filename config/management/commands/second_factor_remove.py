@@ -3,13 +3,12 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand
-
+from common.management.hub import HubCommand
 from config.management.people import person_find
 from households.accounts.sign_in import second_factor_remove
 
 
-class Command(BaseCommand):
+class Command(HubCommand):
     help = (
         "Let a person sign in with the password alone again. Ends their sessions, and stands in the record."
     )

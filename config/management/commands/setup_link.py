@@ -2,13 +2,12 @@
 
 from typing import Any
 
-from django.core.management.base import BaseCommand
-
 from common.address import addresses
+from common.management.hub import HubCommand
 from households.services import setup_token_make
 
 
-class Command(BaseCommand):
+class Command(HubCommand):
     help = "Print a new set-up link; the one before stops working. Says so when there is an owner already."
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -4,14 +4,15 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from common.management.hub import HubCommand
 from households.models import Household
 from households.record.chain import AuditCheck, audit_check
 from households.record.file import NotARecord, audit_file_check
 
 
-class Command(BaseCommand):
+class Command(HubCommand):
     help = "Checks the record of every home, or a FILE that was exported from this hub."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
