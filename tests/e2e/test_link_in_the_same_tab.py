@@ -1,15 +1,17 @@
-"""A link that comes into a tab which stands at its page already: nothing but the fragment changes."""
+"""What a link or a code opened: again in the same tab, and after Back and reload, without a question."""
 
 import pytest
 from django.urls import reverse
 from django_scopes import scopes_disabled
 from playwright.sync_api import Page, expect
 
+from devices.claiming.authorization import authorization_start
 from devices.life.transfers import transfer_create
 from households.people.invitations import invitation_create
 from households.roles import Role
+from protocol.enrollment import AuthorizationRequest
 from tests.fakes.browser_hub import FakeHub
-from tests.plugin_cast import Cast
+from tests.plugin_cast import PASSWORD, Cast, csr_make
 
 pytestmark = [pytest.mark.e2e, pytest.mark.django_db(transaction=True)]
 
@@ -29,7 +31,48 @@ def test_an_invitation_opens_after_one_that_was_not_whole_and_after_another(
         stranger.goto(f"{reverse('households:join')}#t={token}")
         expect(stranger.get_by_role("heading", name=f"Join {home}")).to_be_visible()
         assert token not in stranger.url
-        assert stranger.evaluate("sessionStorage.getItem('hearthline.join')") is None
+
+
+def test_reload_and_back_come_to_an_invitation_again_without_a_question(stranger: Page, cast: Cast) -> None:
+    FakeHub(stranger)
+    _, token = invitation_create(membership=cast.anna, role=Role.ADULT)
+    stranger.goto(f"{reverse('households:join')}#t={token}")
+    heading = stranger.get_by_role("heading", name="Join Lake House")
+    expect(heading).to_be_visible()
+    stranger.reload()
+    expect(heading).to_be_visible()
+    stranger.goto(reverse("account_login"))
+    stranger.go_back()
+    expect(heading).to_be_visible()
+    stranger.get_by_label("Your name").fill("Dora")
+    stranger.get_by_label("E-mail address").fill("dora@example.org")
+    stranger.get_by_label("Password").fill(PASSWORD)
+    stranger.get_by_label("I agree that calls").check()
+    stranger.get_by_role("button", name="Make an account and join").click()
+    expect(stranger.get_by_text("Welcome to Lake House.")).to_be_visible()
+    stranger.go_back()
+    expect(stranger.get_by_text("was used already")).to_be_visible()
+    assert token not in stranger.url
+
+
+def test_back_after_a_device_was_found_comes_to_the_page_before_without_a_question(
+    page: Page, fake_hub: FakeHub
+) -> None:
+    request = AuthorizationRequest(csr_pem=csr_make(), model="Attic box", serial="SN-9")
+    codes = authorization_start(request=request, base_url="https://hub")
+    page.goto(reverse("devices:add"))
+    code = page.get_by_label("Code on the device")
+    code.fill("BCDFG-HJKLM")
+    page.get_by_role("button", name="Find the device").click()
+    expect(page.get_by_role("alert")).to_be_visible()
+    code.fill(codes.user_code)
+    page.get_by_role("button", name="Find the device").click()
+    expect(page.get_by_role("heading", name="Is this your device?")).to_be_visible()
+    page.goto(reverse("devices:home"))
+    for _ in range(2):
+        page.go_back()
+        expect(page.get_by_role("heading", name="Add a device")).to_be_visible()
+        expect(code).to_be_visible()
 
 
 def test_the_link_of_a_device_opens_after_one_that_was_not_whole(
@@ -42,3 +85,5 @@ def test_the_link_of_a_device_opens_after_one_that_was_not_whole(
     page.goto(f"{reverse('devices:take')}#t={token}")
     expect(page.get_by_role("heading", name="Take over Cellar speaker")).to_be_visible()
     assert token not in page.url
+    page.reload()
+    expect(page.get_by_role("heading", name="Take over Cellar speaker")).to_be_visible()

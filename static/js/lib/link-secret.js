@@ -22,6 +22,12 @@ export function linkKeep(key, fragment) {
   sessionStorage.setItem(key, fragment);
 }
 
+/** Reload, Back, and the way through signing in or out come to the page of the link again, and find what it opened. */
+export function linkAgain(key) {
+  const token = document.querySelector("[data-keeps]")?.dataset.keeps;
+  if (token) linkKeep(key, new URLSearchParams({ t: token }).toString());
+}
+
 /** The page got no secret, and says so. */
 export function linkLost(place) {
   place.querySelector("[data-reading]").hidden = true;

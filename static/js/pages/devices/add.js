@@ -1,5 +1,6 @@
 // The scanner of the page "Add a device", and a code field that forgives.
 
+import "../../lib/answer.js"; // it comes with what was wrong with a code, too
 import "../../lib/qr-scanner.js";
 
 const form = document.querySelector("#code-form");

@@ -1,6 +1,6 @@
 // Where the link of a device that is given away leads: /take/#t=<secret>.
 
-import { linkKeep, linkLost, linkRead } from "../../lib/link-secret.js";
+import { linkAgain, linkKeep, linkLost, linkRead } from "../../lib/link-secret.js";
 
 const KEY = "hearthline.take";
 const place = document.querySelector("[data-take]");
@@ -17,3 +17,5 @@ if (form && !token) {
   form.elements.token.value = token;
   form.submit();
 }
+
+linkAgain(KEY);

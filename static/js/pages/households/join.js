@@ -1,6 +1,6 @@
 // Where an invitation leads: /join/#t=<secret>.
 
-import { linkKeep, linkLost, linkRead } from "../../lib/link-secret.js";
+import { linkAgain, linkLost, linkRead } from "../../lib/link-secret.js";
 
 const KEY = "hearthline.join";
 const place = document.querySelector("[data-join]");
@@ -14,8 +14,4 @@ if (form && token) {
   linkLost(place);
 }
 
-// The way through signing in, or out, leads back here.
-for (const keeper of document.querySelectorAll("[data-keeps]")) {
-  const keep = () => linkKeep(KEY, new URLSearchParams({ t: keeper.dataset.keeps }).toString());
-  keeper.addEventListener(keeper.matches("form") ? "submit" : "click", keep);
-}
+linkAgain(KEY);
