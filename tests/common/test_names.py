@@ -1,9 +1,11 @@
 """What a name may hold."""
 
 import pytest
+from pydantic import ValidationError
 
 from common.errors import Invalid
 from common.names import name_apart, name_bare, name_need
+from protocol.enrollment import AuthorizationRequest
 
 pytestmark = pytest.mark.unit
 
@@ -32,6 +34,15 @@ def test_what_cannot_be_seen_is_refused(sign: str) -> None:
     with pytest.raises(Invalid, match="nobody can see"):
         name_need(f"B{sign}en")
     assert name_bare(f"B{sign}en") == "Ben"
+
+
+@pytest.mark.parametrize("sign", [*TURNING, "\x07", "\t", "\u00ad", "\u200b", "\u2028", "\U000e0041"])
+@pytest.mark.parametrize("where", ["model", "serial", "capabilities"])
+def test_nor_does_a_device_say_it_of_itself(where: str, sign: str) -> None:
+    text = f"Box{sign} 7"
+    told = {"csr_pem": "", "model": "Box", "serial": "7", where: [text] if where == "capabilities" else text}
+    with pytest.raises(ValidationError):
+        AuthorizationRequest.model_validate(told)
 
 
 @pytest.mark.parametrize("name", ["B\u200den", "\u200cBen", "\u200d"])

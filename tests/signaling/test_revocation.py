@@ -20,7 +20,7 @@ from devices.services import device_remove, device_update
 from households.accounts.credentials import Credential, credential_membership, session_data
 from households.accounts.sign_in import households_note, password_link_path
 from households.events import rights_changed
-from households.models import Membership
+from households.models import Membership, User
 from households.record.audit import AuditKind, audit_note
 from households.roles import Role
 from households.services import api_token_create, api_token_revoke
@@ -39,6 +39,13 @@ def change_password(client: Client) -> None:
     new = "another long password"
     words = {"oldpassword": PASSWORD, "password1": new, "password2": new}
     assert client.post("/accounts/password/change/", words).status_code == 302
+
+
+def change_by_link(cast: Cast) -> None:
+    client = Client()
+    page = client.get(password_link_path(User.objects.get(pk=cast.anna.user.pk)), follow=True)
+    new = {"password1": "another long password", "password2": "another long password"}
+    assert client.post(page.request["PATH_INFO"], new).status_code == 302
 
 
 def remove(member: Membership, actor: Membership) -> None:
@@ -84,23 +91,20 @@ async def test_a_new_password_closes_the_sockets_of_every_browser_of_the_person(
 
 
 async def test_a_link_for_a_new_password_puts_everybody_out_with_the_reason(cast: Cast) -> None:
-    def change_by_link() -> None:
-        client = Client()
-        page = client.get(password_link_path(cast.anna.user), follow=True)
-        new = {"password1": "another long password", "password2": "another long password"}
-        assert client.post(page.request["PATH_INFO"], new).status_code == 302
-
     page = await browser(cast.anna)
-    await sync_to_async(change_by_link)()
+    await sync_to_async(change_by_link)(cast)
     assert (await put_out(page))["message"] == "The password of this account was changed."
 
 
-async def test_a_look_that_comes_when_the_session_is_gone_knows_the_reason_too(cast: Cast) -> None:
+@pytest.mark.parametrize("is_by_link", [False, True])
+async def test_a_look_that_comes_when_the_session_is_gone_knows_the_reason_too(
+    cast: Cast, is_by_link: bool
+) -> None:
     def look_late() -> str:
         client, other = client_of(cast.anna), client_of(cast.anna)
         credential = Credential.of_session(client.cookies["hearthline_session"].value)
         client.get("/")  # so that it stands among the sign-ins
-        change_password(other)
+        change_by_link(cast) if is_by_link else change_password(other)
         assert session_data(credential) == {}
         with pytest.raises(NotSignedIn) as refusal:
             credential_membership(credential, cast.anna.household, cast.anna.user)
