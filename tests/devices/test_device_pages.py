@@ -172,7 +172,7 @@ def test_a_name_that_is_too_long_keeps_the_form(anna: Client, secret: str, cast:
     fields = {"secret": secret, "name": "Attic", "room_name": "+", "other_room": "Attic"} | {field: "x" * 81}
     response = anna.post(reverse("devices:confirm"), fields)
     assert response.status_code == 400
-    assert "at most 80 characters" in response.content.decode()
+    assert "At most 80 characters" in response.content.decode()
     with scope(household=cast.anna.household):
         assert Device.objects.count() == 1
 

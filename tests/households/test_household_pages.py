@@ -81,7 +81,7 @@ def test_better_speech_comes_only_to_whoever_asks_for_it_and_knows_its_size(
         ({"password": "short"}, "too short"),
         ({"email": "nobody"}, "Enter a valid email address."),
         ({"time_zone": "Moon/Crater"}, "Select a valid choice."),
-        ({"household_name": ""}, "This field is required."),
+        ({"household_name": ""}, "Please fill this in."),
         ({"consent": ""}, "Without this you cannot go on"),
     ],
 )
@@ -98,7 +98,7 @@ def test_bad_fields_are_said_and_make_nothing(
 def test_everything_that_is_wrong_is_said_at_once(client: Client, token: str) -> None:
     wrong = {"token": "guessed", "password": "short", "household_name": ""}
     page = client.post(reverse("households:setup"), _fields(token) | wrong).content.decode()
-    for words in ("The set-up token is not right.", "too short", "This field is required."):
+    for words in ("The set-up token is not right.", "too short", "Please fill this in."):
         assert words in page
     assert page.count('aria-invalid="true"') == 3
 

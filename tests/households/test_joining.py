@@ -153,8 +153,8 @@ def test_without_the_yes_to_recording_nobody_joins(client: Client, cast: Cast) -
         ({"password": "dora@example.org"}, "too similar"),
         ({"email": "BEN@example.org"}, "Sign in with it instead."),
         ({"email": "nobody"}, "Enter a valid email address."),
-        ({"email": f"{'x' * 250}@example.org"}, "at most 254 characters"),
-        ({"name": ""}, "This field is required."),
+        ({"email": f"{'x' * 250}@example.org"}, "At most 254 characters"),
+        ({"name": ""}, "Please fill this in."),
     ],
 )
 def test_what_is_wrong_with_an_account_is_said_and_uses_nothing_up(
