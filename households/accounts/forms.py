@@ -104,6 +104,13 @@ class PasswordForm(ChangePasswordForm):  # type: ignore[misc]
             password: str = super().clean_oldpassword()
         return password
 
+    def clean(self) -> dict[str, Any]:
+        """Compared with what was typed, which is counted: any other way one could try passwords here without limit."""
+        values = dict(super().clean() or {})
+        if values.get("password1") and values["password1"] == values.get("oldpassword"):
+            self.add_error("password1", "This is your password now. Choose another one.")
+        return values
+
 
 class EmailForm(forms.Form):
     """Raises Unavailable while tries cannot be counted."""

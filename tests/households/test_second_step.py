@@ -15,6 +15,7 @@ from django.test import Client
 from django.urls import reverse
 
 from households.accounts.forms import PASSKEY_UNKNOWN
+from households.accounts.sign_in import password_link_path
 from tests.households.passkeys import passkey_add, passkey_answer
 from tests.plugin_cast import PASSWORD, Cast
 
@@ -125,3 +126,25 @@ def test_whose_second_factor_is_removed_is_let_in_at_once_and_nobody_else_is(cas
     call_command("second_factor_remove", "anna@example.org")
     assert sign_in(Client())["Location"] == "/"
     assert "Too many wrong tries" in words_of(sign_in(Client(), email="ben@example.org"))
+
+
+def test_the_password_of_now_is_no_new_one_and_the_others_guess_is_not_answered(
+    client: Client, cast: Cast
+) -> None:
+    client.force_login(cast.anna.user, "django.contrib.auth.backends.ModelBackend")
+    url, same = reverse("account_change_password"), "This is your password now. Choose another one."
+    fields = {"oldpassword": PASSWORD, "password1": PASSWORD, "password2": PASSWORD}
+    assert same in words_of(client.post(url, fields))
+    assert same not in words_of(client.post(url, fields | {"oldpassword": "a guess"}))
+
+
+def test_the_page_for_a_new_password_has_its_hint_once(client: Client, cast: Cast) -> None:
+    page = client.get(password_link_path(cast.anna.user), follow=True)
+    assert words_of(page).count("At least ten characters.") == 1
+
+
+def test_forms_say_in_plain_words_what_is_missing_and_what_is_too_long(client: Client, cast: Cast) -> None:
+    client.force_login(cast.anna.user)
+    url = reverse("households:account")
+    assert "Please fill this in." in words_of(client.post(url, {"name": ""}))
+    assert "At most 80 characters, please." in words_of(client.post(url, {"name": "a" * 1000}))
