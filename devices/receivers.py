@@ -1,12 +1,11 @@
 """Reactions, one line each."""
 
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.dispatch import receiver
 
-from devices.models import Transfer
+from devices.models import Loan, Transfer
 from devices.past import device_past
 from devices.sharing.loans import loan_take, loans_end_of, loans_end_to, loans_lent, loans_with
 from devices.sharing.rights import devices_visible
@@ -37,7 +36,7 @@ def on_id_sought_of_one_that_comes(membership: Membership, public_id: UUID, **_:
 
 
 @receiver(gift_sought)
-def on_gift_sought(invitation: Invitation, **_: Any) -> list[tuple[str, datetime]]:
+def on_gift_sought(invitation: Invitation, **_: Any) -> list[Loan]:
     return loans_with(invitation)
 
 

@@ -19,7 +19,7 @@ id_sought = Signal()
 # membership, invitation. Somebody came by a link; sent inside the transaction.
 member_joined = Signal()
 
-# invitation. What is lent to whoever comes by it? Receivers answer with a list of names, each with when that ends.
+# invitation. What is lent to whoever comes by it? Receivers answer with a list of loans.
 gift_sought = Signal()
 
 # household, user, by. They may lend nothing there any more: they are about to go, or have another role. Sent inside the

@@ -139,11 +139,10 @@ def loans_lent(membership: Membership) -> list[str]:
     return [f"{loan.device} to {loan.person}" for loan in _alive(loans).order_by("ends_at")]
 
 
-def loans_with(invitation: Invitation) -> list[tuple[str, datetime]]:
-    """What waits for whoever comes by the invitation, and until when. Needs no scope."""
+def loans_with(invitation: Invitation) -> list[Loan]:
+    """What waits for whoever comes by the invitation. Needs no scope."""
     with scope(household=invitation.household):
-        loans = _alive(Loan.objects.filter(invitation=invitation)).order_by("ends_at")
-        return [(loan.device.name, loan.ends_at) for loan in loans]
+        return list(_alive(Loan.objects.filter(invitation=invitation)).order_by("ends_at"))
 
 
 def loan_take(*, membership: Membership, invitation: Invitation) -> None:

@@ -178,6 +178,17 @@ def test_a_guest_who_dropped_in_by_a_loan_loses_the_call_though_another_loan_let
     assert detail(anna, cast).count(IN_CALL) == 1
 
 
+def test_whoever_opens_the_link_of_a_later_loan_reads_when_it_begins(anna: Client, cast: Cast) -> None:
+    with timezone.override(ZoneInfo(cast.anna.household.time_zone)):
+        later = timezone.localtime(now() + timedelta(days=40))
+    page = link_page(anna, cast, name="Gil", begins_at=f"{later:%Y-%m-%dT%H:%M}")
+    found = re.search(r"#t=([\w-]+)", page.content.decode())  # type: ignore[attr-defined]
+    assert found
+    joining = Client().post(reverse("households:join"), {"token": found[1]}).content.decode()
+    words = re.sub(r"<[^>]+>", "", joining)
+    assert f"Kitchen speaker is lent to you from {later.day} {later:%B}" in words
+
+
 def test_somebody_new_comes_by_a_link_and_finds_what_is_lent(anna: Client, cast: Cast) -> None:
     response = link_page(anna, cast, name="Gil", announce="on")
     page = response.content.decode()  # type: ignore[attr-defined]
