@@ -5,25 +5,27 @@ from pathlib import Path
 import pytest
 
 KEPT_TABLES = ("django_migrations", "django_content_type", "auth_permission")
+# These wait, for browsers or for processes.
 WAITING = ("e2e", "operate", "media", "whip", "network")
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files that wait for browsers and processes are spread among those that compute, and none is left for the end.
+    """Browsers, what else waits, and what computes are each spread over the whole run, and what waits ends before.
 
-    So that of several processes of pytest-xdist never all wait, and never all compute.
+    A page that is open costs time as long as it is, so the processes of pytest-xdist should not all have one at once.
     """
-    files = dict.fromkeys(item.path for item in items)
-    waiting = [path for path in files if _folder(path) in WAITING]
-    computing = [path for path in files if _folder(path) not in WAITING]
-    place = {path: 0.9 * n / len(waiting) for n, path in enumerate(waiting)}
-    place |= {path: n / len(computing) for n, path in enumerate(computing)}
+    groups: dict[str, list[Path]] = {"e2e": [], "waits": [], "computes": []}
+    for path in dict.fromkeys(item.path for item in items):
+        folder = path.relative_to(Path(__file__).parent).parts[0]
+        groups["e2e" if folder == "e2e" else "waits" if folder in WAITING else "computes"].append(path)
+    last = {"e2e": 0.9, "waits": 0.9, "computes": 1.0}
+    place = {
+        path: last[name] * number / len(group)
+        for name, group in groups.items()
+        for number, path in enumerate(group)
+    }
     items.sort(key=lambda item: place[item.path])
-
-
-def _folder(path: Path) -> str:
-    return path.relative_to(Path(__file__).parent).parts[0]
 
 
 @pytest.fixture(scope="session")
