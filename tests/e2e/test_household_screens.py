@@ -47,7 +47,7 @@ def test_the_first_visit_looks_right_and_makes_the_home(stranger: Page, no_owner
 def test_owners_read_what_was_done_and_narrow_it_down(
     page: Page, fake_hub: FakeHub, cast: Cast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begun = now() - timedelta(days=3)
+    begun = now() - timedelta(days=5)
     for number in range(60):
         monkeypatch.setattr("households.record.audit.now", lambda at=begun + timedelta(hours=number): at)
         audit_note(
