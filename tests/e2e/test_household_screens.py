@@ -124,6 +124,7 @@ def test_a_token_is_shown_once(page: Page, fake_hub: FakeHub, cast: Cast) -> Non
     page.get_by_role("link", name="Make a token").click()
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Go on").click()
+    expect(page.get_by_label("What is it for?")).to_be_visible()
     assert look(page, "token-make") == []
     page.get_by_label("What is it for?").fill("Wall tablet")
     page.get_by_role("button", name="Make the token").click()
