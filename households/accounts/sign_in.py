@@ -116,7 +116,9 @@ def password_reset(user: User) -> None:
 
 
 def password_asked(user: User) -> None:
-    households_note(user, AuditKind.PASSWORD_ASKED, person=user)
+    """Once in five minutes: anybody may ask, and must not fill the record."""
+    if first_in_a_while(AuditKind.PASSWORD_ASKED, user):
+        households_note(user, AuditKind.PASSWORD_ASKED, person=user)
 
 
 def password_words(user: User, signed_out: str) -> str:

@@ -68,7 +68,8 @@ def test_a_forgotten_password_has_a_line_where_the_hub_shows_a_link(
     cast: Cast, client: Client, settings: LazySettings, has_window: bool
 ) -> None:
     settings.HAS_WINDOW = has_window
-    client.post(reverse("account_reset_password"), {"email": "anna@example.org"})
+    for _ in range(3):  # a stranger who goes on does not fill the record
+        client.post(reverse("account_reset_password"), {"email": "anna@example.org"})
     assert record(cast) == ([ASKED] if has_window else [])
 
 
