@@ -33,6 +33,7 @@ from households.record.audit import audit_list, audit_sentence
 from households.roles import Role
 from tests.households.waiting import before
 from tests.plugin_cast import PASSWORD, Cast
+from tests.sessions import sign_ins_grow_old
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 
@@ -60,7 +61,6 @@ def code_of(secret: str, steps: int = 0) -> str:
 
 def app_add(client: Client) -> str:
     """Signed in: turn the authenticator app on. What its codes are made of."""
-    ask_again(client, "mfa_activate_totp")
     page = client.get(reverse("mfa_activate_totp")).content.decode()
     found = re.search(r'id="app-text"[^>]*>([A-Z2-7]+)<', page)
     assert found
@@ -210,7 +210,7 @@ def test_wrong_codes_count_together_with_wrong_passwords(client: Client, cast: C
     assert "Too many wrong tries for this account, here or elsewhere." in sign_in(Client()).content.decode()
 
 
-def test_turning_the_app_off_needs_the_password_and_leads_back_with_a_word(
+def test_turning_the_app_off_needs_a_password_of_just_now_and_leads_back_with_a_word(
     client: Client, cast: Cast
 ) -> None:
     sign_in(client)
@@ -218,6 +218,8 @@ def test_turning_the_app_off_needs_the_password_and_leads_back_with_a_word(
     other = Client()
     sign_in(other)
     other.post(reverse("mfa_authenticate"), {"code": code_of(secret)})
+    assert other.get(reverse("mfa_deactivate_totp")).status_code == 200  # signed in just now
+    sign_ins_grow_old()
     asked = other.get(reverse("mfa_deactivate_totp"))
     assert asked["Location"].startswith(reverse("account_reauthenticate"))
     assert ask_again(other, "mfa_deactivate_totp")["Location"] == reverse("mfa_deactivate_totp")
@@ -370,7 +372,6 @@ def readable(row: Session) -> bytes:
 
 def test_the_table_tells_nothing_of_what_is_half_done(client: Client, cast: Cast) -> None:
     sign_in(client)
-    ask_again(client, "mfa_activate_totp")
     page = client.get(reverse("mfa_activate_totp")).content.decode()
     secret = client.session["mfa.totp.secret"]
     assert secret in page
@@ -446,9 +447,7 @@ def test_who_is_asked_for_the_password_once_more_leaves_nothing_of_the_form_in_t
     """allauth would keep the whole request, with the cookie."""
     sign_in(client)
     app_add(client)
-    session = client.session
-    session["account_authentication_methods"] = []  # long ago
-    session.save()
+    sign_ins_grow_old()
     here = reverse("mfa_generate_recovery_codes")
     answer = client.post(here)
     assert answer["Location"] == f"{reverse('account_reauthenticate')}?next={quote(here, safe='')}"

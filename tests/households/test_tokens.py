@@ -23,6 +23,7 @@ from households.roles import Role
 from households.services import api_token_create
 from tests.households.waiting import before
 from tests.plugin_cast import PASSWORD, Cast
+from tests.sessions import sign_ins_grow_old
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 
@@ -86,9 +87,7 @@ def test_one_is_made_by_whoever_was_asked_for_the_password_a_moment_ago(client: 
     asked(client, cast.anna)
     assert "until you revoke the token or change your password" in client.get(MAKE).content.decode()
     assert is_good(make(client))
-    session = client.session
-    session["account_authentication_methods"] = []  # long ago
-    session.save()
+    sign_ins_grow_old()
     assert client.post(MAKE, {"name": "Another"})["Location"].startswith(reverse("account_reauthenticate"))
     assert [row.name for row in ApiToken.objects.all()] == ["Door script"]
 
