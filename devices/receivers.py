@@ -5,13 +5,16 @@ from uuid import UUID
 
 from django.dispatch import receiver
 
+from devices.life.transfers import transfers_coming
 from devices.models import Loan, Transfer
 from devices.past import device_past
+from devices.selectors import device_list
 from devices.sharing.loans import loan_take, loans_end_of, loans_end_to, loans_lent, loans_with
 from devices.sharing.rights import devices_visible
 from households.events import (
     borrowing_ended,
     gift_sought,
+    held_sought,
     id_sought,
     lending_ended,
     lent_sought,
@@ -48,6 +51,12 @@ def on_lending_ended(household: Household, user: User, by: User, **_: Any) -> li
 @receiver(borrowing_ended)
 def on_borrowing_ended(membership: Membership, by: User, **_: Any) -> list[Note]:
     return loans_end_to(member=membership, by=by)
+
+
+@receiver(held_sought)
+def on_held_sought(membership: Membership, **_: Any) -> list[str]:
+    coming = [transfer.to_name for transfer in transfers_coming(membership=membership)]
+    return [device.name for device in device_list(membership.household)] + coming
 
 
 @receiver(lent_sought)

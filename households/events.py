@@ -30,6 +30,10 @@ lending_ended = Signal()
 # membership, by. They are about to go, and what was lent to them goes with them. Sent and answered as `lending_ended`.
 borrowing_ended = Signal()
 
+# membership. What is in their household that should not be left to nobody? Receivers answer with a list of words, such
+# as "Kitchen speaker" or "calls in the history", in the scope of the household.
+held_sought = Signal()
+
 # membership. What have they lent, which ends with them? Receivers answer with a list of words, such as "Kitchen speaker
 # to Gil", in the scope of the member's household.
 lent_sought = Signal()

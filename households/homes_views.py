@@ -18,7 +18,14 @@ from households.forms import NewHomeForm
 from households.models import Membership, User
 from households.people.members import member_leave
 from households.roles import Permission, Role
-from households.selectors import departure_last, lent_by, member_list, membership_list
+from households.selectors import (
+    departure_last,
+    is_alone,
+    lent_by,
+    member_list,
+    membership_list,
+    why_not_closed,
+)
 from households.services import household_create
 
 
@@ -71,16 +78,20 @@ def _create(user: User, form: NewHomeForm) -> Membership:
 @login_required
 @require_http_methods(["GET", "POST"])
 def leave(request: HttpRequest) -> HttpResponse:
-    """The only owner is offered to hand over instead."""
+    """The only owner is offered to hand over instead; whoever is alone, to close the home."""
     membership = member_of(request)
+    closes = is_alone(membership)
     if request.method == "POST" and request.POST.get("sure"):
         member_leave(membership=membership)
         request.session.pop(SESSION_KEY, None)
-        messages.success(request, f"You left {membership.household}.")
+        ending = ", and it is closed" if closes else ""
+        messages.success(request, f"You left {membership.household}{ending}.")
         return redirect("devices:home")
     others = [member for member in member_list(membership) if member.pk != membership.pk]
     context = {
         "others": others,
+        "closes": closes,
+        "why_not": why_not_closed(membership) if closes else "",
         "lent": lent_by(membership),
         "adults": [member for member in others if member.role == Role.ADULT],
         "must_hand_over": membership.role == Role.OWNER

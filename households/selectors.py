@@ -5,7 +5,8 @@ from typing import Any
 from django.db.models import QuerySet
 
 from common.clock import now
-from households.events import lent_sought
+from common.words import and_words
+from households.events import held_sought, lent_sought
 from households.models import ApiToken, Departure, Household, Invitation, Membership, User
 from households.roles import Permission, allows
 
@@ -42,6 +43,24 @@ def invitation_list(household: Household) -> QuerySet[Invitation]:
         .select_related("made_by")
         .order_by("-created_at")
     )
+
+
+def is_alone(membership: Membership) -> bool:
+    return not Membership.objects.filter(household=membership.household).exclude(pk=membership.pk).exists()
+
+
+def why_not_closed(membership: Membership) -> str:
+    """Why somebody who is alone there cannot leave the household to nobody, in a sentence; "" where they can."""
+    answers: list[tuple[Any, Any]] = held_sought.send(sender=Membership, membership=membership)
+    if held := [words for _, found in answers for words in found]:
+        return (
+            f"You are the only person in {membership.household}, and this is still here: {and_words(held)}."
+        )
+    if not Membership.objects.filter(user=membership.user).exclude(pk=membership.pk).exists():
+        return (
+            f"You are the only person in {membership.household}, and it is the only home that you have here."
+        )
+    return ""
 
 
 def lent_by(membership: Membership) -> list[str]:

@@ -9,9 +9,10 @@ from common.errors import Conflict, Invalid
 from households.access import members_hold, need
 from households.events import borrowing_ended, lending_ended, rights_changed
 from households.models import Departure, Membership, User
-from households.people.invitations import invitations_void
+from households.people.invitations import invitations_end, invitations_void
 from households.record.audit import AuditKind, Note, audit_note, audit_notes
 from households.roles import ROLE_NOUNS, Permission, Role, allows
+from households.selectors import invitation_list, is_alone, why_not_closed
 
 
 def consent_give(*, membership: Membership) -> None:
@@ -55,12 +56,20 @@ def member_remove(*, member: Membership, by: Membership) -> None:
 
 
 def member_leave(*, membership: Membership) -> None:
-    """Raises Conflict for the only owner."""
+    """Whoever is alone there closes the household with it: nobody opens it any more.
+
+    Raises Conflict for the only owner of others, and where the household cannot be left to nobody.
+    """
     with transaction.atomic():
         members_hold(membership)
-        if membership.role == Role.OWNER and not _others(membership, Role.OWNER):
+        notes = _way_in_close(membership) if is_alone(membership) else []
+        if is_alone(membership):
+            if words := why_not_closed(membership):
+                raise Conflict(words)
+        elif membership.role == Role.OWNER and not _others(membership, Role.OWNER):
             raise Conflict("You are the only owner. Hand the home over to somebody first.")
         _part(membership, by=membership.user)
+        audit_notes(membership.household, notes)
         audit_note(membership.household, AuditKind.LEFT, actor=membership.user)
 
 
@@ -79,6 +88,12 @@ def household_hand_over(*, member: Membership, by: Membership) -> None:
 def _others(member: Membership, role: Role) -> bool:
     others = Membership.objects.filter(household=member.household, role=role, user__is_active=True)
     return others.exclude(pk=member.pk).exists()
+
+
+def _way_in_close(member: Membership) -> list[Note]:
+    """Whoever comes by an invitation just now has come when this is done, and nobody does later."""
+    still_open = invitation_list(member.household).values_list("pk", flat=True)
+    return invitations_end(keys=still_open, by=member.user)
 
 
 def _role_set(member: Membership, role: Role, *, by: Membership) -> None:

@@ -90,7 +90,7 @@ def test_an_only_owner_hands_over_and_leaves(page: Page, fake_hub: FakeHub, cast
     expect(page.get_by_role("heading", name="You left Lake House")).to_be_visible()
 
 
-def test_a_person_of_two_homes_switches(page: Page, fake_hub: FakeHub, cast: Cast) -> None:
+def test_a_person_adds_a_home_switches_and_closes_it_again(page: Page, fake_hub: FakeHub, cast: Cast) -> None:
     page.goto("/settings/")
     assert page.locator(".add-home").evaluate("(one) => getComputedStyle(one).marginTop") != "0px"
     page.get_by_role("link", name="Add another home").click()
@@ -111,6 +111,12 @@ def test_a_person_of_two_homes_switches(page: Page, fake_hub: FakeHub, cast: Cas
     page.get_by_role("button", name="Switch to Beach Hut").click()
     expect(page.get_by_role("heading", name="No device lives here yet")).to_be_visible()
     assert page.evaluate("document.body.dataset.household") != str(cast.anna.household.public_id)
+    page.goto("/settings/")
+    page.get_by_role("link", name="Leave Beach Hut").click()
+    assert look(page, "leave-closing") == []
+    page.get_by_role("button", name="Leave and close it").click()
+    expect(page.get_by_text("You left Beach Hut, and it is closed.")).to_be_visible()
+    expect(page.get_by_role("link", name="Kitchen speaker", exact=True)).to_be_visible()
 
 
 def test_a_link_survives_signing_in_and_signing_in_as_another(

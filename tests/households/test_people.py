@@ -216,7 +216,9 @@ def test_the_only_owner_is_offered_to_hand_over_instead_of_leaving(
     assert 'name="sure"' in client.get(answer["Location"]).content.decode()
 
 
-def test_an_owner_without_an_adult_or_alone_reads_what_they_can_do(client: Client, cast: Cast) -> None:
+def test_an_owner_without_an_adult_or_alone_with_devices_reads_what_they_can_do(
+    client: Client, cast: Cast
+) -> None:
     client.force_login(cast.anna.user)
     assert "Make somebody an adult first" in client.get(reverse("people:leave")).content.decode()
     client.force_login(cast.carla.user)
