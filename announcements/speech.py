@@ -25,6 +25,7 @@ LEAD_SILENCE_S: Final = 0.1
 _TAIL_SILENCE_S = 0.1
 _AUDIBLE = 0.01  # of full scale; a voice that only pauses still hums far below this
 _FIRST_TONE_HZ = 440
+_NOTHING_SPOKEN = "There is nothing in this text that can be said aloud. Write it in words."
 _UNKNOWN_VOICES_FROM = 24  # semitones above the tones of the catalogue's voices
 
 
@@ -35,7 +36,7 @@ class BadText(Invalid):
 
 
 def text_clean(text: str) -> str:
-    """The text as it is spoken: one line, 1 to 500 characters. Raises BadText."""
+    """The text as it is spoken: one line, 1 to 500 characters, with a letter or a digit. Raises BadText."""
     lines = " ".join(text.split())
     if not lines:
         raise BadText("Please write what should be said.")
@@ -43,6 +44,8 @@ def text_clean(text: str) -> str:
         raise BadText(f"This text is too long: {len(lines)} characters; {MAX_SPEECH_CHARS} are possible.")
     if any(unicodedata.category(char) in ("Cc", "Cs", "Co") for char in lines):
         raise BadText("This text holds characters that cannot be spoken.")
+    if not any(map(str.isalnum, lines)):
+        raise BadText(_NOTHING_SPOKEN)
     return lines
 
 
@@ -76,7 +79,7 @@ def _at_48_khz(synthesizer: Synthesizer, text: str) -> Iterator[Samples]:
         spoken = spoken or float(np.abs(samples).max(initial=0)) > _AUDIBLE
         yield _as_int16(levelled(samples, SAMPLE_RATE_HZ))
     if not spoken:
-        raise BadText("There is nothing in this text that can be said aloud.")
+        raise BadText(_NOTHING_SPOKEN)
 
 
 def clip_write(text: str, voice_id: str | None, path: Path, *, language: str | None = None) -> float:

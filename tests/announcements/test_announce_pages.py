@@ -48,6 +48,8 @@ def test_rooms_devices_and_everywhere_choose_each_device_once(anna: Client, cast
         ("   \n ", "Please write what should be said."),
         ("x" * (MAX_SPEECH_CHARS + 1), "This text is too long: 501 characters"),
         ("x" * 100_000, "This text is too long: 100000 characters"),
+        ("🎉 👍🏽 🎂", "There is nothing in this text that can be said aloud."),
+        ("?! … ☎", "There is nothing in this text that can be said aloud."),
     ],
 )
 def test_a_text_that_cannot_be_said_is_refused_and_kept(

@@ -40,12 +40,17 @@ def state_of(delivery: AnnouncementDelivery) -> str:
     return delivery.state
 
 
-@pytest.mark.parametrize("text", ["", "   \n ", "a" * 501, "a" * 100_000, "\x07"])
+@pytest.mark.parametrize("text", ["", "   \n ", "a" * 501, "a" * 100_000, "\x07", "🎉 👍🏽", "?! …"])
 def test_a_text_that_cannot_be_spoken_is_refused_in_words_and_stores_nothing(cast: Cast, text: str) -> None:
     with pytest.raises(BadText) as refusal:
         announcement_send(membership=cast.anna, text=text, devices=[cast.kitchen])
     assert refusal.value.message
     assert Announcement.objects.count() == SpeechClip.objects.count() == 0
+
+
+@pytest.mark.parametrize("text", ["🎂 Cake", "5", "½", "夕食", "عشاء"])
+def test_one_letter_or_digit_among_signs_is_enough_to_be_spoken(cast: Cast, text: str) -> None:
+    assert announcement_send(membership=cast.anna, text=text, devices=[cast.kitchen]).text == text
 
 
 def test_an_announcement_to_nobody_is_refused(cast: Cast) -> None:
