@@ -14,6 +14,8 @@ from households.record.paper import MOST, Selection
 
 _OLDEST = date(2000, 1, 1)  # no hub is older
 _TOO_OLD = "No hub is that old. Choose a day from 2000 on."
+_TO_COME = "That day is still to come. The record goes until today."
+_BEFORE_FIRST = "The last day is before the first."
 
 
 class Period(models.TextChoices):
@@ -53,18 +55,23 @@ class PrintForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         """Also whether it is too much for paper."""
         cleaned = super().clean() or {}
-        first_on, last_on = cleaned.get("first_on"), cleaned.get("last_on")
-        if first_on and last_on and first_on > last_on:
-            self.add_error("last_on", "The last day is before the first.")
-        for name, day in (("first_on", first_on), ("last_on", last_on)):
-            if cleaned.get("period") == Period.DAYS and day and day < _OLDEST:
-                self.add_error(name, _TOO_OLD)
+        if cleaned.get("period") == Period.DAYS:
+            self._days_check(cleaned.get("first_on"), cleaned.get("last_on"))
         if not self.errors and (count := self.selection().rows().count()) > MOST:
             words = (
                 f"These are {count:,} entries; at most {MOST:,} can be printed at once. Choose fewer days."
             )
             self.add_error("period", words)
         return cleaned
+
+    def _days_check(self, first_on: date | None, last_on: date | None) -> None:
+        for name, day in (("first_on", first_on), ("last_on", last_on)):
+            if day and day < _OLDEST:
+                self.add_error(name, _TOO_OLD)
+            elif day and day > self._today():
+                self.add_error(name, _TO_COME)
+        if not self.errors and first_on and last_on and first_on > last_on:
+            self.add_error("last_on", _BEFORE_FIRST)
 
     def selection(self) -> Selection:
         """Call after is_valid()."""
@@ -73,13 +80,12 @@ class PrintForm(forms.Form):
         return Selection(self._household, values["group"], values["name"], first_on, last_on)
 
     def _days(self) -> tuple[date | None, date | None]:
-        period, today = (
-            self.cleaned_data["period"],
-            now().astimezone(ZoneInfo(self._household.time_zone)).date(),
-        )
+        period, today = self.cleaned_data["period"], self._today()
         if period in _LENGTHS:
             return today - _LENGTHS[period], today
         if period == Period.ALL:
             return None, None
-        first_on, last_on = self.cleaned_data["first_on"], self.cleaned_data["last_on"]
-        return first_on, last_on and min(last_on, today)
+        return self.cleaned_data["first_on"], self.cleaned_data["last_on"]
+
+    def _today(self) -> date:
+        return now().astimezone(ZoneInfo(self._household.time_zone)).date()

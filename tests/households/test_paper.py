@@ -136,11 +136,49 @@ def test_what_cannot_be_is_said_on_the_page(cast: Cast, client: Client, fields: 
     assert client.post(PRINT, fields).status_code == 400
 
 
-@pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31"])
-def test_the_ends_of_the_calendar_are_no_error(cast: Cast, client: Client, day: str) -> None:
+TO_COME = "That day is still to come. The record goes until today."
+TURNED = "The last day is before the first."
+
+
+def day(days: int | None) -> str:
+    """As a form sends it: so many days from today, or none."""
+    return "" if days is None else f"{now() + timedelta(days=days):%Y-%m-%d}"
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "said"),
+    [
+        (0, 2, [TO_COME]),
+        (None, 2, [TO_COME]),
+        (2, None, [TO_COME]),
+        (2, 2, [TO_COME, TO_COME]),
+        (2, 0, [TO_COME]),
+        (-1, -2, [TURNED]),
+    ],
+)
+def test_a_day_that_is_still_to_come_is_said_to_be_so_and_stays_as_it_was_typed(
+    cast: Cast, client: Client, first: int | None, last: int | None, said: list[str]
+) -> None:
     client.force_login(cast.anna.user)
-    answer = client.post(PRINT, {"period": "days", "first_on": day, "last_on": day})
-    assert answer.status_code in (200, 400)
+    fields = {"period": "days", "first_on": day(first), "last_on": day(last)}
+    page = client.post(PRINT, fields).content.decode()
+    assert re.findall(f"{TO_COME}|{TURNED}", page) == said
+    for typed in filter(None, (day(first), day(last))):
+        assert f'value="{typed}"' in page
+    with scope(household=cast.anna.household):
+        assert not audit_list(cast.anna.household).filter(kind=AuditKind.PRINTED).exists()
+
+
+def test_days_that_were_typed_and_are_not_asked_for_count_for_nothing(cast: Cast, client: Client) -> None:
+    client.force_login(cast.anna.user)
+    fields = {"period": "month", "first_on": day(2), "last_on": "1999-12-31"}
+    assert client.post(PRINT, fields).status_code == 200
+
+
+@pytest.mark.parametrize("end", ["0001-01-01", "9999-12-31"])
+def test_the_ends_of_the_calendar_are_refused_in_words(cast: Cast, client: Client, end: str) -> None:
+    client.force_login(cast.anna.user)
+    assert client.post(PRINT, {"period": "days", "first_on": end, "last_on": end}).status_code == 400
 
 
 def test_the_page_before_it_has_the_filter_of_the_record_and_the_file_for_programs(
