@@ -124,7 +124,7 @@ def test_a_passkey_is_added_and_signs_in_without_a_password(
     expect(page.get_by_role("heading", name="Your account")).to_be_visible()
     page.get_by_role("button", name="Sign out here").click()
     page.get_by_role("button", name="Sign in with a passkey").click()
-    expect(page.locator(".toast").last).to_contain_text("This passkey is not known here any more.")
+    expect(page.get_by_role("alert")).to_contain_text("This passkey is not known here any more.")
     assert look(page, "sign-in-passkey-unknown") == []
 
 
