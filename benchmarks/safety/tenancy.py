@@ -10,13 +10,12 @@ if TYPE_CHECKING:
     from tests.access.walk import Found
 
 FIGURES: Final = ("S1.across", "S1.alike", "S1.rows")
-QUICK_KINDS: Final = ["device", "call"]
 
 
 def measure(options: Options) -> list[Figure]:
     logging.disable(logging.CRITICAL)  # each refusal is a line
     with service_open(processes=0):
-        found = _walks(QUICK_KINDS if options.is_quick else None)
+        found = _walks(every_kind=not options.is_quick)
         rows = _without_row()
     requests = sum(one.requests for one in found.values())
     problems = [problem for one in found.values() for problem in one.problems]
@@ -32,7 +31,7 @@ def measure(options: Options) -> list[Figure]:
     ]
 
 
-def _walks(kinds: list[str] | None) -> "dict[str, Found]":
+def _walks(*, every_kind: bool) -> "dict[str, Found]":
     from django_scopes import scopes_disabled
 
     from tests.access.rows import rows_fill
@@ -45,7 +44,9 @@ def _walks(kinds: list[str] | None) -> "dict[str, Found]":
     rows_fill(cast.anna, cast.kitchen)
     rows_fill(cast.carla, cast.cellar)
     return {
-        who: walk_foreign(stranger(cast, who), of=cast.anna.household, secrets=secrets_for(who), kinds=kinds)
+        who: walk_foreign(
+            stranger(cast, who), of=cast.anna.household, secrets=secrets_for(who), every_kind=every_kind
+        )
         for who in STRANGERS
     }
 

@@ -32,6 +32,22 @@ _RANDOM: Final = re.compile(
 )
 
 
+# What the id in an address is of, by how the address begins; else of a device.
+_KINDS: Final = {
+    "announce/clips/": "speechclip",
+    "announce/": "announcement",
+    "calls/": "call",
+    "people/invitations/": "invitation",
+    "people/": "membership",
+    "rooms/": "room",
+    "settings/tokens/": "apitoken",
+}
+
+
+def kind_of(route: str) -> str:
+    return next((kind for start, kind in _KINDS.items() if route.startswith(start)), "device")
+
+
 def paths(route: str, ids: Ids, kinds: list[str]) -> list[str]:
     """The address with the ids of these kinds, one after the other."""
     plain = "/" + route.replace("<str:model_id>", CATALOGUE[0].id)
@@ -155,18 +171,20 @@ def walk_foreign(
     *,
     of: Household,
     secrets: tuple[str, ...],
-    kinds: list[str] | None = None,
+    every_kind: bool = True,
     compares: bool = True,
 ) -> Found:
     """`person` has nothing to do with the household, or with what the ids are of. `secrets`: words of its pages.
 
-    Every id of `kinds`, or of every kind, is tried where an address takes one. `compares`: with one that nobody has.
+    Where an address takes an id, it gets one of `every_kind`, or one of the kind that it is for. `compares`: with one
+    that nobody has.
     """
     theirs, found = ids_of(of).without(person.knows), Found()
     absent, before = theirs.absent(), fingerprint(of)
     known = {str(one) for one in theirs.uuids.values()}
     for route, methods in ADDRESSES.items():
-        chosen = (kinds or sorted({*theirs.uuids, *theirs.numbers})) if takes_id(route) else [""]
+        every = sorted({*theirs.uuids, *theirs.numbers}) if every_kind else [kind_of(route)]
+        chosen = every if takes_id(route) else [""]
         for method in methods:
             for mine, none in zip(paths(route, theirs, chosen), paths(route, absent, chosen), strict=True):
                 with taken_back():
