@@ -28,20 +28,21 @@ class FileThread:
     """Runs short jobs one after the other in one thread, so that a slow disk never holds up the loop."""
 
     def __init__(self) -> None:
-        self._jobs: queue.Queue[Callable[[], None] | None] = queue.Queue(maxsize=MAX_JOBS)
+        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()  # no job comes behind the end of the queue, where nobody would take it
+        self._is_closed = False
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
         self._thread.start()
 
     def submit(self, job: Callable[[], None]) -> bool:
-        """False: the queue is full and the job was not taken."""
-        try:
-            self._jobs.put_nowait(job)
-        except queue.Full:
-            return False
-        return True
+        """False: the queue is full or the thread is closed, and the job was not taken."""
+        return self._jobs.qsize() < MAX_JOBS and self._put(job)
 
     async def call(self, job: Callable[[], ResultT]) -> ResultT:
-        """Run a job after those before it and wait for its result. Raises what the job raises."""
+        """Run a job after those before it and wait for its result. Raises what the job raises.
+
+        Takes it also where the queue is full: at the end of a file there are few. Raises RuntimeError after `close`.
+        """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[ResultT] = loop.create_future()
 
@@ -53,15 +54,22 @@ class FileThread:
             else:
                 loop.call_soon_threadsafe(_fulfil, future, result)
 
-        # Who waits may be cancelled; a job that is queued at once is done all the same.
-        if not self.submit(run):
-            await asyncio.to_thread(self._jobs.put, run)
-        return await future
+        if not self._put(run):
+            raise RuntimeError("The thread for files is closed.")
+        return await future  # who waits may be cancelled; the job is done all the same
 
     def close(self) -> None:
         """Finish the jobs that are queued and end the thread; may wait for the disk, so not on the loop."""
-        self._jobs.put(None)
+        with self._lock:
+            self._is_closed = True
+            self._jobs.put(None)
         self._thread.join()
+
+    def _put(self, job: Callable[[], None]) -> bool:
+        with self._lock:
+            if not self._is_closed:
+                self._jobs.put(job)
+            return not self._is_closed
 
     def _run(self) -> None:
         while (job := self._jobs.get()) is not None:

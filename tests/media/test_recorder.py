@@ -150,6 +150,48 @@ async def test_a_slow_disk_drops_packets_instead_of_filling_memory(tmp_path: Pat
     await asyncio.to_thread(thread.close)
 
 
+async def test_a_file_is_finished_also_where_the_queue_is_full(tmp_path: Path) -> None:
+    thread = FileThread()
+    recorder = Recorder(thread, tmp_path / "a.opus", started_at_s=0.0)
+    for packet in voice(count=20):
+        recorder.push(packet)
+    release = threading.Event()
+    thread.submit(lambda: wait(release))
+    while thread.submit(lambda: None):
+        pass
+    finishing = asyncio.create_task(recorder.finish(ended_at_s=0.4))
+    await asyncio.sleep(0)
+    release.set()
+    finished = await finishing
+    assert finished is not None
+    assert finished.duration_s == pytest.approx(0.4, abs=0.02)
+    await asyncio.to_thread(thread.close)
+
+
+async def test_what_comes_after_the_end_is_refused_and_nobody_waits_for_it(tmp_path: Path) -> None:
+    thread = FileThread()
+    recorder = Recorder(thread, tmp_path / "a.opus", started_at_s=0.0)
+    await asyncio.to_thread(thread.close)
+    await asyncio.to_thread(thread.close)
+    assert not thread.submit(lambda: None)
+    async with asyncio.timeout(5):
+        with pytest.raises(RuntimeError, match="closed"):
+            await recorder.finish(ended_at_s=1.0)
+
+
+async def test_whoever_asks_while_it_ends_has_an_answer() -> None:
+    """The job is done, or refused; it never lies behind the end of the queue."""
+    for _ in range(50):
+        thread = FileThread()
+        closing = asyncio.create_task(asyncio.to_thread(thread.close))
+        async with asyncio.timeout(5):
+            answers = [
+                await asyncio.gather(thread.call(lambda: 1), return_exceptions=True) for _ in range(20)
+            ]
+        assert all(answer == 1 or isinstance(answer, RuntimeError) for [answer] in answers)
+        await closing
+
+
 def wait(release: threading.Event) -> None:
     release.wait(20)
 
