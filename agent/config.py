@@ -35,6 +35,7 @@ class Timings:
     # With a sample a second that is one message of four. What the hub says to it makes up for a push that was lost.
     stats_interval_s: float = 3.9
     slow_down_s: float = 5.0  # RFC 8628 section 3.5
+    poll_least_s: float = 1.0  # also where a hub wants to be asked without a pause
     certificate_retry_s: float = 900.0
     key_look_s: float = 1.0  # whether the call is over, after which the key may change
     stop_s: float = 1.5

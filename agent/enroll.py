@@ -151,7 +151,7 @@ class Enroller:
 
     async def _poll(self, authorization: Authorization) -> None:
         """Returns when enrolled, or when a new code is needed."""
-        interval_s = float(authorization.interval)
+        interval_s = max(float(authorization.interval), self._config.timings.poll_least_s)
         give_up_at = time.monotonic() + authorization.expires_in + 2 * interval_s
         while time.monotonic() < give_up_at:
             await asyncio.sleep(interval_s)

@@ -28,6 +28,7 @@ QUICK = Timings(
     request_timeout_s=5.0,
     ring_s=1.0,
     slow_down_s=0.2,
+    poll_least_s=0.01,
     certificate_retry_s=0.1,
     key_look_s=0.02,
 )

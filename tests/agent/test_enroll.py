@@ -2,6 +2,7 @@
 
 import json
 import stat
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
@@ -95,6 +96,15 @@ async def test_it_slows_down_when_told(hub: FakeHub, start_agent: StartAgent) ->
     assert len(hub.authorizations) == 1
 
 
+async def test_a_hub_that_wants_no_pause_is_asked_with_one(hub: FakeHub, start_agent: StartAgent) -> None:
+    hub.token_answers.extend(["authorization_pending"] * 3)
+    async with start_agent(timings=replace(QUICK, poll_least_s=0.3)):
+        await hub.online()
+    gaps = [later - earlier for earlier, later in zip(hub.token_times, hub.token_times[1:], strict=False)]
+    assert len(gaps) == 3
+    assert min(gaps) >= 0.25
+
+
 async def test_a_hub_that_fails_for_a_while_is_asked_again(hub: FakeHub, start_agent: StartAgent) -> None:
     hub.token_answers.extend(["502", "503", "authorization_pending"])
     async with start_agent():
@@ -127,8 +137,9 @@ async def test_a_link_for_another_key_is_not_shown(
         {"verification_uri": "http://hub.local/\x1b[2J"},
         {"device_code": "x" * 201},
         {"interval": 10**400},
+        {"interval": -1},
     ],
-    ids=lambda words: next(iter(words)),
+    ids=lambda words: "-".join(f"{name}{word}"[:16] for name, word in words.items()),
 )
 async def test_a_hub_that_answers_nonsense_does_not_end_the_device(
     hub: FakeHub, start_agent: StartAgent, capsys: pytest.CaptureFixture[str], words: dict[str, object]
