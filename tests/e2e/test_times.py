@@ -53,6 +53,20 @@ def test_times_are_those_of_the_home_and_a_reader_elsewhere_is_told_so(
     page.context.close()
 
 
+def test_a_clock_that_shows_the_same_a_day_later_is_another_one(
+    chromium: Browser, live_server: LiveServer, cast: Cast
+) -> None:
+    page = page_in(chromium, live_server, "Pacific/Honolulu")
+    note = '<p data-zone="Pacific/Kiritimati" hidden>Times are those of Lake House: <span></span></p>'
+    with timezone.override(ZoneInfo("Pacific/Kiritimati")):
+        before = timezone.localtime()
+        page.evaluate(SHOW, [static("js/lib/time.js"), note])
+        after = timezone.localtime()
+    words = page.locator("main").inner_text()
+    assert words in {f"Times are those of Lake House: {there:%H:%M on %A}" for there in (before, after)}
+    page.context.close()
+
+
 def test_what_was_a_while_ago_moves_on_while_the_page_is_open(
     chromium: Browser, live_server: LiveServer, cast: Cast
 ) -> None:

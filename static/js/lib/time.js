@@ -30,8 +30,10 @@ function showZone(note) {
   if (!note) return;
   const now = new Date(); // for both clocks: between two looks a minute may end
   const [here, there] = [undefined, note.dataset.zone].map((zone) => inZone(zone, now, HOUR_AND_MINUTE));
-  note.hidden = !there || here === there;
-  note.querySelector("span").textContent = there;
+  // Two clocks may show the same, a day apart: Honolulu and Kiritimati.
+  const [today, day] = [undefined, note.dataset.zone].map((zone) => inZone(zone, now, { weekday: "long" }));
+  note.hidden = !there || (here === there && today === day);
+  note.querySelector("span").textContent = today === day ? there : `${there} on ${day}`;
 }
 
 /** At the home now; "" on a page of none. */
