@@ -115,6 +115,15 @@ def test_the_giver_is_told_to_pass_the_link_on_and_has_no_button(anna: Client, c
     assert kitchen(cast).revoked_at is None
 
 
+def test_whoever_has_no_home_is_told_whose_times_these_are(anna: Client, carla: Client, cast: Cast) -> None:
+    token = link_of(anna, cast)
+    Membership.objects.filter(pk=cast.carla.pk).delete()
+    Household.objects.update(time_zone="Pacific/Auckland")
+    page = carla.post(reverse("devices:take"), {"token": token})
+    assert 'data-zone="Pacific/Auckland"' in words(page)
+    assert "Times are those of this hub, where it is" in words(page)
+
+
 def test_who_manages_no_home_is_told_so(anna: Client, carla: Client, cast: Cast) -> None:
     token = link_of(anna, cast)
     Membership.objects.filter(pk=cast.carla.pk).update(role=Role.CHILD)
