@@ -33,7 +33,7 @@ def limit_hit(key: str, *, most: int, per_s: int, message: str) -> None:
 
 @dataclass
 class Try:
-    """One counted try; `give_back` it when it was no wrong one.
+    """One counted try; `give_back` it when it was no wrong one, else `fail` it, once.
 
     `left`: how many more there are if it was wrong. `again_s`: until there is one more.
     """
@@ -50,10 +50,13 @@ class Try:
         with suppress(RedisError):  # then it counts, and is forgotten in time
             redis_get().zrem(self.key, self.id)
 
-    def is_last(self) -> bool:
-        """Whether none is left now. To be asked soon: tries that were too long ago still count here."""
+    def fail(self) -> bool:
+        """It was a wrong one. Whether that makes all of them wrong: of many at once, one is told so.
+
+        Tries that are being made may be right yet, so they are not wrong here, although they count.
+        """
         with suppress(RedisError):
-            return int(redis_get().zcard(self.key)) >= self.most
+            return bool(redis_get().eval(_FAIL, 1, self.key, self.id, self.most))
         return False
 
 
@@ -106,6 +109,19 @@ def _left_s(key: str, most_s: int) -> int:
         return left_s if 0 < left_s <= most_s else most_s
     return most_s
 
+
+# A wrong one has a word behind its id.
+_FAIL: Final = """
+local at = redis.call('ZSCORE', KEYS[1], ARGV[1])
+if not at then return 0 end
+redis.call('ZADD', KEYS[1], at, ARGV[1] .. ' wrong')
+redis.call('ZREM', KEYS[1], ARGV[1])
+local wrong = 0
+for _, id in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
+  if string.sub(id, -6) == ' wrong' then wrong = wrong + 1 end
+end
+return wrong >= tonumber(ARGV[2]) and 1 or 0
+"""
 
 # The clock of Redis, which all processes share.
 _TAKE: Final = """

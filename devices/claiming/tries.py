@@ -41,7 +41,7 @@ def try_return(taken: list[Try]) -> None:
 def try_failed(membership: Membership, taken: list[Try]) -> NotFound:
     """The code was wrong: what to tell the person. Whoever has no tries left then is noted, once in each quarter of an
     hour."""
-    if taken[0].is_last():
+    if taken[0].fail():
         _note(membership)
     return NotFound(" ".join(filter(None, [_WRONG, tries_left_words(*taken)])), retry_after_s=again_s(*taken))
 

@@ -65,7 +65,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
         counted = account_try(request, login)
         user = super().authenticate(request, **credentials)
         if user is None:
-            sign_in_refused(login, is_last=counted.left == 0)
+            sign_in_refused(login, is_last=counted.fail())
         else:
             counted.give_back()
         return user

@@ -262,7 +262,7 @@ def _counted(user: User) -> Iterator[None]:
     try:
         yield
     except ValidationError:
-        if counted.left == 0:
+        if counted.fail():
             sign_in_refused(user.email, is_last=True)
         raise
     counted.give_back()

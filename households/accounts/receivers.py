@@ -24,7 +24,7 @@ from django.http import HttpRequest
 
 from households.accounts import sign_in
 from households.accounts.sign_ins import sign_in_list, sign_ins_end
-from households.accounts.tries import try_was_right, was_last_try
+from households.accounts.tries import try_was_right
 from households.models import User
 
 # allauth would write the keys of sessions themselves into its table: households.accounts.sign_ins does that instead.
@@ -52,8 +52,8 @@ def on_factor_used(user: User, authenticator: Authenticator, reauthenticated: bo
 
 
 @receiver(authentication_failed)
-def on_code_refused(request: HttpRequest, user: User, **_: Any) -> None:
-    sign_in.sign_in_refused(user.email, is_last=was_last_try(request))
+def on_code_refused(user: User, **_: Any) -> None:
+    sign_in.sign_in_refused(user.email)
 
 
 @receiver(authenticator_added)

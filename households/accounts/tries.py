@@ -52,10 +52,6 @@ def try_was_right(request: HttpRequest) -> None:
         counted.give_back()
 
 
-def was_last_try(request: HttpRequest) -> bool:
-    return any(counted.left == 0 for counted in getattr(request, "tries", [])[1:])
-
-
 @dataclass(frozen=True)
 class Told:
     """What the page says to whoever was wrong, or may not try now."""

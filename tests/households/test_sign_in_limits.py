@@ -1,6 +1,7 @@
 """How often somebody may try, and what happens while nothing can be counted."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -13,8 +14,10 @@ from django_scopes import scope
 from redis.exceptions import ConnectionError as Away
 
 from common.errors import TooMany
-from common.limits import try_take
+from common.limits import Try, try_take
 from common.network import address_group
+from common.redis import redis_get
+from households.accounts.tries import account_take
 from households.record.audit import AuditKind, audit_list, audit_sentence
 from tests.plugin_cast import PASSWORD, Cast
 
@@ -63,6 +66,16 @@ def test_the_record_says_that_somebody_failed_and_when_no_more_was_taken_and_is_
         sign_in()
     stopped = "After too many wrong tries nobody could sign in as Anna for some minutes."
     assert told_of(cast) == [stopped, "Somebody failed to sign in as Anna."]
+
+
+def test_the_record_does_not_say_so_while_a_try_may_be_right_yet(cast: Cast) -> None:
+    being_made = account_take("anna@example.org")
+    for _ in range(4):
+        sign_in()
+    being_made.give_back()
+    assert told_of(cast) == ["Somebody failed to sign in as Anna."]
+    sign_in()
+    assert len(told_of(cast)) == 2
 
 
 @pytest.mark.parametrize(
@@ -143,9 +156,38 @@ def test_while_redis_is_away_nobody_signs_in_and_the_page_says_so(
         assert "cannot count tries at the moment, so nobody can sign in" in answer.content.decode()
 
 
-def test_the_window_slides(monkeypatch: pytest.MonkeyPatch) -> None:
-    from common.redis import redis_get
+def test_of_many_wrong_tries_at_once_one_is_the_last() -> None:
+    taken = [try_take("many", most=8, per_s=60, message="no") for _ in range(8)]
+    with ThreadPoolExecutor(len(taken)) as pool:
+        assert sorted(pool.map(Try.fail, taken)) == [False] * 7 + [True]
 
+
+def test_a_right_try_that_is_being_made_makes_no_wrong_one_the_last() -> None:
+    right, *wrong = [try_take("right", most=3, per_s=60, message="no") for _ in range(3)]
+    assert [one.left for one in wrong] == [1, 0]
+    assert not any(one.fail() for one in wrong)
+    right.give_back()
+    assert try_take("right", most=3, per_s=60, message="no").fail()
+    with pytest.raises(TooMany):
+        try_take("right", most=3, per_s=60, message="no")
+
+
+def test_wrong_tries_that_were_too_long_ago_do_not_make_one_the_last() -> None:
+    first, second = (try_take("old", most=2, per_s=60, message="no") for _ in range(2))
+    assert not first.fail()
+    redis_get().zincrby(first.key, -60_000, f"{first.id} wrong")
+    third = try_take("old", most=2, per_s=60, message="no")
+    assert not third.fail()
+    assert second.fail()
+
+
+def test_a_wrong_try_is_forgotten_in_time_too() -> None:
+    only = try_take("time", most=2, per_s=60, message="no")
+    only.fail()
+    assert 0 < int(redis_get().pttl(only.key)) <= 60_000
+
+
+def test_the_window_slides(monkeypatch: pytest.MonkeyPatch) -> None:
     first = try_take("slide", most=2, per_s=60, message="no")
     try_take("slide", most=2, per_s=60, message="no")
     with pytest.raises(TooMany):
