@@ -8,10 +8,10 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
+from django.utils.timezone import localtime
 from django.views.decorators.http import require_GET, require_http_methods
 from redis.exceptions import RedisError
 
-from common.clock import now
 from common.tasks import delay_now
 from households.access import member_of, need
 from households.models import Household
@@ -92,7 +92,7 @@ def export(request: HttpRequest) -> HttpResponseBase:
         return redirect("households:activity")
     with transaction.atomic():
         entry = audit_note(household, AuditKind.EXPORTED, actor=request.user)
-    name = f"activity-{now():%Y-%m-%d}.jsonl"
+    name = f"activity-{localtime(entry.at):%Y-%m-%d}.jsonl"
     return StreamingHttpResponse(
         audit_lines(household, entry.number),
         content_type=CONTENT_TYPE,

@@ -98,6 +98,7 @@ def test_times_and_days_are_those_of_the_household(
     assert "2 March" in page
     assert "11:30" in page
     assert 'data-zone="Pacific/Auckland"' in anna.get(ACTIVITY).content.decode()
+    assert anna.post(EXPORT)["Content-Disposition"] == 'attachment; filename="activity-2026-03-02.jsonl"'
 
 
 def test_it_comes_in_pages_without_a_line_twice_or_a_day_twice(cast: Cast, anna: Client) -> None:
