@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.db import transaction
+from django_scopes import scope
 
 from common.clock import now
 from common.errors import Conflict, Invalid
@@ -115,7 +116,8 @@ def _part(member: Membership, *, by: User) -> None:
         user=member.user, household_name=household.name, is_removal=by.pk != member.user.pk
     )
     notes += invitations_void(household=household, of=member.user, by=by)
-    Membership.objects.filter(pk=member.pk).delete()
+    with scope(household=household):  # without it the loans of before are out of sight, and would not go
+        Membership.objects.filter(pk=member.pk).delete()
     rights_changed.send(sender=Membership, household=household, user=member.user)
     audit_notes(household, notes)
 

@@ -108,6 +108,18 @@ def test_whoever_is_no_owner_any_more_changes_nothing_from_a_page_that_was_open(
     assert Membership.objects.filter(household=cast.anna.household, role=Role.OWNER).count() == 0
 
 
+@pytest.mark.parametrize("goes", ["is removed", "leaves"])
+def test_whoever_goes_takes_what_was_lent_along_also_where_no_home_is_open(cast: Cast, goes: str) -> None:
+    _lend(cast, cast.kitchen)
+    if goes == "leaves":
+        member_leave(membership=cast.ben)
+    else:
+        member_remove(member=cast.ben, by=cast.anna)
+    connection.check_constraints()
+    with scopes_disabled():
+        assert not Loan.objects.exists()
+
+
 def test_a_removed_member_is_out_with_all_that_let_them_in(
     client: Client, cast: Cast, heard: list[tuple[str, str]]
 ) -> None:
