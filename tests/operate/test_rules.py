@@ -4,9 +4,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from tests.conftest import pytest_collection_modifyitems
 from tests.operate.hub_process import ROOT
 
 pytestmark = pytest.mark.unit
@@ -69,3 +72,10 @@ def test_a_test_that_leaves_a_task_running_fails(tmp_path: Path) -> None:
 def test_a_test_without_its_mark_is_refused(tmp_path: Path) -> None:
     said = pytest_of_its_own(tmp_path, "def test_it(): pass", ci="")
     assert "need exactly one of the marks" in said
+
+
+def test_a_test_that_lies_elsewhere_has_its_place_among_the_others(tmp_path: Path) -> None:
+    paths = [tmp_path / "test_it.py", ROOT / "tests" / "e2e" / "test_pages.py"]
+    items: list[Any] = [SimpleNamespace(path=path) for path in paths]
+    pytest_collection_modifyitems(items)
+    assert {item.path for item in items} == set(paths)
