@@ -22,8 +22,11 @@ from households.models import Membership
 from households.roles import Permission
 from households.selectors import memberships_with
 
-# The scanner's decoder is WebAssembly, on the pages that scan and on no other.
 _OTHER_WORDS = "other-words"
+_ASKED = (
+    "device_asked"  # in a session, which is encrypted: what found the device that waits for a yes or a no
+)
+# The scanner's decoder is WebAssembly, on the pages that scan and on no other.
 may_scan = csp_update({"script-src": [WASM_UNSAFE_EVAL]})
 
 
@@ -45,25 +48,27 @@ def claim(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @may_scan
 def lookup(request: HttpRequest) -> HttpResponseBase:
-    """Shows which device waits behind a code, and again for another household."""
+    """Finds the device that waits behind a code, and again for another household; `confirm` asks whether it is that."""
     if request.method == "GET":  # after an error the form stands at this address, and people open it again
         return add(request)
     form = CodeForm(request.POST)
     try:
         membership = _chosen(request)
         with scope(household=membership.household):
-            authorization = _find(membership, form)
-            return _confirm_page(request, membership, authorization, codes=form.codes())
+            _find(membership, form)
     except DomainError as error:
         return _add_page(request, form, error)
+    request.session[_ASKED] = {**form.codes(), "household": str(membership.household.public_id)}
+    return redirect("devices:confirm")
 
 
 @login_required
 @require_http_methods(["GET", "POST"])
 @may_scan
 def confirm(request: HttpRequest) -> HttpResponseBase:
+    """The question whether it is this device, which reload and Back show again; and the yes to it."""
     if request.method == "GET":
-        return add(request)
+        return _question(request)
     try:
         membership = _chosen(request)
         with scope(household=membership.household):
@@ -87,7 +92,23 @@ def refuse(request: HttpRequest) -> HttpResponseBase:
             authorization_deny(membership=membership, authorization=_find(membership, form))
     except DomainError as error:
         return _add_page(request, form, error)
+    request.session.pop(_ASKED, None)
     return redirect(f"{reverse('devices:add')}?{_OTHER_WORDS}")
+
+
+def _question(request: HttpRequest) -> HttpResponseBase:
+    """What the code that was brought last found, until that is answered or the code is good no more."""
+    if not (asked := request.session.get(_ASKED)):
+        return add(request)
+    form = CodeForm(asked)
+    try:
+        membership = _chosen(request, asked["household"])
+        with scope(household=membership.household):
+            authorization = _find(membership, form)
+            return _confirm_page(request, membership, authorization, codes=form.codes())
+    except DomainError as error:
+        del request.session[_ASKED]
+        return _add_page(request, form, error)
 
 
 def _confirm(request: HttpRequest, membership: Membership, form: ClaimForm) -> HttpResponse:
@@ -96,13 +117,16 @@ def _confirm(request: HttpRequest, membership: Membership, form: ClaimForm) -> H
         device = authorization_confirm(membership=membership, authorization=authorization, **form.values())
     except (Invalid, KeyChanged) as error:
         return _confirm_page(request, membership, authorization, form=form, error=error)
+    request.session.pop(_ASKED, None)
     household_choose(request, membership)
     return redirect("devices:joining", device.public_id)
 
 
-def _chosen(request: HttpRequest) -> Membership:
+def _chosen(request: HttpRequest, chosen: str | None = None) -> Membership:
     """The member in the household that was chosen on the page, else in the current one. Raises NotFound, NotAllowed."""
-    current, chosen = member_of(request), request.POST.get("household", "")
+    current = member_of(request)
+    if chosen is None:
+        chosen = request.POST.get("household", "")
     need(current, Permission.DEVICES_MANAGE)
     if chosen in ("", str(current.household.public_id)):
         return current

@@ -67,7 +67,7 @@ def secret_of(codes: Authorization) -> str:
 
 
 def look_up(client: Client, codes: Authorization, **fields: str) -> "Answer":
-    return client.post(reverse("devices:lookup"), {"secret": secret_of(codes), **fields})
+    return client.post(reverse("devices:lookup"), {"secret": secret_of(codes), **fields}, follow=True)
 
 
 def add(client: Client, codes: Authorization, name: str = "Attic", **fields: str) -> "Answer":
@@ -114,6 +114,47 @@ def test_whoever_reads_other_words_on_the_device_says_so_and_its_code_opens_noth
         authorization_poll(device_code=codes.device_code)
     assert told.value.error == "access_denied"
     assert AuditKind.CLAIM_REFUSED in kinds(cast.anna.household)
+
+
+def test_the_question_stands_there_again_after_a_reload_until_it_is_answered(
+    anna: Client, cast: Cast
+) -> None:
+    codes, url = ask(), reverse("devices:confirm")
+    assert "Add a device" in words(anna.get(url))
+    asked = words(look_up(anna, codes))
+    assert "Is this your device?" in asked
+    for _ in range(2):
+        again = words(anna.get(url))
+        assert "Is this your device?" in again
+        assert "SN-9" in again
+    assert "Add a device" in words(signed_in(cast.anna.user).get(url)), "in another browser"
+    add(anna, codes)
+    assert "Is this your device?" not in words(anna.get(url))
+
+
+def test_the_question_comes_again_for_the_home_that_was_chosen(anna: Client, cast: Cast) -> None:
+    mill = cast.carla.household
+    Membership.objects.create(user=cast.anna.user, household=mill, role="adult")
+    look_up(anna, ask(), household=str(mill.public_id))
+    assert "Add to Mill" in words(anna.get(reverse("devices:confirm")))
+
+
+def test_a_reload_says_why_there_is_no_question_any_more_and_the_next_one_nothing(
+    anna: Client, dora: Membership
+) -> None:
+    url = reverse("devices:confirm")
+    late = ask()
+    look_up(anna, late)
+    DeviceAuthorization.objects.update(expires_at=now())
+    assert "This code has expired" in words(anna.get(url))
+    assert "This code has expired" not in words(anna.get(url))
+    codes = ask()
+    look_up(anna, codes)
+    add(signed_in(dora.user), codes)
+    assert "Dora added this device a moment ago, as Attic." in words(anna.get(url))
+    look_up(anna, refused := ask())
+    anna.post(reverse("devices:refuse"), {"secret": secret_of(refused)})
+    assert "Is this your device?" not in words(anna.get(url))
 
 
 def test_who_has_one_home_is_not_asked_which(anna: Client) -> None:
@@ -228,7 +269,7 @@ def test_of_several_people_at_once_over_pages_one_wins_and_each_other_reads_why(
 
 
 def guess(client: Client, times: int, **codes: str) -> list[int]:
-    return [client.post(reverse("devices:lookup"), codes).status_code for _ in range(times)]
+    return [client.post(reverse("devices:lookup"), codes, follow=True).status_code for _ in range(times)]
 
 
 def test_wrong_typed_codes_do_not_close_the_link(anna: Client) -> None:

@@ -10,6 +10,7 @@ from devices.life.transfers import transfer_create
 from households.people.invitations import invitation_create
 from households.roles import Role
 from protocol.enrollment import AuthorizationRequest
+from tests.e2e.screens import look
 from tests.fakes.browser_hub import FakeHub
 from tests.plugin_cast import PASSWORD, Cast, csr_make
 
@@ -55,7 +56,7 @@ def test_reload_and_back_come_to_an_invitation_again_without_a_question(stranger
     assert token not in stranger.url
 
 
-def test_back_after_a_device_was_found_comes_to_the_page_before_without_a_question(
+def test_reload_and_back_come_to_a_device_that_was_found_again_until_it_is_answered(
     page: Page, fake_hub: FakeHub
 ) -> None:
     request = AuthorizationRequest(csr_pem=csr_make(), model="Attic box", serial="SN-9")
@@ -67,12 +68,23 @@ def test_back_after_a_device_was_found_comes_to_the_page_before_without_a_questi
     expect(page.get_by_role("alert")).to_be_visible()
     code.fill(codes.user_code)
     page.get_by_role("button", name="Find the device").click()
-    expect(page.get_by_role("heading", name="Is this your device?")).to_be_visible()
+    question = page.get_by_role("heading", name="Is this your device?")
+    expect(question).to_be_visible()
+    page.reload()
+    expect(question).to_be_visible()
+    assert look(page, "is-this-your-device-again") == []
     page.goto(reverse("devices:home"))
-    for _ in range(2):
-        page.go_back()
-        expect(page.get_by_role("heading", name="Add a device")).to_be_visible()
-        expect(code).to_be_visible()
+    page.go_back()
+    expect(question).to_be_visible()
+    page.go_back()
+    expect(code).to_be_visible()
+    expect(question).to_be_hidden()
+    page.go_forward()
+    page.get_by_role("button", name="Add to Lake House").click()
+    expect(page.get_by_role("heading", name="Attic box")).to_be_visible()
+    page.go_back()
+    expect(code).to_be_visible()
+    expect(question).to_be_hidden()
 
 
 def test_the_link_of_a_device_opens_after_one_that_was_not_whole(
