@@ -1,14 +1,16 @@
 """Reads."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.db.models import QuerySet
 
 from common.clock import now
+from common.names import name_apart
 from common.words import and_words
 from households.events import held_sought, lent_sought
 from households.models import ApiToken, Departure, Household, Invitation, Membership, User
-from households.roles import Permission, allows
+from households.roles import Permission, Role, allows
 
 
 def api_token_list(membership: Membership) -> QuerySet[ApiToken]:
@@ -29,6 +31,17 @@ def membership_list(user: User) -> QuerySet[Membership]:
     """The households that this person belongs to, by name."""
     rows = Membership.objects.select_related("household", "user").filter(user=user)
     return rows.order_by("household__name", "pk")
+
+
+def home_name(household: Household, homes: Iterable[Membership]) -> str:
+    """Where somebody chooses among `homes`: with its owners, if another of these is called the same."""
+    name = household.name
+    others = (home.household for home in homes if home.household_id != household.pk)
+    if all(other.name.casefold() != name.casefold() for other in others):
+        return name
+    owners = User.objects.filter(memberships__household=household, memberships__role=Role.OWNER)
+    names = [name_apart(owner.name) for owner in owners.order_by("name")]
+    return f"{name_apart(name)} ({and_words(names)})"
 
 
 def memberships_with(user: User, permission: Permission) -> list[Membership]:

@@ -1,12 +1,14 @@
-"""Roles in words for templates, and what somebody has."""
+"""Roles and homes in words for templates, and what somebody has."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django import template
 
 from households.accounts.tries import Told, told
-from households.models import ApiToken, User
+from households.models import ApiToken, Household, Membership, User
 from households.roles import ROLE_NOUNS, ROLE_WORDS, Permission, Role, allows
+from households.selectors import home_name
 
 register = template.Library()
 
@@ -27,6 +29,12 @@ def role_noun(role: str) -> str:
 def role_calls(role: str) -> bool:
     """Whether somebody of this role may call, as long as no rule of a device says otherwise."""
     return allows(role, Permission.CALL)
+
+
+@register.filter
+def apart_from(household: Household, homes: Iterable[Membership]) -> str:
+    """Its name, by which it is told from the others: "Lake House (Anna)" where two are called Lake House."""
+    return home_name(household, homes)
 
 
 @register.filter

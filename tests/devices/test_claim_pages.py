@@ -157,6 +157,15 @@ def test_a_reload_says_why_there_is_no_question_any_more_and_the_next_one_nothin
     assert "Is this your device?" not in words(anna.get(url))
 
 
+def test_where_two_homes_are_called_the_same_the_choice_says_whose_they_are(anna: Client, cast: Cast) -> None:
+    mill = cast.carla.household
+    Membership.objects.create(user=cast.anna.user, household=mill, role="adult")
+    Household.objects.filter(pk=mill.pk).update(name="Lake House")
+    page = words(look_up(anna, ask()))
+    assert "Add to Lake House (Anna)" in page
+    assert page.count("Lake House (Carla)") == 3  # the choice, and twice in the list of homes
+
+
 def test_who_has_one_home_is_not_asked_which(anna: Client) -> None:
     assert 'type="radio" name="household"' not in words(look_up(anna, ask()))
 

@@ -1,5 +1,6 @@
 """Several homes: one more, switching, and what is in the other one."""
 
+import re
 from uuid import uuid4
 
 import pytest
@@ -55,6 +56,23 @@ def test_a_person_of_several_homes_switches_between_them(anna: Client, cast: Cas
     assert _switch(anna, cast.carla.household) == "/"
     assert _home_of(anna) == "Mill"
     assert "Kitchen speaker" not in anna.get("/").content.decode()
+
+
+def test_two_homes_of_one_name_are_told_apart_by_their_owners_where_one_is_chosen(
+    anna: Client, cast: Cast
+) -> None:
+    def names(page: str) -> set[str]:
+        return set(re.findall(r"(?:Lake House|lake house|Mill)(?: \([^)]*\))?", page))
+
+    dialog = anna.get("/").content.decode().partition('id="homes-dialog"')[2]
+    assert names(dialog) == {"Lake House", "Mill"}
+    Household.objects.filter(pk=cast.carla.household.pk).update(name="lake house")
+    page = anna.get("/").content.decode()
+    assert names(page.partition('id="homes-dialog"')[2]) == {"Lake House (Anna)", "lake house (Carla)"}
+    assert 'aria-label="Lake House (Anna): choose another home"' in page
+    with scope(household=cast.carla.household):
+        away = anna.get(reverse("devices:detail", args=[cast.cellar.public_id])).content.decode()
+    assert "This belongs to lake house (Carla)" in away
 
 
 def test_a_person_of_one_home_has_no_switch_and_no_way_into_another(client: Client, cast: Cast) -> None:
