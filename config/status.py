@@ -36,8 +36,8 @@ from config.celery import app
 from config.failures import past_failures
 from config.second_wall import second_wall_problem
 from households.access import member_of, need
-from households.models import Household
 from households.roles import Permission
+from households.selectors import household_list
 
 QUEUES = {"stt": "to write down", "tts": "to speak", "default": "other"}
 HELPERS = "Helpers that speak and write"
@@ -162,7 +162,7 @@ def downloads() -> list[Download]:
 
 
 def _is_shared() -> bool:
-    return Household.objects.count() > 1
+    return household_list().count() > 1
 
 
 def _is_starting() -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 
 from common.clock import now
 from common.names import name_apart
@@ -55,6 +55,13 @@ def invitation_list(household: Household) -> QuerySet[Invitation]:
         Invitation.objects.filter(household=household, used_at=None, revoked_at=None, expires_at__gt=now())
         .select_related("made_by")
         .order_by("-created_at")
+    )
+
+
+def household_list() -> QuerySet[Household]:
+    """Those in which somebody is, oldest first; the others are closed."""
+    return Household.objects.filter(Exists(Membership.objects.filter(household=OuterRef("pk")))).order_by(
+        "pk"
     )
 
 

@@ -16,6 +16,7 @@ from households.events import credential_ended
 from households.models import ApiToken, Household, Language, Membership, SetupToken, User
 from households.record.audit import AuditKind, audit_note
 from households.roles import ROLE_NOUNS, Permission, Role
+from households.selectors import household_list
 
 
 def owner_exists() -> bool:
@@ -24,7 +25,7 @@ def owner_exists() -> bool:
 
 def hub_zone() -> str:
     """That of the first home, for who has none."""
-    return Household.objects.order_by("pk").values_list("time_zone", flat=True).first() or settings.TIME_ZONE
+    return household_list().values_list("time_zone", flat=True).first() or settings.TIME_ZONE
 
 
 def setup_token_make() -> str | None:

@@ -15,6 +15,7 @@ from households.people.invitations import invitation_accept, invitation_create
 from households.people.members import member_leave
 from households.record.audit import audit_list, audit_sentence
 from households.roles import Role
+from households.selectors import household_list
 from households.services import household_create
 from tests.households.waiting import before
 from tests.plugin_cast import Cast, device_make
@@ -58,6 +59,14 @@ def test_its_name_is_free_again(cast: Cast, attic: Membership) -> None:
     with scope(household=attic.household):
         member_leave(membership=attic)
     household_create(user=cast.anna.user, name="Attic", time_zone="UTC", language="en")
+
+
+def test_a_closed_home_does_not_count_among_those_of_the_hub(cast: Cast, attic: Membership) -> None:
+    before_it = list(household_list())
+    with scope(household=attic.household):
+        member_leave(membership=attic)
+    assert before_it == [cast.anna.household, cast.carla.household, attic.household]
+    assert list(household_list()) == before_it[:2]
 
 
 def holds_device(attic: Membership) -> None:
