@@ -10,11 +10,6 @@ env = FileAwareEnv()
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 
-def data_dir() -> Path:
-    """Where everything lies that is not code."""
-    return Path(env.str("HUB_DATA_DIR", default=str(BASE_DIR / "data"))).resolve()
-
-
 def hub_url() -> str:
     """The address that browsers and devices use, without a slash at its end."""
     url: str = env.str("HUB_URL", default="http://localhost:8000").rstrip("/")

@@ -1,33 +1,72 @@
 """Secrets of one installation: given by the environment, else made once and kept in the data folder, 0600.
 
-Imports nothing of Django: settings read it.
+A command that begins no hub makes none, so that a wrong HUB_DATA_DIR leaves no folder behind. It has passing ones, for
+itself alone, and a HubCommand does nothing with those. Imports nothing of Django: settings read it.
 """
 
 import os
 import secrets
+import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
+
+from config.embedded import given
 
 SECRET_BYTES = 48
+_USUAL: Final = Path(__file__).resolve().parent.parent / "data"
+_BEGINNING: Final = ("up", "restore")
+
+
+class _Passing:
+    """Secrets that nobody keeps: whether this process may have such, and whether it has."""
+
+    is_allowed = False
+    is_used = False
 
 
 def data_dir() -> Path:
     """HUB_DATA_DIR, else `data` beside manage.py."""
-    given = os.environ.get("HUB_DATA_DIR", "")
-    return Path(given).expanduser().resolve() if given else Path(__file__).resolve().parent.parent / "data"
+    return Path(given("HUB_DATA_DIR") or _USUAL).expanduser().resolve()
+
+
+def command_said(words: Sequence[str]) -> None:
+    """By manage.py, before anybody asks for a secret. What is no command, such as the web server, begins a hub too."""
+    name = words[0] if words else ""
+    # The first to run in a container. Without a database from elsewhere it needs a hub that runs.
+    is_first = name == "migrate" and bool(given("DATABASE_URL"))
+    _Passing.is_allowed = name not in _BEGINNING and not is_first
+
+
+def are_kept() -> bool:
+    """Whether all secrets that were asked for are those of a hub."""
+    return not _Passing.is_used
 
 
 def secret_get(name: str) -> str:
     """The secret `name`, such as "SECRET_KEY": HUB_<name>, else the file HUB_<name>_FILE names, else our own.
 
-    Two processes that ask for a new one at the same time get the same. Raises OSError when a file cannot be
-    read or made, ValueError when it is empty.
+    Two processes that ask for a new one at the same time get the same. Raises OSError when the file that is named
+    cannot be read, ValueError when one is empty, SystemExit in words where the data folder is of no use.
     """
-    if given := os.environ.get(f"HUB_{name}", ""):
-        return given
+    if told := os.environ.get(f"HUB_{name}", ""):
+        return told
     if given_file := os.environ.get(f"HUB_{name}_FILE", ""):
         return _read(Path(given_file))
-    path = data_dir() / "secrets" / name
+    try:
+        return _own(data_dir() / "secrets" / name)
+    except OSError as error:
+        sys.exit(
+            f"The data folder {data_dir()} cannot be used: {error.strerror}. "
+            "See to whom it belongs, or name another one with HUB_DATA_DIR."
+        )
+
+
+def _own(path: Path) -> str:
     if not path.exists():
+        if _Passing.is_allowed and not path.parent.is_dir():
+            _Passing.is_used = True
+            return secrets.token_urlsafe(SECRET_BYTES)
         _make(path)
     return _read(path)
 

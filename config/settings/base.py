@@ -9,8 +9,8 @@ from celery.schedules import schedule
 from csp.constants import NONCE, NONE, SELF
 
 from config.embedded import celery_broker_url, default_database_url, default_redis_url
-from config.env import BASE_DIR, data_dir, env, hub_url
-from config.secrets import secret_get, secret_place
+from config.env import BASE_DIR, env, hub_url
+from config.secrets import are_kept, data_dir, secret_get, secret_place
 
 DATA_DIR = data_dir()
 HUB_URL = hub_url()
@@ -295,6 +295,8 @@ MEDIA_PORT = env.int("HUB_MEDIA_PORT", default=0)
 TURN_URLS = env.list("HUB_TURN_URLS", default=[])
 TURN_SECRET = secret_get("TURN_SECRET")
 TURN_SECRET_PLACE = secret_place("TURN_SECRET")
+# False in a command that was told of a folder without a hub's data.
+HAS_DATA = are_kept()
 # With 100 codes alive and 20^10 codes: under 2^-20 a day for a guesser.
 CLAIM_TRIES_PER_QUARTER_HOUR = 1000
 RING_TIMEOUT_S = 35

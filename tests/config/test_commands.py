@@ -87,22 +87,67 @@ def test_nobody_is_said_to_be_nobody(cast: Cast, name: str) -> None:
 def test_where_no_hub_is_found_one_sentence_says_what_to_do(tmp_path: Path, words: list[str]) -> None:
     (tmp_path / "passphrase").write_text("a long passphrase of some words")
     elsewhere = tmp_path / "elsewhere"
+    done = manage(tmp_path, elsewhere, *words)
+    assert (done.returncode, done.stderr.strip()) == (
+        1,
+        f"CommandError: There is no hub's data in {elsewhere}. Start the hub first, or set HUB_DATA_DIR.",
+    )
+    assert not elsewhere.exists()
+    (elsewhere / "secrets").mkdir(parents=True)
+    done = manage(tmp_path, elsewhere, *words)
+    assert (done.returncode, done.stderr.strip()) == (
+        1,
+        f"CommandError: No hub runs with its data in {elsewhere}. "
+        "Start the hub, or set HUB_DATA_DIR to the folder in which its data lies.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["check"], "System check identified no issues"),
+        (["audit_verify", "activity.jsonl"], "Line 1 is not an entry of a record."),
+    ],
+    ids=["check", "audit_verify"],
+)
+def test_what_needs_no_hub_works_without_one_and_makes_no_folder_for_it(
+    tmp_path: Path, words: list[str], said: str
+) -> None:
+    (tmp_path / "activity.jsonl").write_text("something else\n")
+    done = manage(tmp_path, tmp_path / "elsewhere", *words)
+    assert said in done.stdout + done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["activity.jsonl"]
+
+
+def test_a_folder_that_was_there_for_something_else_stays_as_it_is(tmp_path: Path) -> None:
+    done = manage(tmp_path, tmp_path, "setup_link")
+    assert "There is no hub's data in" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_start_says_in_a_sentence_that_the_data_folder_cannot_be_one(tmp_path: Path) -> None:
+    folder = tmp_path / "file"
+    folder.write_text("")
+    done = manage(tmp_path, folder, "up")
+    assert (done.returncode, done.stderr.strip()) == (
+        1,
+        f"The data folder {folder} cannot be used: File exists. "
+        "See to whom it belongs, or name another one with HUB_DATA_DIR.",
+    )
+
+
+def manage(cwd: Path, data_dir: Path, *words: str) -> "subprocess.CompletedProcess[str]":
     given = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL")}
-    done = subprocess.run(
+    return subprocess.run(
         [sys.executable, str(BASE_DIR / "manage.py"), *words],
-        cwd=tmp_path,
-        env=given | {"HUB_DATA_DIR": str(elsewhere), "DJANGO_SETTINGS_MODULE": "config.settings.test"},
+        cwd=cwd,
+        env=given | {"HUB_DATA_DIR": str(data_dir), "DJANGO_SETTINGS_MODULE": "config.settings.test"},
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.returncode == 1
-    assert done.stderr.strip() == (
-        f"CommandError: No hub runs with its data in {elsewhere}. "
-        "Start the hub, or set HUB_DATA_DIR to the folder in which its data lies."
-    )
 
 
-@pytest.mark.parametrize("name", ["setup_link", "second_factor_remove", "audit_verify"])
+@pytest.mark.parametrize("name", ["setup_link", "second_factor_remove", "audit_verify", "turncheck"])
 def test_the_other_commands_for_people_say_it_in_the_same_way(name: str) -> None:
     assert isinstance(load_command_class(get_commands()[name], name), HubCommand)

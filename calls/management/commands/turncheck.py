@@ -5,12 +5,12 @@ import sys
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand
 
 from calls.network.turncheck import Outcome, turn_check
+from common.management.hub import HubCommand
 
 
-class Command(BaseCommand):
+class Command(HubCommand):
     help = "Asks every configured STUN and TURN server, one line for each check. Exit code 1 when one failed."
 
     def handle(self, **options: Any) -> None:

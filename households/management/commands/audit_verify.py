@@ -18,6 +18,9 @@ class Command(HubCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("file", nargs="?", type=Path, metavar="FILE")
 
+    def needs_data(self, *, file: Path | None = None, **options: Any) -> bool:
+        return file is None
+
     def handle(self, *args: Any, file: Path | None = None, **options: Any) -> None:
         if file is not None:
             wrong = [self._tell(str(file), _file_check(file))]
