@@ -79,6 +79,7 @@ _HOUSEHOLD: Final[dict[str, dict[str, Row]]] = {
     "join/accept/": {"GET": OPEN, "POST": OPEN},
     "people/": {"GET": _P.PEOPLE_SEE},
     "people/invite/": {"GET": _P.PEOPLE_MANAGE, "POST": _P.PEOPLE_MANAGE},
+    "people/role-read/": {"GET": MEMBER, "POST": MEMBER},
     "people/leave/": {"GET": MEMBER, "POST": MEMBER},
     "people/<uuid:public_id>/": {"GET": _P.PEOPLE_MANAGE},
     "people/<uuid:public_id>/role/": {"GET": _P.PEOPLE_MANAGE, "POST": _P.PEOPLE_MANAGE},

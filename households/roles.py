@@ -25,6 +25,14 @@ ROLE_NOUNS: dict[Role, str] = {
     Role.GUEST: "a guest",
 }
 
+# To the person: "You call and announce."
+ROLE_YOURS: dict[Role, str] = {
+    Role.OWNER: "You manage everything, also the people.",
+    Role.ADULT: "You manage devices and hear recordings.",
+    Role.CHILD: "You call and announce.",
+    Role.GUEST: "You see what is lent to you.",
+}
+
 
 class Permission(models.TextChoices):
     DEVICES_SEE = "devices_see"

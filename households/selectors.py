@@ -10,7 +10,7 @@ from common.names import name_apart
 from common.words import and_words
 from households.events import held_sought, lent_sought
 from households.models import ApiToken, Departure, Household, Invitation, Membership, User
-from households.roles import Permission, Role, allows
+from households.roles import ROLE_NOUNS, ROLE_YOURS, Permission, Role, allows
 
 
 def api_token_list(membership: Membership) -> QuerySet[ApiToken]:
@@ -42,6 +42,14 @@ def home_name(household: Household, homes: Iterable[Membership]) -> str:
     owners = User.objects.filter(memberships__household=household, memberships__role=Role.OWNER)
     names = [name_apart(owner.name) for owner in owners.order_by("name")]
     return f"{name_apart(name)} ({and_words(names)})"
+
+
+def role_news(membership: Membership, homes: Iterable[Membership] = ()) -> list[str]:
+    """That somebody else gave them their role, and what that means, in two sentences, until they have read it."""
+    if not membership.role_news:
+        return []
+    role, home = Role(membership.role), home_name(membership.household, homes)
+    return [f"{name_apart(membership.role_news)} made you {ROLE_NOUNS[role]} in {home}.", ROLE_YOURS[role]]
 
 
 def memberships_with(user: User, permission: Permission) -> list[Membership]:

@@ -21,6 +21,7 @@ from households.accounts.credentials import (
 )
 from households.models import Membership, User
 from households.roles import Permission, allows
+from households.selectors import role_news
 from protocol.base import Message
 from protocol.errors import CloseCode, ErrorCode
 from protocol.messages.socket import Error, Hello, HelloAck
@@ -124,7 +125,7 @@ class BrowserConsumer(MemberSocket):
         membership = credential_membership(credential, before.household, before.user)
         could_see, self._can_see = self._can_see, member_passes(membership, _SEE)
         if could_see and not self._can_see:
-            raise NotSignedIn(_farewell(membership), code=ErrorCode.NOT_ALLOWED)
+            raise NotSignedIn(_farewell(membership, before), code=ErrorCode.NOT_ALLOWED)
         return membership
 
     async def _changed(self, before: Membership, membership: Membership) -> None:
@@ -169,8 +170,10 @@ def _membership(credential: Credential, user: User, household_id: UUID | None) -
     return membership_for_user(user, session_data(credential).get(SESSION_KEY))
 
 
-def _farewell(membership: Membership) -> str:
-    """To a guest: what is so now, and in a second line how it came."""
+def _farewell(membership: Membership, before: Membership) -> str:
+    """To a guest: what is so now, and in a second line how it came, or what it means."""
+    if membership.role != before.role and (news := role_news(membership)):
+        return "\n".join(news)
     words = [f"Nothing is lent to you in {membership.household.name} any more."]
     return "\n".join(words + [one.words for one in loans_over(membership)[:1]])
 

@@ -45,6 +45,11 @@ def role_change(*, member: Membership, role: Role, by: Membership) -> None:
         )
 
 
+def role_news_end(*, member: Membership, role: str) -> None:
+    """They have read that they are this. What came since then they have not."""
+    Membership.objects.filter(pk=member.pk, role=role).update(role_news="")
+
+
 def member_remove(*, member: Membership, by: Membership) -> None:
     """At once, also in a call. Raises Conflict for oneself, NotFound, NotAllowed."""
     if member.pk == by.pk:
@@ -99,7 +104,8 @@ def _way_in_close(member: Membership) -> list[Note]:
 
 def _role_set(member: Membership, role: Role, *, by: Membership) -> None:
     notes: list[Note] = []
-    Membership.objects.filter(pk=member.pk).update(role=role, updated_at=now())
+    news = "" if by.pk == member.pk else str(by.user)[:80]
+    Membership.objects.filter(pk=member.pk).update(role=role, role_news=news, updated_at=now())
     if not allows(role, Permission.LEND):
         notes += _lending_end(member, by=by.user)
     notes += invitations_void(household=member.household, of=member.user, by=by.user, role=role)

@@ -9,13 +9,14 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods
 
+from common.errors import NotFound
 from common.links import outside_url
-from households.access import access_invitation, access_member, member_of, need
+from households.access import access_invitation, access_member, member_of, membership_in, need
 from households.accounts.shown_once import secret_keep, secret_take, shows_secret
 from households.forms import InviteForm, RoleForm
 from households.models import Membership
 from households.people.invitations import invitation_create, invitation_revoke, invitation_why_closed
-from households.people.members import household_hand_over, member_remove, role_change
+from households.people.members import household_hand_over, member_remove, role_change, role_news_end
 from households.roles import ROLE_NOUNS, Permission, Role
 from households.selectors import invitation_list, lent_by, member_list
 
@@ -87,6 +88,19 @@ def change_role(request: HttpRequest, public_id: UUID) -> HttpResponse:
     role_change(member=found, role=role, by=member_of(request))
     messages.success(request, f"{found.user} is {ROLE_NOUNS[role]} now.")
     return redirect("households:settings" if found.pk == member_of(request).pk else "people:list")
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def role_read(request: HttpRequest) -> HttpResponse:
+    """Whoever was told that they have another role closes that, in whichever of their homes it is."""
+    user = member_of(request).user
+    if request.method == "POST":
+        found = membership_in(user, request.POST.get("household", ""))
+        if found is None:
+            raise NotFound("There is no such home.")
+        role_news_end(member=found, role=request.POST.get("role", ""))
+    return HttpResponse() if request.headers.get("HX-Request") else redirect("devices:home")
 
 
 @login_required

@@ -9,6 +9,7 @@ from households.accounts.tries import Told, told
 from households.models import ApiToken, Household, Membership, User
 from households.roles import ROLE_NOUNS, ROLE_WORDS, Permission, Role, allows
 from households.selectors import home_name
+from households.selectors import role_news as news_of
 
 register = template.Library()
 
@@ -35,6 +36,12 @@ def role_calls(role: str) -> bool:
 def apart_from(household: Household, homes: Iterable[Membership]) -> str:
     """Its name, by which it is told from the others: "Lake House (Anna)" where two are called Lake House."""
     return home_name(household, homes)
+
+
+@register.filter
+def role_news(membership: Membership, homes: Iterable[Membership]) -> str:
+    """What they are now, by whom, and what that means; "" where they have read it."""
+    return " ".join(news_of(membership, homes))
 
 
 @register.filter

@@ -11,6 +11,7 @@ from playwright.sync_api import Page, Route, expect
 from common.clock import now
 from devices.models import Device
 from households.models import Membership
+from households.people.members import role_change
 from households.roles import Role
 from households.services import api_token_create
 from tests.e2e.calling import CALL, call
@@ -21,12 +22,19 @@ from tests.plugin_cast import Cast
 pytestmark = [pytest.mark.e2e, pytest.mark.django_db(transaction=True)]
 
 BAR = "Something changed."
+NEWS = "Ben made you a child in Lake House. You call and announce."
 
 
 def rename(cast: Cast, name: str) -> None:
     """By somebody else."""
     with scope(household=cast.anna.household):
         Device.objects.filter(pk=cast.kitchen.pk).update(name=name)
+
+
+def demote(cast: Cast) -> None:
+    """Anna becomes a child, by another owner."""
+    Membership.objects.filter(pk=cast.ben.pk).update(role=Role.OWNER)
+    role_change(member=cast.anna, role=Role.CHILD, by=cast.ben)
 
 
 def stays(page: Page) -> None:
@@ -70,6 +78,49 @@ def test_who_is_promoted_finds_what_they_may_do_now_without_a_reload(
     expect(page.get_by_text("1 device, 0 online")).to_be_visible()
     expect(page.get_by_text(BAR)).to_be_hidden()
     assert is_same(page)
+
+
+def test_whose_role_is_changed_reads_it_on_the_page_that_is_open(
+    page: Page, fake_hub: FakeHub, cast: Cast
+) -> None:
+    page.goto("/")
+    fake_hub.wait_for("hello")
+    stays(page)
+    demote(cast)
+    fake_hub.say("household_changed")
+    expect(page.get_by_text(NEWS)).to_be_visible()
+    expect(page.get_by_role("link", name="Add device", exact=True)).to_have_count(0)
+    expect(page.get_by_text(BAR)).to_be_hidden()
+    assert is_same(page)
+    assert look(page, "role-news") == []
+    page.get_by_role("button", name="Close this message").click()
+    expect(page.get_by_text(NEWS)).to_have_count(0)
+    page.reload()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Good")
+    expect(page.get_by_text(NEWS)).to_have_count(0)
+
+
+@pytest.mark.parametrize(
+    ("address", "field", "after"),
+    [
+        ("households:account", "Your name", "Your account"),
+        ("people:invite", "Who is it for?", "An owner can allow it."),
+    ],
+)
+def test_whose_role_is_changed_while_they_type_reads_it_in_the_bar_and_on_the_page_after(
+    page: Page, fake_hub: FakeHub, cast: Cast, address: str, field: str, after: str
+) -> None:
+    page.goto(reverse(address))
+    fake_hub.wait_for("hello")
+    page.get_by_label(field).fill("Dora")
+    demote(cast)
+    fake_hub.say("household_changed")
+    expect(page.locator(".change-bar")).to_contain_text(NEWS)
+    assert look(page, f"role-news-bar-{field[:3]}") == []
+    page.get_by_role("button", name="Show it").click()
+    expect(page.locator("main").get_by_text(after)).to_be_visible()
+    expect(page.locator("main").get_by_text(NEWS)).to_be_visible()
+    assert look(page, f"role-news-after-{field[:3]}") == []
 
 
 def test_of_what_does_not_follow_a_bar_tells(page: Page, fake_hub: FakeHub, cast: Cast) -> None:

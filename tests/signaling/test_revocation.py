@@ -21,6 +21,7 @@ from households.accounts.credentials import Credential, credential_membership, s
 from households.accounts.sign_in import households_note, password_link_path
 from households.events import rights_changed
 from households.models import Membership, User
+from households.people.members import role_change
 from households.record.audit import AuditKind, audit_note
 from households.roles import Role
 from households.services import api_token_create, api_token_revoke
@@ -302,6 +303,15 @@ async def test_a_guest_from_whom_the_last_loan_is_taken_back_is_put_out(
     assert (last["code"], now_so) == ("not_allowed", "Nothing is lent to you in Lake House any more.")
     assert re.fullmatch(words, how)
     await stays(await browser(cast.ben))  # whose page says so, and waits for the next loan
+
+
+async def test_who_becomes_a_guest_and_was_lent_nothing_reads_who_decided_that(cast: Cast) -> None:
+    page = await browser(cast.ben)
+    await page.hear("presence")
+    await sync_to_async(role_change)(member=cast.ben, role=Role.GUEST, by=cast.anna)
+    last = await put_out(page)
+    words = "Anna made you a guest in Lake House.\nYou see what is lent to you."
+    assert (last["code"], last["message"]) == ("not_allowed", words)
 
 
 async def test_a_guest_whose_last_loan_runs_out_is_put_out_when_it_does(cast: Cast) -> None:

@@ -60,15 +60,23 @@ async function look() {
   const call = callState();
   const isInCall = !["idle", "ended"].includes(call);
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const news = newsOf(fresh);
   if (answer.status === 403 || answer.status === 404) {
     document.body.dataset.gone = "";
-    if (isInUse() || call !== "idle") showBar(fresh.querySelector("[data-became]")?.textContent ?? NOT_OPEN);
+    if (isInUse() || call !== "idle") showBar(fresh.querySelector("[data-became]")?.textContent ?? news ?? NOT_OPEN);
     else again(); // it says in words what became of it
   }
   if (!answer.ok || answer.redirected || document.querySelector("[data-shown-once]")) return;
   if (words(pageOf(fresh)) === served) return;
   if (isInCall) rename(fresh);
-  else if (isInUse() || !swap(fresh)) showBar();
+  else if (isInUse()) showBar(news);
+  else if (!swap(fresh)) showBar();
+}
+
+// That this person has another role now, where this page does not say so yet.
+function newsOf(root) {
+  const [said, words] = [document, root].map((one) => one.querySelector("[data-news]")?.textContent);
+  return words === said ? undefined : words;
 }
 
 function pageOf(root) {
