@@ -77,19 +77,14 @@ def _claim(service: Service, member: Any, watch: Watch) -> None:
         watch.time("wait", httpx.codes.BAD_REQUEST, lambda: device.post("/api/v1/devices/token", json=token))
         watch.time("page", _OK, lambda: person.get("/claim/"))
         typed, scanned = {"user_code": codes["user_code"]}, {"secret": secret_in(codes)}
-        watch.time("typed", _OK, lambda: _found(person, typed))
-        watch.time("scanned", _OK, lambda: _found(person, scanned))
+        watch.time("typed", _OK, lambda: person.post("/devices/lookup/", data=typed))
+        watch.time("scanned", _OK, lambda: person.post("/devices/lookup/", data=scanned))
         fields = {**scanned, "name": "Attic", "room_name": "Attic"}
         added = watch.time("confirm", _FOUND, lambda: person.post("/devices/confirm/", data=fields))
         watch.time("certificate", _OK, lambda: device.post("/api/v1/devices/token", json=token))
         watch.time("joining", _OK, lambda: person.get(added.headers["Location"]))
         known = {"secret": secret_in(_ask(device, Watch(), serial=_serial_of(member)))}
-        watch.time("known", _OK, lambda: _found(person, known))
-
-
-def _found(person: httpx.Client, code: dict[str, str]) -> httpx.Response:
-    """The page that asks whether it is this one, with the way there."""
-    return person.post("/devices/lookup/", data=code, follow_redirects=True)
+        watch.time("known", _OK, lambda: person.post("/devices/lookup/", data=known))
 
 
 def _ask(device: httpx.Client, watch: Watch, *, serial: str) -> dict[str, str]:

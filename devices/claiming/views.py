@@ -48,18 +48,18 @@ def claim(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @may_scan
 def lookup(request: HttpRequest) -> HttpResponseBase:
-    """Finds the device that waits behind a code, and again for another household; `confirm` asks whether it is that."""
+    """Shows which device waits behind a code, and again for another household. From then on `confirm` shows it, too."""
     if request.method == "GET":  # after an error the form stands at this address, and people open it again
         return add(request)
     form = CodeForm(request.POST)
     try:
         membership = _chosen(request)
         with scope(household=membership.household):
-            _find(membership, form)
+            authorization, codes = _find(membership, form), form.codes()
+            request.session[_ASKED] = {**codes, "household": str(membership.household.public_id)}
+            return _confirm_page(request, membership, authorization, codes=codes)
     except DomainError as error:
         return _add_page(request, form, error)
-    request.session[_ASKED] = {**form.codes(), "household": str(membership.household.public_id)}
-    return redirect("devices:confirm")
 
 
 @login_required

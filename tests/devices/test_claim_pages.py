@@ -67,7 +67,7 @@ def secret_of(codes: Authorization) -> str:
 
 
 def look_up(client: Client, codes: Authorization, **fields: str) -> "Answer":
-    return client.post(reverse("devices:lookup"), {"secret": secret_of(codes), **fields}, follow=True)
+    return client.post(reverse("devices:lookup"), {"secret": secret_of(codes), **fields})
 
 
 def add(client: Client, codes: Authorization, name: str = "Attic", **fields: str) -> "Answer":
@@ -278,7 +278,7 @@ def test_of_several_people_at_once_over_pages_one_wins_and_each_other_reads_why(
 
 
 def guess(client: Client, times: int, **codes: str) -> list[int]:
-    return [client.post(reverse("devices:lookup"), codes, follow=True).status_code for _ in range(times)]
+    return [client.post(reverse("devices:lookup"), codes).status_code for _ in range(times)]
 
 
 def test_wrong_typed_codes_do_not_close_the_link(anna: Client) -> None:

@@ -72,6 +72,7 @@ def test_reload_and_back_come_to_a_device_that_was_found_again_until_it_is_answe
     expect(question).to_be_visible()
     page.reload()
     expect(question).to_be_visible()
+    assert codes.user_code not in page.url
     assert look(page, "is-this-your-device-again") == []
     page.goto(reverse("devices:home"))
     page.go_back()

@@ -1,3 +1,4 @@
-// A page that answers a form. Back and reload ask for the page at its address, and send the form to nobody anew.
+// A page that answers a form. Back and reload ask for the page at its address, and send the form to nobody anew. Where that
+// is the address of one of its own forms, that form says so (data-again).
 
-history.replaceState(null, "", location.href);
+history.replaceState(null, "", document.querySelector("[data-again]")?.action ?? location.href);
