@@ -99,7 +99,7 @@ class Membership(BaseModel):
     consented_at = models.DateTimeField(null=True, blank=True)  # that calls of this household are recorded
     role_news = models.CharField(
         max_length=80, blank=True, default=""
-    )  # who gave them the role, until they have read of it
+    )  # who gave them the role, until they read it
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["user", "household"], name="membership_once")]

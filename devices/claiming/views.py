@@ -23,9 +23,7 @@ from households.roles import Permission
 from households.selectors import memberships_with
 
 _OTHER_WORDS = "other-words"
-_ASKED = (
-    "device_asked"  # in a session, which is encrypted: what found the device that waits for a yes or a no
-)
+_ASKED = "device_asked"  # in the encrypted session: what found the device that waits for a yes or a no
 # The scanner's decoder is WebAssembly, on the pages that scan and on no other.
 may_scan = csp_update({"script-src": [WASM_UNSAFE_EVAL]})
 
