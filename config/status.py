@@ -32,6 +32,7 @@ from common.speech_models import (
 )
 from common.speech_models.errors import SpeechModelError
 from common.tasks import delay_on_commit, speech_model_download_task
+from common.words import size_words
 from config.celery import app
 from config.failures import past_failures
 from config.second_wall import second_wall_problem
@@ -232,6 +233,6 @@ def _disk() -> Part:
     folder = Path(settings.DATA_DIR)
     free = shutil.disk_usage(folder if folder.exists() else folder.parent).free
     hours = free // BYTES_PER_CALL_HOUR
-    words = f"{free / 1e9:.1f} GB left, about {hours} hours of recorded calls."
+    words = f"{size_words(free)} left, about {hours} hours of recorded calls."
     is_enough = free > LITTLE_BYTES
     return Part("Disk", "hard-drive", is_enough, words if is_enough else f"{words} {MAKE_ROOM}")

@@ -17,6 +17,7 @@ from common.speech_models.manifest import Manifest, describe_files, manifest_wri
 from common.speech_models.progress import Progress, State, progress_write
 from common.speech_models.store import InstalledModel, downloads_root, find
 from common.speech_models.transfer import RemoteFile, file_fetch, remote_file
+from common.words import size_words
 
 _PARTIAL_FOLDER = ".downloads"
 _REPORT_EVERY_S = 0.5
@@ -88,7 +89,7 @@ def _check_space(partial: Path, files: list[RemoteFile]) -> None:
     needed = sum(file.size_bytes for file in files) - there + _SPARE_BYTES
     free = shutil.disk_usage(partial).free
     if free < needed:
-        figures = f"{needed // 1_000_000} MB needed, {free // 1_000_000} MB free"
+        figures = f"{size_words(needed)} needed, {size_words(free)} free"
         raise DownloadFailed(f"There is not enough room on the disk: {figures}.")
 
 

@@ -14,6 +14,7 @@ from django.utils.translation import get_language_info
 from common.clock import now
 from common.errors import wait_words
 from common.speech_models.catalogue import MANY_LANGUAGES
+from common.words import size_words
 
 register = template.Library()
 
@@ -56,6 +57,12 @@ def room_icon(name: str) -> str:
     """The symbol that fits a room's name."""
     lower = str(name).lower()
     return next((symbol for word, symbol in _ROOM_ICONS if word in lower), "house")
+
+
+@register.filter
+def size(size_bytes: float) -> str:
+    """On one line."""
+    return size_words(size_bytes).replace(" ", "\xa0")
 
 
 @register.filter

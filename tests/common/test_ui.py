@@ -9,8 +9,21 @@ import pytest
 from django.utils import timezone
 
 from common.clock import now
+from common.speech_models.catalogue import catalogue_model, suggested
 from common.templatetags import ui
-from common.templatetags.ui import clock, day, daytime, hex_groups, icon, moment, room_icon, since, user_code
+from common.templatetags.ui import (
+    clock,
+    day,
+    daytime,
+    hex_groups,
+    icon,
+    moment,
+    room_icon,
+    since,
+    size,
+    user_code,
+)
+from common.words import size_words
 
 pytestmark = pytest.mark.unit
 
@@ -73,6 +86,26 @@ def test_no_template_has_a_way_of_its_own() -> None:
     found = {match[0] for page in pages.rglob("*.html") for match in own.finditer(page.read_text())}
     # The number of an entry; and a moment in words, on paper, which nobody reads on the same day.
     assert found == {"{{ check.broken_at }}", "{{ made_at }}"}
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "words"),
+    [(0, "0.0 MB"), (300_000, "0.3 MB"), (148_000_000, "148.0 MB"), (2_500_000_000, "2.5 GB")],
+)
+def test_a_size_is_said_in_one_way_on_pages_and_in_windows(size_bytes: int, words: str) -> None:
+    assert size_words(size_bytes) == words
+    assert size(size_bytes) == words.replace(" ", "\xa0")
+
+
+def test_the_readme_names_the_sizes_that_the_hub_does_and_no_page_counts_in_another_unit() -> None:
+    root = Path(__file__).parents[2]
+    readme = (root / "README.md").read_text()
+    said = dict(re.findall(r"speech_models download (\S+) +# (.+)", readme))
+    assert said
+    assert said == {name: size_words(catalogue_model(name).size_bytes) for name in said}
+    whole = size_words(sum(model.size_bytes for model in suggested("en")))
+    assert f"a download of {whole}, " in readme
+    assert not [page for page in (root / "templates").rglob("*.html") if "filesizeformat" in page.read_text()]
 
 
 def test_a_fingerprint_is_grouped_for_comparing() -> None:

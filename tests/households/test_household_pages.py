@@ -69,7 +69,7 @@ def test_better_speech_comes_only_to_whoever_asks_for_it_and_knows_its_size(
 
     page = client.get(reverse("households:setup")).content.decode()
     assert not is_on(page)
-    assert "Download better speech now (201.4\xa0MB)" in page
+    assert "Download better speech now (211.2\xa0MB)" in page
     wrong = _fields(token) | {"password": "short", "wants_models": "on"}
     assert is_on(client.post(reverse("households:setup"), wrong).content.decode())
 

@@ -27,7 +27,7 @@ def test_it_lists_what_is_there_and_what_can_be_had(models_root: Path) -> None:
 
 def test_it_downloads_with_progress_and_then_lists_the_model_as_in_use(model_hub: FakeModelHub) -> None:
     out = run("download", VOICE_ID)
-    assert "100 %  0.3 of 0.3 MB" in out
+    assert "100 %  0.3 MB of 0.3 MB" in out
     assert "Linda (US English) is ready (0.3 MB)." in out
     (line,) = [line for line in run("list").splitlines() if VOICE_ID in line]
     assert line.endswith("in use")

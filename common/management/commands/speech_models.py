@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from common import speech_models
 from common.speech_models import InstalledModel, Kind, ModelDamaged, Progress, SpeechModelError
+from common.words import size_words
 
 
 class Command(BaseCommand):
@@ -55,16 +56,16 @@ class Command(BaseCommand):
                 )
 
     def _line(self, model_id: str, size_bytes: int, name: str, remarks: str) -> None:
-        self.stdout.write(f"  {model_id:<24}{size_bytes / 1e6:>7.1f} MB   {name:<24} {remarks}".rstrip())
+        self.stdout.write(f"  {model_id:<24}{size_words(size_bytes):>10}   {name:<24} {remarks}".rstrip())
 
     def _download(self, model_id: str) -> None:
         model = speech_models.download(model_id, self._show)
-        self.stdout.write(f"{model.manifest.name} is ready ({model.manifest.size_bytes / 1e6:.1f} MB).")
+        self.stdout.write(f"{model.manifest.name} is ready ({size_words(model.manifest.size_bytes)}).")
 
     def _show(self, progress: Progress) -> None:
-        got, total = progress.received_bytes / 1e6, progress.total_bytes / 1e6
+        got, total = size_words(progress.received_bytes), size_words(progress.total_bytes)
         end = "\r" if sys.stdout.isatty() else "\n"
-        text = f"{progress.model_id}: {progress.state} {progress.percent:>3} %  {got:.1f} of {total:.1f} MB"
+        text = f"{progress.model_id}: {progress.state} {progress.percent:>3} %  {got} of {total}"
         self.stdout.write(text, ending=end)
         self.stdout.flush()
 
