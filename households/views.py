@@ -5,7 +5,6 @@ from uuid import UUID
 from allauth.account.decorators import reauthentication_required
 from django.conf import settings as hub_settings
 from django.contrib import messages
-from django.contrib.auth import login
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -17,6 +16,7 @@ from common.speech_models import model_offers
 from common.tasks import delay_on_commit, speech_model_download_task
 from households.access import access_token, member_of, need
 from households.accounts.shown_once import secret_keep, secret_take, shows_secret
+from households.accounts.sign_ins import sign_in_new
 from households.forms import SettingsForm, SetupForm, TokenForm
 from households.models import Membership
 from households.roles import Permission
@@ -30,8 +30,6 @@ from households.services import (
     owner_exists,
     setup_problems,
 )
-
-_BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 
 @require_http_methods(["GET", "POST"])
@@ -64,7 +62,7 @@ def _begin(request: HttpRequest, form: SetupForm) -> HttpResponse:
     if not form.is_valid():
         raise SetupRefused(setup_problems(**form.secrets()))
     membership = owner_create(**form.owner())
-    login(request, membership.user, backend=_BACKEND)
+    sign_in_new(request, membership.user)
     if form.cleaned_data["wants_models"]:
         for model in model_offers(form.cleaned_data["language"]):
             delay_on_commit(speech_model_download_task, model.id)

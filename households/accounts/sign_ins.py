@@ -4,7 +4,9 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from allauth.account.adapter import get_adapter
+from allauth.account.internal.flows.login import record_authentication
 from allauth.usersessions.models import UserSession
+from django.contrib.auth import login
 from django.contrib.sessions.models import Session
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
@@ -48,6 +50,12 @@ def sign_in_note(request: HttpRequest, user: User) -> None:
             "last_seen_at": at,
         },
     )
+
+
+def sign_in_new(request: HttpRequest, user: User) -> None:
+    """Of somebody who chose their password on the page before: that is as good as entering it."""
+    login(request, user, backend="django.contrib.auth.backends.ModelBackend")
+    record_authentication(request, user, method="password")
 
 
 def sign_in_renew(request: HttpRequest) -> None:

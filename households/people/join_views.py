@@ -1,7 +1,6 @@
 """Where the link of an invitation leads, and the consent that every member gives once."""
 
 from django.contrib import messages
-from django.contrib.auth import login
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -15,14 +14,12 @@ from common.middleware import refusal_render
 from common.network import address_group
 from households.access import household_choose, member_of
 from households.accounts.services import AccountRefused
-from households.accounts.sign_ins import sign_in_renew
+from households.accounts.sign_ins import sign_in_new, sign_in_renew
 from households.events import gift_sought
 from households.forms import ConsentForm, JoinForm
 from households.models import Invitation, Membership, User
 from households.people.invitations import invitation_accept, invitation_accept_new, invitation_find
 from households.people.members import consent_give
-
-_BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 
 @sensitive_post_parameters("token")
@@ -82,7 +79,7 @@ def _welcome(request: HttpRequest, membership: Membership) -> HttpResponse:
     if request.user.is_authenticated:
         sign_in_renew(request)
     else:
-        login(request, membership.user, backend=_BACKEND)
+        sign_in_new(request, membership.user)
     household_choose(request, membership)
     messages.success(request, f"Welcome to {membership.household}.")
     return redirect("devices:home")

@@ -54,6 +54,8 @@ def test_the_owner_is_made_and_signed_in(client: Client, token: str) -> None:
     assert member.consented_at is not None
     assert client.get("/").status_code == 200
     assert client.get(reverse("households:setup"))["Location"] == "/"
+    # They chose their password a moment ago.
+    assert client.get(reverse("mfa_activate_totp")).status_code == 200
 
 
 def test_better_speech_comes_only_to_whoever_asks_for_it_and_knows_its_size(

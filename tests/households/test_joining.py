@@ -120,6 +120,9 @@ def test_somebody_new_makes_an_account_agrees_and_is_in(client: Client, cast: Ca
     assert (member.household, member.role) == (cast.anna.household, "child")
     assert member.consented_at is not None
     assert "Lake House" in client.get("/").content.decode()
+    assert (
+        client.get(reverse("mfa_activate_totp")).status_code == 200
+    )  # they chose their password a moment ago
     assert told(cast.anna.household)[1:] == [
         "Dora joined as a child, by a link of Anna for Dora.",
         "Dora agreed that calls are recorded.",
