@@ -9,7 +9,7 @@ from django.db.models.signals import post_delete, post_save
 from django.dispatch import receiver
 
 from households.events import credential_ended, id_sought
-from households.models import Household, Membership, User
+from households.models import ApiToken, Household, Invitation, Membership, User
 from households.record.audit import audit_begin
 from households.roles import Permission, allows
 from households.selectors import member_list
@@ -18,9 +18,12 @@ from households.services import api_tokens_end
 
 @receiver(id_sought)
 def on_id_sought(membership: Membership, public_id: UUID, **_: Any) -> bool:
-    """A person, on the page that owners have of them."""
+    """A person or an invitation, on the pages that owners have of them; or a token of one's own."""
+    if ApiToken.objects.filter(membership=membership, public_id=public_id).exists():
+        return True
+    people, invited = member_list(membership), Invitation.objects.filter(household=membership.household)
     is_owner = allows(membership.role, Permission.PEOPLE_MANAGE)
-    return is_owner and member_list(membership).filter(public_id=public_id).exists()
+    return is_owner and any(rows.filter(public_id=public_id).exists() for rows in (people, invited))
 
 
 @receiver(post_save, sender=Household)

@@ -14,9 +14,11 @@ from announcements.services import announcement_send
 from calls.models import Call
 from common.clock import now
 from households.models import Household, Membership
+from households.people.invitations import invitation_create
 from households.people.members import member_remove
 from households.record.audit import audit_list, audit_sentence
 from households.roles import Role
+from households.services import api_token_create
 from protocol.messages.calls import CallState
 from tests.plugin_cast import Cast
 from tests.signaling.sockets import browser_open
@@ -163,6 +165,21 @@ def test_a_link_to_the_other_home_says_whose_it_is_to_members_of_both(anna: Clie
         assert _switch(anna, cast.carla.household, next=path) == path
         assert anna.get(path).status_code == 200
         _switch(anna, cast.anna.household)
+
+
+def test_so_does_a_page_of_its_people_to_whoever_owns_it(anna: Client, cast: Cast) -> None:
+    """Here they are an adult, and the page is the owners'."""
+    invitation, _ = invitation_create(membership=cast.anna, role=Role.CHILD, name="Dora")
+    paths = [
+        reverse("people:invitation", args=[invitation.public_id]),
+        reverse("people:member", args=[cast.ben.public_id]),
+        reverse("households:token", args=[api_token_create(membership=cast.anna, name="Door")[0].public_id]),
+    ]
+    _switch(anna, cast.carla.household)
+    for path in paths:
+        answer = anna.get(path)
+        assert answer.status_code == 404
+        assert "This belongs to Lake House" in answer.content.decode()
 
 
 def test_a_link_to_a_home_of_others_looks_like_nothing(client: Client, cast: Cast) -> None:
