@@ -210,7 +210,13 @@ def test_every_member_may_leave_also_a_guest(
     assert not Membership.objects.filter(pk=cast.ben.pk).exists()
     assert told(cast)[-1] == "Ben left."
     assert heard == [("Ben", "Lake House")]
-    assert "You left Lake House" in client.get("/").content.decode()
+    page = client.get("/").content.decode()
+    assert "You left Lake House" in page
+    assert f'href="{reverse("households:account")}"' in page
+    assert (
+        f'class="back" href="{reverse("devices:home")}"'
+        in client.get(reverse("households:account")).content.decode()
+    )
     assert not Departure.objects.get().is_removal
 
 
