@@ -14,19 +14,13 @@ from announcements.welcome import device_welcome
 from common.tasks import delay_on_commit
 from devices.events import device_arrived
 from devices.models import Device
-from households.events import held_sought, id_sought, rights_changed
+from households.events import id_sought, rights_changed
 from households.models import Household, Membership, User
 
 
 @receiver(id_sought)
 def on_id_sought(membership: Membership, public_id: UUID, **_: Any) -> bool:
     return announcement_list(membership).filter(public_id=public_id).exists()
-
-
-@receiver(held_sought)
-def on_held_sought(membership: Membership, **_: Any) -> list[str]:
-    has_any = Announcement.objects.filter(household=membership.household).exists()
-    return ["announcements in the history"] if has_any else []
 
 
 @receiver(announcement_sent)

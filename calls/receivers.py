@@ -27,24 +27,13 @@ from devices.events import (
 )
 from devices.models import Device, Loan
 from households.accounts.credentials import Credential
-from households.events import (
-    credential_ended,
-    credential_renewed,
-    held_sought,
-    id_sought,
-    rights_changed,
-)
+from households.events import credential_ended, credential_renewed, id_sought, rights_changed
 from households.models import Household, Membership, User
 
 
 @receiver(id_sought)
 def on_id_sought(membership: Membership, public_id: UUID, **_: Any) -> bool:
     return calls_visible(membership).filter(public_id=public_id).exists()
-
-
-@receiver(held_sought)
-def on_held_sought(membership: Membership, **_: Any) -> list[str]:
-    return ["calls in the history"] if Call.objects.filter(household=membership.household).exists() else []
 
 
 @receiver(loan_use_sought)

@@ -31,7 +31,7 @@ lending_ended = Signal()
 borrowing_ended = Signal()
 
 # membership. What is in their household that should not be left to nobody? Receivers answer with a list of words, such
-# as "Kitchen speaker" or "calls in the history", in the scope of the household.
+# as "Kitchen speaker", in the scope of the household.
 held_sought = Signal()
 
 # membership. What have they lent, which ends with them? Receivers answer with a list of words, such as "Kitchen speaker
