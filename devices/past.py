@@ -27,7 +27,8 @@ def device_past(*, membership: Membership, public_id: UUID | str) -> str:
         if device.is_back:
             return f"{device} was reset and added again."
         return f"{device} {gone_words(device)} {day_words(left_at, device.household)}. Its calls stay in the list."
-    over = [loan for loan in gave if loan_ended_at(loan) <= now()]
+    # What ended before they became what they are now is not why they have it no more.
+    over = [loan for loan in gave if membership.updated_at < loan_ended_at(loan) <= now()]
     return loan_over(max(over, key=loan_ended_at)).words if over else ""
 
 

@@ -4,6 +4,7 @@ from uuid import UUID
 
 from announcements.speech import voice_list
 from calls.ending.carriers import calls_uncarried_end, carried_call_ended
+from calls.ending.rights import call_ended_with_role
 from calls.network.ice import ice_servers
 from common.clock import now
 from common.errors import DomainError, NotSignedIn
@@ -20,7 +21,7 @@ from households.accounts.credentials import (
     session_data,
 )
 from households.models import Membership, User
-from households.roles import Permission, allows
+from households.roles import ROLE_NOUNS, ROLE_YOURS, Permission, Role, allows
 from households.selectors import role_news
 from protocol.base import Message
 from protocol.errors import CloseCode, ErrorCode
@@ -172,9 +173,12 @@ def _membership(credential: Credential, user: User, household_id: UUID | None) -
 
 def _farewell(membership: Membership, before: Membership) -> str:
     """To a guest: what is so now, and in a second line how it came, or what it means."""
-    if membership.role != before.role and (news := role_news(membership)):
-        return "\n".join(news)
-    words = [f"Nothing is lent to you in {membership.household.name} any more."]
+    home = membership.household.name
+    if membership.role != before.role:
+        role = Role(membership.role)
+        words = role_news(membership) or [f"You are {ROLE_NOUNS[role]} in {home} now.", ROLE_YOURS[role]]
+        return "\n".join(words + ["Your call ended."] * call_ended_with_role(membership))
+    words = [f"Nothing is lent to you in {home} any more."]
     return "\n".join(words + [one.words for one in loans_over(membership)[:1]])
 
 

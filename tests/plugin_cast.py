@@ -138,14 +138,17 @@ def browser_of(member: "Membership") -> "Client":
 
 
 def guest_make(cast: Cast) -> "Membership":
-    """Gil, a guest of household A, to whom nothing is lent yet."""
+    """Gil, a guest of household A since long, to whom nothing is lent yet."""
     from common.clock import now
     from households.models import Membership, User
 
     user = User.objects.create_user("gil@example.org", PASSWORD, name="Gil")
-    return Membership.objects.create(
+    gil = Membership.objects.create(
         user=user, household=cast.anna.household, role="guest", consented_at=now()
     )
+    Membership.objects.filter(pk=gil.pk).update(updated_at=now() - timedelta(days=30))
+    gil.refresh_from_db()
+    return gil
 
 
 def rule_make(right: str, *members: "Membership", **where: "Device | Room | None") -> "AccessRule":

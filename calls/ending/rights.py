@@ -92,6 +92,14 @@ def call_ended_with_loan(loan: Loan, ended_at: datetime) -> bool:
     return ended.filter(created_at__lte=ended_at, ended_at__range=within).exclude(reason="").exists()
 
 
+def call_ended_with_role(member: Membership) -> bool:
+    """Whether they were in a call when somebody made them what they are now, which ended by that."""
+    changed_at = member.updated_at
+    ended = Call.objects.filter(household=member.household, started_by=member.user, hung_up_by="")
+    within = (changed_at, changed_at + _NOTICED_WITHIN)
+    return ended.filter(created_at__lte=changed_at, ended_at__range=within).exclude(reason="").exists()
+
+
 def _caller(call: Call) -> Membership | None:
     members = Membership.objects.filter(household=call.household, user=call.started_by, user__is_active=True)
     return members.select_related("user", "household").first()

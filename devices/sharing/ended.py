@@ -5,11 +5,12 @@ from datetime import datetime, timedelta
 from django.db.models import Q
 
 from common.clock import now
+from common.names import name_apart
 from devices.models import Device, Loan
 from devices.sharing.rights import LENT_BY, loans_running
 from devices.sharing.rules import RIGHT_WORDS
 from households.models import Membership, User
-from households.roles import Permission
+from households.roles import ROLE_NOUNS, Permission, Role, allows
 
 # A right may end while something begins.
 _MEANWHILE = timedelta(minutes=1)
@@ -32,12 +33,14 @@ def right_ended_words(*, person: User, device: Device, right: Permission, since:
         is_lent = loans_running(member).filter(device=device).exists()
         what = f" for {_LENT_FOR[right]}" if is_lent else ""
         return f"{device} is no longer lent to {person}{what}."
+    if member.role_news and member.updated_at > since and not allows(member.role, right):
+        return f"{name_apart(member.role_news)} made {person} {ROLE_NOUNS[Role(member.role)]} in {home}."
     return f"{person} may no longer {RIGHT_WORDS[right]} {device}. An owner of {home} decided that."
 
 
 def _was_lent(member: Membership, device: Device, right: Permission, since: datetime) -> bool:
-    """Something older that was lent once explains nothing: then the right came from elsewhere."""
-    moment = since - _MEANWHILE
+    """What was lent once, or before they became what they are now, explains nothing: the right came from elsewhere."""
+    moment = max(since - _MEANWHILE, member.updated_at)
     ended = Q(ended_at__gt=moment) | Q(ended_at=None, ends_at__gt=moment)
     loans = Loan.objects.filter(ended, member=member, device=device, starts_at__lte=now())
     return loans.filter(**{LENT_BY[right]: True}).exists()

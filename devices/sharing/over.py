@@ -12,7 +12,7 @@ from devices.events import loan_call_sought
 from devices.models import Device, Loan, Transfer
 from devices.sharing.rights import LENT_BY, devices_visible, has_right, rights_annotate
 from households.models import Household, Membership
-from households.roles import Permission
+from households.roles import Permission, allows
 
 TOLD_FOR: Final = timedelta(days=1)  # on the first page that they see; on the device's own for good
 CALL_ENDED: Final = "Your call ended with it. Nothing is wrong with your phone."
@@ -32,13 +32,18 @@ class LoanOver:
 
 
 def loans_over(membership: Membership) -> list[LoanOver]:
-    """What ended lately and is missed: the newest first, each device once. Needs the household's scope."""
+    """What ended lately and is missed: the newest first, each device once. Needs the household's scope.
+
+    What ended before somebody became what they are now is not: the role says more of what they may do.
+    """
     moment = now()
     loans = Loan.objects.filter(member=membership, ends_at__gt=moment - TOLD_FOR)
     over = [
         loan
         for loan in loans.select_related("device__household", "member__user")
-        if moment - TOLD_FOR < loan_ended_at(loan) <= moment and loan_gave(loan, loan_ended_at(loan))
+        if max(moment - TOLD_FOR, membership.updated_at) < loan_ended_at(loan) <= moment
+        and loan_gave(loan, loan_ended_at(loan))
+        and not (loan.device.revoked_at and allows(membership.role, Permission.DEVICES_SEE))
     ]
     held = _rights_held(membership, over)
     missed: dict[int, Loan] = {}

@@ -14,9 +14,10 @@ from devices.models import Loan
 from devices.services import device_unclaim
 from devices.sharing.over import CALL_ENDED, TOLD_FOR
 from households.models import Membership
-from households.roles import Role
+from households.people.members import role_change
+from households.roles import Permission, Role
 from protocol.messages.calls import CallState
-from tests.plugin_cast import Cast, guest_make, loan_make
+from tests.plugin_cast import Cast, guest_make, loan_make, rule_make
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 OVER = "Your loan of Kitchen speaker ended"
@@ -148,8 +149,29 @@ def test_what_gave_nothing_or_is_not_missed_is_not_told(cast: Cast, gil: Members
     assert OVER not in home_of(gil)
     end_now(cast, lend(cast, cast.ben))  # a child, who may call anyway
     assert OVER not in home_of(cast.ben)
-    Membership.objects.filter(pk=cast.ben.pk).update(role=Role.GUEST)
-    assert OVER in home_of(cast.ben)
+
+
+def test_what_ended_before_somebody_became_what_they_are_now_is_not_told(cast: Cast, gil: Membership) -> None:
+    end_now(cast, lend(cast, cast.ben))
+    role_change(member=cast.ben, role=Role.GUEST, by=cast.anna)
+    assert OVER not in home_of(cast.ben)
+    at_the_device = browser_of(cast.ben).get(reverse("devices:call", args=[cast.kitchen.public_id]))
+    assert OVER not in at_the_device.content.decode()
+    with scope(household=gil.household):
+        rule_make(Permission.CALL, cast.anna, device=cast.kitchen)
+    end_now(cast, lend(cast, gil))
+    assert OVER in home_of(gil)
+    for role in (Role.CHILD, Role.OWNER):
+        role_change(member=gil, role=role, by=cast.anna)
+        gil.refresh_from_db()
+        assert OVER not in home_of(gil)
+
+
+def test_of_a_removed_device_nobody_is_told_as_of_a_loan_who_sees_all_devices(cast: Cast) -> None:
+    lend(cast, cast.ben)
+    with scope(household=cast.anna.household):
+        device_unclaim(device=cast.kitchen, by=cast.anna.user)
+    assert "not lent to you" not in home_of(cast.ben)
 
 
 def test_the_address_of_the_device_tells_the_same(cast: Cast, gil: Membership) -> None:

@@ -29,7 +29,7 @@ from protocol.errors import CloseCode
 from signaling import browser as browser_module
 from signaling import recheck as recheck_module
 from signaling.pulse import pulse_get
-from tests.plugin_cast import PASSWORD, Cast, loan_make
+from tests.plugin_cast import PASSWORD, Cast, device_make, loan_make
 from tests.signaling.leaving import WITHIN_S, client_of, put_out, sign_out, socket_of, stays
 from tests.signaling.sockets import browser, browser_open
 
@@ -312,6 +312,50 @@ async def test_who_becomes_a_guest_and_was_lent_nothing_reads_who_decided_that(c
     last = await put_out(page)
     words = "Anna made you a guest in Lake House.\nYou see what is lent to you."
     assert (last["code"], last["message"]) == ("not_allowed", words)
+
+
+@pytest.mark.parametrize(
+    ("by", "words"),
+    [
+        ("Anna", "Anna made you a guest in Lake House.\nYou see what is lent to you."),
+        ("themselves", "You are a guest in Lake House now.\nYou see what is lent to you."),
+    ],
+)
+async def test_who_becomes_a_guest_in_a_call_reads_that_and_not_of_a_loan_of_before(
+    cast: Cast, by: str, words: str
+) -> None:
+    def prepare() -> Membership:
+        member = cast.ben
+        if by == "themselves":
+            role_change(member=member, role=Role.OWNER, by=cast.anna)
+            member.refresh_from_db()
+        moment = now()
+        with scopes_disabled():
+            other, _ = device_make(cast.anna, "Bedroom phone", "Bedroom")
+            for device in (other, cast.kitchen):  # the other one, and the very device of the call
+                loan = loan_make(device, member, can_talk=True)
+                Loan.objects.filter(pk=loan.pk).update(ended_at=moment)
+            Call.objects.create(
+                household=member.household, device=cast.kitchen, started_by=member.user, state="connected"
+            )
+        return member
+
+    member = await sync_to_async(prepare)()
+    page = await browser(member)
+    await page.hear("presence")
+    by_whom = member if by == "themselves" else cast.anna
+    await sync_to_async(role_change)(member=member, role=Role.GUEST, by=by_whom)
+    assert (await put_out(page))["message"] == f"{words}\nYour call ended."
+
+    def reason() -> str:
+        with scopes_disabled():
+            return Call.objects.get().reason
+
+    said = {
+        "Anna": "Anna made Ben a guest in Lake House.",
+        "themselves": "Ben may no longer call Kitchen speaker. An owner of Lake House decided that.",
+    }
+    assert await sync_to_async(reason)() == said[by]
 
 
 async def test_a_guest_whose_last_loan_runs_out_is_put_out_when_it_does(cast: Cast) -> None:
