@@ -33,7 +33,7 @@ from protocol.base import Message
 from protocol.certificates import KeyWanted
 from protocol.messages.announcements import Announce
 from protocol.messages.calls import CallEnd, CallInvited, CallMoved, CallStateMessage
-from protocol.messages.household import DeviceSettings
+from protocol.messages.household import DeviceSettings, Unclaimed
 from protocol.messages.socket import HelloAck
 
 log = structlog.get_logger(__name__)
@@ -155,7 +155,7 @@ class Agent:
             transfer_forget(self.config.data_dir)
         self.identity.wipe()
         self.journal.clear()
-        log.info("This device has forgotten its home and can be claimed again.")
+        _parting_say(last)
 
     async def _hang_up(self) -> None:
         try:
@@ -188,6 +188,7 @@ class Agent:
         await self.phone.accept()
 
     def _on_online(self, ack: HelloAck) -> None:
+        self.identity.rename(ack.device_name)
         self.online.set()
         self._certificates.online(ack)
 
@@ -207,6 +208,7 @@ class Agent:
     def _on_message(self, message: Message) -> None:
         if isinstance(message, DeviceSettings):
             self.processing.switch(is_on=message.echo_cancellation)
+            self.identity.rename(message.device_name)
             return
         if isinstance(message, KeyWanted):
             self._certificates.key_wanted()
@@ -231,3 +233,13 @@ class Agent:
                 return self._announcer.take(message)
             case _:
                 return None
+
+
+def _parting_say(last: Unclaimed | None) -> None:
+    """What becomes of it now. None: its hub does not know it any more, which was said."""
+    if last is None:
+        log.info("To add this device again, use the code that follows.")
+    elif last.transfer_code:
+        log.info("This device was given to another home, and joins it by itself.")
+    else:
+        log.info("This device was removed from its home. To add it again, use the code that follows.")

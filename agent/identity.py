@@ -1,6 +1,7 @@
 """The device's key, which never leaves it, and what the hub gave it for that key."""
 
 import base64
+import contextlib
 import hashlib
 from datetime import UTC, datetime
 from pathlib import Path
@@ -168,6 +169,16 @@ class Identity:
         if ca_id(renewed) != self.hub_id:
             raise EnrollmentRefusedError("The hub sent a certificate of another hub.")
         self._store(renewed)
+
+    def rename(self, device_name: str | None) -> None:
+        """As its home calls it now. A disk that takes nothing is no matter: the hub says it at each login."""
+        if self.stored is None or device_name in (None, "", self.device_name):
+            return
+        renamed = self._enrollment.model_copy(update={"device_name": device_name})
+        self.stored = self.stored.model_copy(update={"enrollment": renamed})
+        log.info("This device is called {device} now.", device=device_name)
+        with contextlib.suppress(OSError):
+            self._store(renamed)
 
     def change_key(self, *, certificate_pem: str, ca_pem: str, epoch: int) -> None:
         """The next key is this device's from now on. Raises EnrollmentRefusedError, and keeps the one that it has.

@@ -188,7 +188,6 @@ class Link:
                 self._go_online(socket, first)
                 pinger = asyncio.create_task(self._keep_alive(socket), name="pinger")
                 first = await self._read(socket, login)
-            log.info("This device was removed from its home.", reason=first.reason)
             self.last_word = first
             return _Ending.UNCLAIMED
         except ConnectionClosed as closed:
@@ -281,8 +280,8 @@ class Link:
     def _go_online(self, socket: ClientConnection, ack: HelloAck) -> None:
         self._socket, self._is_online, self._last_problem = socket, True, ""
         self.session_count += 1
-        log.info("{device} is online", device=ack.device_name or self._identity.device_name)
         self._on_online(ack)
+        log.info("{device} is online", device=self._identity.device_name)
 
     def _go_offline(self) -> None:
         was_online, self._socket, self._is_online = self._is_online, None, False

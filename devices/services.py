@@ -159,7 +159,9 @@ def _device_note(before: Device, device: Device, who: dict[str, object]) -> None
 
 
 def device_settings(device: Device) -> DeviceSettings:
-    return DeviceSettings(echo_cancellation=device.echo_removal == EchoRemoval.DEVICE)
+    return DeviceSettings(
+        echo_cancellation=device.echo_removal == EchoRemoval.DEVICE, device_name=device.name
+    )
 
 
 def device_echo_measured(*, device: Device, echo_return_loss_enhancement: float) -> None:

@@ -26,6 +26,7 @@ class DeviceSettings(Message):
 
     type: Literal["device_settings"] = "device_settings"
     echo_cancellation: bool  # with noise suppression and a high-pass filter
+    device_name: str | None = None
 
 
 class Unclaimed(Message):

@@ -16,6 +16,7 @@ from agent.errors import AgentError
 from agent.identity import ENROLLMENT_FILE, KEY_FILE, remembered_hub_url
 from protocol.messages.announcements import AnnounceProgress
 from protocol.messages.calls import CallEnd
+from protocol.messages.household import DeviceSettings
 from tests.agent.sounds import read_wav, tone, wav_bytes
 from tests.fakes.hub import PATIENCE_S, FakeHub
 from tests.network.stalls import Stalls
@@ -23,6 +24,17 @@ from tests.network.stalls import Stalls
 pytestmark = pytest.mark.integration
 
 StartProgram = Callable[..., Awaitable[Process]]
+
+
+async def _said(process: Process, words: str) -> list[str]:
+    """The lines up to the one with these words."""
+    lines: list[str] = []
+    async with asyncio.timeout(PATIENCE_S):
+        while not lines or words not in lines[-1]:
+            line = (await process.stderr.readline()).decode() if process.stderr else ""
+            assert line, lines
+            lines.append(line.strip())
+    return lines
 
 
 @pytest.fixture
@@ -89,6 +101,50 @@ async def test_it_says_its_code_into_a_file_and_ends_cleanly_while_it_speaks(
     assert abs(read_wav(speaker)).max() > 5_000
     assert "Stopped" in err.decode()
     assert "Traceback" not in err.decode()
+
+
+async def test_renamed_it_says_its_new_name_and_calls_itself_by_it(
+    hub: FakeHub, start_program: StartProgram
+) -> None:
+    arguments = ("--microphone", "null", "--speaker", "null")
+    process = await start_program("--hub", hub.url, *arguments)
+    await _said(process, "Kitchen speaker is online")
+    hub.device_name = "Bedroom phone"
+    for _ in range(2):
+        await hub.send(DeviceSettings(echo_cancellation=True, device_name=hub.device_name))
+    await _said(process, "This device is called Bedroom phone now.")
+    await hub.cut()
+    lines = await _said(process, "Bedroom phone is online")
+    assert any("Bedroom phone is offline" in line for line in lines)
+    assert not any("is called" in line for line in lines)
+    process.kill()
+    await process.wait()
+    hub.device_name = "Attic radio"  # while it was away
+    again = await start_program(*arguments)
+    lines = await _said(again, "Attic radio is online")
+    assert not any("Bedroom phone" in line for line in lines)
+    assert "This device is called Attic radio now." in lines[-2]
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (None, "This device was removed from its home. To add it again, use the code that follows."),
+        ("a code", "This device was given to another home, and joins it by itself."),
+    ],
+)
+async def test_what_becomes_of_it_is_said_in_one_sentence(
+    hub: FakeHub, start_program: StartProgram, code: str | None, words: str
+) -> None:
+    process = await start_program("--hub", hub.url, "--microphone", "null", "--speaker", "null")
+    await _said(process, "Kitchen speaker is online")
+    hub.transfer_code = code
+    await hub.send(hub.unclaimed(hub.hellos[0].nonce))
+    lines = await _said(process, "Kitchen speaker belongs to Anna's home now")
+    offline, said = lines[:2]
+    assert "Kitchen speaker is offline" in offline
+    assert said.endswith(words)
+    assert any("or type the code" in line for line in lines) == (code is None)
 
 
 async def test_killed_it_leaves_a_valid_speaker_file_and_comes_back_without_a_claim(

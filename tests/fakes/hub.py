@@ -54,6 +54,7 @@ class FakeHub:
         self.ca_key = ec.generate_private_key(ec.SECP256R1())
         self.ca = certificate_make("Fake CA", self.ca_key.public_key(), self.ca_key, "Fake CA")
         self.device_id = uuid4()
+        self.device_name = "Kitchen speaker"
         self.device_key: ec.EllipticCurvePublicKey | None = None
         self.next_key: ec.EllipticCurvePublicKey | None = None  # was asked for with a certificate request
         self.epoch = 1
@@ -262,7 +263,7 @@ class FakeHub:
             certificate_pem=pem_of(certificate),
             ca_pem=pem_of(self.ca),
             household_name="Anna's home",
-            device_name="Kitchen speaker",
+            device_name=self.device_name,
             epoch=self.epoch,
         )
         return 200, _json(enrollment)
@@ -312,7 +313,7 @@ class FakeHub:
             household_name="Anna's home",
             voices=[],
             ice_servers=[],
-            device_name="Kitchen speaker",
+            device_name=self.device_name,
             hub_time=self.hub_time if self.tells_time else None,
             proof=self.proof(HubWord.WELCOME, hello.nonce),
         )

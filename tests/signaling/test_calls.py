@@ -245,7 +245,8 @@ async def test_a_device_hears_its_settings_when_it_connects_and_when_they_change
     device = Socket("/ws/device/", [])
     await device.open()
     await device_hello(device, cast.kitchen, cast.keys[cast.kitchen.pk])
-    assert (await device.hear("device_settings"))["echo_cancellation"] is True
+    told = await device.hear("device_settings")
+    assert (told["echo_cancellation"], told["device_name"]) == (True, "Kitchen speaker")
 
     def change() -> None:
         with scopes_disabled():
@@ -259,7 +260,8 @@ async def test_a_device_hears_its_settings_when_it_connects_and_when_they_change
             )
 
     await sync_to_async(change)()
-    assert (await device.hear("device_settings"))["echo_cancellation"] is False
+    told = await device.hear("device_settings")
+    assert (told["echo_cancellation"], told["device_name"]) == (False, "Kitchen")
     await device.close()
 
 
