@@ -31,6 +31,7 @@ AUTHORIZATIONS_PATH = "/api/v1/devices/authorizations"
 TOKEN_PATH = "/api/v1/devices/token"  # noqa: S105 - a path
 CAPABILITIES = ["microphone", "speaker", "announcements"]
 _FRESH_CODE_ERRORS = ("expired_token", "access_denied", "invalid_grant")
+_WAIT_WORDS = ("authorization_pending", "slow_down")
 _NOT_A_HUB = "The answer of {hub} is not a Hearthline hub's."
 
 
@@ -58,15 +59,18 @@ class Enroller:
         timings = config.timings
         self._backoff = Backoff(base_s=timings.backoff_base_s, max_s=timings.backoff_max_s)
         self._authorization: Authorization | None = None
+        self._is_waiting = False  # for a hub that gave no answer
         self._transfer: TransferNote | None = None
 
     async def claim(self) -> None:
         """Returns when the identity is enrolled and stored."""
         self._introduction.begin()
+        self._backoff.reset()
+        self._is_waiting = False
         while not self._identity.is_claimed:
             try:
                 self._authorization = await self._authorize()
-                self._backoff.reset()
+                self._answered()
                 if self._transfer is None:
                     self.show()
                 await self._poll(self._authorization)
@@ -160,7 +164,6 @@ class Enroller:
             except _TryAgainError as error:
                 await self._wait(error)
                 continue
-            self._backoff.reset()
             if word == "authorization_pending" and self._transfer is not None:
                 log.info("Nobody took this device over any more. It shows a code.")
                 transfer_forget(self._config.data_dir)
@@ -178,10 +181,12 @@ class Enroller:
             self._accept(response)
             return ""
         word = _oauth_error(response)
+        if word not in (*_WAIT_WORDS, *_FRESH_CODE_ERRORS):
+            raise _TryAgainError("The hub cannot answer just now: {reason}", _reason(response))
+        is_good = word in _WAIT_WORDS and self._transfer is None
+        self._answered(good_code=authorization.user_code if is_good else "")
         if word in _FRESH_CODE_ERRORS:
             log.info("This code is over, here is a new one.", reason=_reason(response))
-        elif word not in ("authorization_pending", "slow_down"):
-            raise _TryAgainError("The hub cannot answer just now: {reason}", _reason(response))
         return word
 
     def _accept(self, response: httpx.Response) -> None:
@@ -225,8 +230,17 @@ class Enroller:
             reason = str(error) or type(error).__name__
             raise _TryAgainError("The hub at {hub} cannot be reached: {reason}", reason) from error
 
+    def _answered(self, *, good_code: str = "") -> None:
+        """Said once, to whoever read that it does not. `good_code`: what this device shows counts as before."""
+        self._backoff.reset()
+        if self._is_waiting and good_code:
+            log.info("The hub answers again. The code {code} is still good.", code=qr.group_code(good_code))
+        elif self._is_waiting:
+            log.info("The hub answers again.")
+        self._is_waiting = False
+
     async def _wait(self, error: _TryAgainError) -> None:
-        delay_s = self._backoff.next_s()
+        delay_s, self._is_waiting = self._backoff.next_s(), True
         log.warning(
             error.sentence, hub=self._config.hub_url, reason=error.reason, retry_in_s=round(delay_s, 1)
         )

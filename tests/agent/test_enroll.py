@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
+from structlog.testing import capture_logs
 
 from agent.app import Agent
 from agent.identity import ENROLLMENT_FILE, KEY_FILE, Identity, spki_sha256
@@ -117,6 +118,32 @@ async def test_a_hub_that_is_not_there_yet_is_waited_for(hub: FakeHub, start_age
     async with start_agent():
         await hub.listen()
         await hub.online()
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("authorization_pending", ["The hub answers again. The code {code} is still good."]),
+        ("expired_token", ["The hub answers again.", "This code is over, here is a new one."]),
+    ],
+)
+async def test_a_hub_that_is_back_is_said_once_and_whether_the_code_is_still_good(
+    hub: FakeHub, start_agent: StartAgent, eventually: Eventually, word: str, said: list[str]
+) -> None:
+    hub.token_answers.extend(["authorization_pending"] * 100_000)
+    with capture_logs() as lines:
+        async with start_agent():
+            await hub.until_http(tokens=2)
+            await hub.stop_listening()
+            await eventually(lambda: any("cannot be reached" in line["event"] for line in lines))
+            before = len(lines)
+            hub.token_answers.clear()
+            hub.token_answers.extend([word, "authorization_pending", "authorization_pending"])
+            await hub.listen()
+            await hub.online()
+    told = [line["event"] for line in lines[before:] if line["log_level"] == "info"]
+    assert told[: told.index("{device} belongs to {household} now")] == said
+    assert all(line.get("code", "BCDFG-HJKLM") == "BCDFG-HJKLM" for line in lines)
 
 
 async def test_a_link_for_another_key_is_not_shown(
