@@ -337,3 +337,14 @@ def test_a_call_with_a_device_that_was_added_again_does_not_call_it_gone(
     page = _detail(client, call)
     assert ("is not here any more" in page) == (case == "removed")
     assert ("Who may hear what was said with it" in page) == (case != "here")
+
+
+@pytest.mark.parametrize(("member", "is_promised"), [("anna", True), ("ben", False)])
+def test_the_empty_list_promises_what_this_member_may_hear(
+    client: Client, cast: Cast, member: str, is_promised: bool
+) -> None:
+    client.force_login(getattr(cast, member).user)
+    page = client.get(reverse("calls:list")).content.decode()
+    assert "No calls yet" in page
+    assert ("with its recording and every word that was said." in page) is is_promised
+    assert ("with when it was and how long it took." in page) is not is_promised

@@ -232,6 +232,20 @@ def test_a_call_goes_on_under_another_name(screen: Page, fake_hub: FakeHub, cast
     assert is_same(screen)
 
 
+def test_who_is_made_a_child_in_a_call_is_not_offered_its_recording_after_it(
+    screen: Page, fake_hub: FakeHub, cast: Cast
+) -> None:
+    call(screen, fake_hub)
+    stays(screen)
+    demote(cast)
+    fake_hub.say("household_changed")
+    expect(screen.locator('[data-part="history"]')).to_contain_text("See that call")
+    fake_hub.say("call_end", call_id=CALL, outcome="answered", duration_s=92.0)
+    expect(screen.get_by_role("link", name="See that call")).to_be_visible()
+    expect(screen.get_by_text("The recording is kept for Lake House.")).to_be_visible()
+    assert is_same(screen)
+
+
 def test_a_removed_person_reads_who_removed_them(page: Page, fake_hub: FakeHub) -> None:
     page.goto("/")
     fake_hub.wait_for("hello")

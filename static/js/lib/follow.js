@@ -1,8 +1,8 @@
 // The page follows its household: what somebody renamed, moved, added or removed elsewhere shows here too.
 //
-// Parts that say of themselves that they may (data-follows) are replaced where they changed, and in a call the names
-// ([data-names]). Of everything else a small bar tells: it may be in use. What is shown once ([data-shown-once]) stays as it
-// is: whoever pressed the bar's button would lose it.
+// Parts that say of themselves that they may (data-follows) are replaced where they changed, and in a call the names and
+// what this person may do after it ([data-names]). Of everything else a small bar tells: it may be in use. What is shown
+// once ([data-shown-once]) stays as it is: whoever pressed the bar's button would lose it.
 
 import { hub } from "./socket.js";
 import { homeDate } from "./time.js";
@@ -58,7 +58,6 @@ async function look() {
   const answer = await fetch(location.href, { headers });
   if (document.querySelector(".farewell")) return; // it says already why it is over
   const call = callState();
-  const isInCall = !["idle", "ended"].includes(call);
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
   const news = newsOf(fresh);
   if (answer.status === 403 || answer.status === 404) {
@@ -67,9 +66,9 @@ async function look() {
     else again(); // it says in words what became of it
   }
   if (!answer.ok || answer.redirected || document.querySelector("[data-shown-once]")) return;
+  if (call !== "idle") return rename(fresh);
   if (words(pageOf(fresh)) === served) return;
-  if (isInCall) rename(fresh);
-  else if (isInUse()) showBar(news);
+  if (isInUse()) showBar(news);
   else if (!swap(fresh)) showBar();
 }
 
@@ -111,7 +110,7 @@ function isInUse() {
   );
 }
 
-// The call goes on; only what its device and room are called is another now.
+// The call goes on, or was just ended; only words are others now, such as what its device and room are called.
 function rename(fresh) {
   document.title = fresh.title;
   for (const element of document.querySelectorAll("[data-names]")) {
