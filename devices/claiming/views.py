@@ -1,5 +1,7 @@
 """The way from a code to a claimed device."""
 
+from math import ceil
+
 from csp.constants import WASM_UNSAFE_EVAL
 from csp.decorators import csp_update
 from django.contrib.auth.decorators import login_required
@@ -10,6 +12,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods
 from django_scopes import scope
 
+from common.clock import now
 from common.errors import DomainError, Invalid, NotFound
 from common.middleware import refusal_render
 from devices.claiming.confirmation import authorization_confirm, authorization_deny, authorization_find
@@ -166,6 +169,7 @@ def _confirm_page(
     context = {
         "form": form,
         "authorization": authorization,
+        "left_s": max(0, ceil((authorization.expires_at - now()).total_seconds())),
         "key": key_shown(authorization.fingerprint_sha256),
         "known": known,
         "home": membership.household,

@@ -10,7 +10,7 @@ from django_scopes import scope
 from playwright.sync_api import Page, expect
 
 from common.clock import now
-from devices.models import DevicePresence
+from devices.models import DeviceAuthorization, DevicePresence
 from households.models import Membership
 from tests.e2e.screens import look
 from tests.fakes.browser_hub import FakeHub
@@ -53,6 +53,18 @@ def test_a_known_device_with_a_new_key_is_let_go_and_added_again(
     page.goto(_claim_link(cast.kitchen.model, cast.kitchen.serial))
     page.get_by_role("button", name="Let Kitchen speaker go and add it again").click()
     expect(page.get_by_role("heading", name="Kitchen speaker")).to_be_visible()
+
+
+def test_a_code_that_is_good_no_more_says_so_while_the_page_is_open(page: Page, fake_hub: FakeHub) -> None:
+    page.clock.install()
+    page.goto(_claim_link())
+    expect(page.get_by_role("heading", name="Is this your device?")).to_be_visible()
+    page.clock.run_for(14 * 60_000)
+    expect(page.get_by_role("heading", name="Is this your device?")).to_be_visible()
+    DeviceAuthorization.objects.update(expires_at=now())
+    page.clock.run_for(60_000)
+    expect(page.get_by_text("This code has expired. Let the device show a new one.")).to_be_visible()
+    assert look(page, "add-expired") == []
 
 
 def test_an_image_of_the_code_is_read(page: Page, fake_hub: FakeHub, tmp_path: Path) -> None:

@@ -1,5 +1,5 @@
 // Choosing a home: the page comes again with its rooms. Choosing a room: a field for another room, and a name that
-// follows the room until somebody types one.
+// follows the room until somebody types one. When the code is good no more, the page says so by itself.
 
 const choice = document.querySelector("[data-room-choice]");
 const other = document.querySelector("[data-other-room]");
@@ -33,3 +33,7 @@ choice?.addEventListener("change", () => {
 });
 other?.addEventListener("input", follow);
 name?.addEventListener("input", () => (isOwnName = true));
+
+// The page at this address says that the code's time is over.
+const claim = document.querySelector("form[data-left-s]");
+if (claim) setTimeout(() => location.replace(claim.action), Number(claim.dataset.leftS) * 1000);
