@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.views.csrf import csrf_failure
+from django.utils.http import url_has_allowed_host_and_scheme
 
 from common.errors import DomainError, NotAllowed, refusal_of
 
@@ -46,4 +46,6 @@ def stale_page(request: HttpRequest, reason: str = "") -> HttpResponse:
     """Django's answer to a form whose token is not of this session any more (settings.CSRF_FAILURE_VIEW)."""
     if request.headers.get("HX-Request"):
         return error_page(request, NotAllowed(STALE_WORDS))
-    return csrf_failure(request, reason)
+    page = request.headers.get("Referer", "")
+    is_own = url_has_allowed_host_and_scheme(page, {request.get_host()}, require_https=request.is_secure())
+    return render(request, "403_csrf.html", {"page": page if is_own else ""}, status=NotAllowed.status)

@@ -287,6 +287,20 @@ def test_a_button_on_a_page_from_before_a_switch_says_so_in_its_place(anna: Clie
         assert "switched to another home" in answer.content.decode()
 
 
+def test_whoever_sent_a_form_from_before_a_switch_is_led_back_to_its_page_and_to_no_other_site(
+    anna: Client,
+) -> None:
+    strict = Client(enforce_csrf_checks=True)
+    strict.cookies.update(anna.cookies)
+    own, foreign = f"http://testserver{reverse('devices:confirm')}", "http://elsewhere.example/"
+    for page, is_offered in ((own, True), (foreign, False), ("javascript:alert(1)", False)):
+        answer = strict.post(reverse("devices:confirm"), headers={"Referer": page})
+        assert answer.status_code == 403
+        words = answer.content.decode()
+        assert (f'href="{page}">Load it again' in words) is is_offered
+        assert ("Load it again" in words) is is_offered
+
+
 def test_back_shows_no_page_of_a_home_as_it_was(cast: Cast, client: Client) -> None:
     """Nor, after a sign-out, what was for somebody else."""
     client.force_login(cast.anna.user, "django.contrib.auth.backends.ModelBackend")
