@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+from config.secrets import typed
+
 RULE = "=" * 78
 
 
@@ -28,5 +30,6 @@ def speech_note(demo_models: Iterable[str], suggested: Iterable[str]) -> str | N
     if not in_use:
         return None
     lines = [f"Speech is in demo quality ({', '.join(in_use)}). For real use, download better models:"]
-    lines += [f"  .venv/bin/python manage.py speech_models download {model_id}" for model_id in suggested]
+    command = typed(".venv/bin/python manage.py speech_models download")
+    lines += [f"  {command} {model_id}" for model_id in suggested]
     return "\n".join(lines)

@@ -28,6 +28,7 @@ from config.log_lines import LogLines
 from config.programs import Program, demo_device, hub_programs
 from config.readiness import answers_ok
 from config.second_wall import second_wall_problem
+from config.secrets import typed
 from config.static_files import static_files_collect
 from config.supervisor import Supervisor
 
@@ -74,7 +75,7 @@ def port_check(host: str, port: int) -> None:
     if port_is_free(host, port):
         return
     other = next((number for number in range(port + 1, PORT_LAST + 1) if port_is_free(host, number)), None)
-    hint = f" Choose another one: ./start --port {other}" if other else ""
+    hint = f" Choose another one: {typed(f'./start --port {other}')}" if other else ""
     raise StartError(f"Port {port} is taken by another program.{hint}")
 
 

@@ -6,6 +6,7 @@ itself alone, and a HubCommand does nothing with those. Imports nothing of Djang
 
 import os
 import secrets
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,6 +29,12 @@ class _Passing:
 def data_dir() -> Path:
     """HUB_DATA_DIR, else `data` beside manage.py."""
     return Path(given("HUB_DATA_DIR") or _USUAL).expanduser().resolve()
+
+
+def typed(command: str) -> str:
+    """As a person types it in a new window, which knows nothing of this one's HUB_DATA_DIR."""
+    folder = data_dir()
+    return command if folder == _USUAL else f"HUB_DATA_DIR={shlex.quote(str(folder))} {command}"
 
 
 def command_said(words: Sequence[str]) -> None:

@@ -89,7 +89,8 @@ def test_a_hub_is_back_from_its_backup_with_all_that_it_had(home: Path, tmp_path
     written = file.read_bytes()
     for told in (secret, SOUND[:100], b"anna@example.org", b"manifest.json", PHRASE.encode()):
         assert told not in written
-    assert "files are back" in run(empty, "manage.py", "restore", str(file), *key)
+    said = run(empty, "manage.py", "restore", str(file), *key)
+    assert f"files are back. Start the hub: HUB_DATA_DIR={empty} ./start" in said
     assert (empty / "recordings/home/call/one.sealed").read_bytes() == SOUND
     assert not (empty / "recordings/home/.being-written").exists()
     for name in ("SECRET_KEY", "DATA_KEY", "TURN_SECRET"):

@@ -8,6 +8,8 @@ from urllib.request import urlopen
 import psutil
 import pytest
 
+from config.banner import speech_note
+from config.env import BASE_DIR
 from config.errors import StartError
 from config.hub import port_check
 from tests.operate.hub_process import HubProcess, commands_of
@@ -84,12 +86,33 @@ def test_a_second_start_is_fast_and_a_killed_supervisor_leaves_nothing(
     assert ready_s < SECOND_START_S
 
 
-def test_a_taken_port_is_said_with_a_free_one() -> None:
+def test_a_taken_port_is_said_with_a_free_one(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(StartError, match=rf"Port {port} is taken.*\./start --port \d+") as caught:
+        monkeypatch.setenv("HUB_DATA_DIR", "/srv/our hub")
+        match = rf"Port {port} is taken.*: HUB_DATA_DIR='/srv/our hub' \./start --port \d+"
+        with pytest.raises(StartError, match=match) as caught:
             port_check("127.0.0.1", port)
     other = int(re.findall(r"\d+", str(caught.value))[-1])
     port_check("127.0.0.1", other)
+
+
+@pytest.mark.parametrize(
+    ("folder", "before"),
+    [
+        ("", ""),
+        (str(BASE_DIR / "data"), ""),
+        ("/srv/hub", "HUB_DATA_DIR=/srv/hub "),
+        ("/srv/our $hub", "HUB_DATA_DIR='/srv/our $hub' "),
+    ],
+)
+def test_a_command_for_a_new_window_works_on_the_folder_of_this_hub(
+    monkeypatch: pytest.MonkeyPatch, folder: str, before: str
+) -> None:
+    monkeypatch.setenv("HUB_DATA_DIR", folder)
+    note = speech_note(["demo-voice"], ["whisper-base"])
+    assert note
+    command = ".venv/bin/python manage.py speech_models download whisper-base"
+    assert note.splitlines()[1:] == [f"  {before}{command}"]

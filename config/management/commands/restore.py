@@ -8,7 +8,9 @@ from django.core.management.base import BaseCommand, CommandError
 
 from config.archive import BackupError
 from config.backup import backup_restore
+from config.embedded import given
 from config.management.commands.backup import phrase_read
+from config.secrets import typed
 
 
 class Command(BaseCommand):
@@ -31,4 +33,5 @@ class Command(BaseCommand):
             count = backup_restore(file, identity=key, phrase=phrase_read(passphrase_file))
         except (BackupError, OSError) as error:
             raise CommandError(str(error)) from error
-        self.stdout.write(f"{count} files are back. Start the hub.")
+        how = "." if given("DATABASE_URL") else f": {typed('./start')}"
+        self.stdout.write(f"{count} files are back. Start the hub{how}")
