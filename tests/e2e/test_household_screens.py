@@ -19,6 +19,11 @@ pytestmark = [pytest.mark.e2e, pytest.mark.django_db(transaction=True)]
 
 
 _COLOUR = "() => getComputedStyle(document.body).color"
+_LINES = """heads => heads.map((head) => {
+  const words = document.createRange();
+  words.selectNodeContents(head);
+  return words.getClientRects().length;
+})"""
 
 
 async def _joined(*args: Any) -> str:
@@ -99,12 +104,16 @@ def test_an_owner_prints_what_was_done(
     expect(page.get_by_role("heading", name="Is the record whole?")).to_be_visible()
     expect(page.locator("tbody tr")).to_have_count(84)
     assert look(page, "paper") == []
+    page.set_viewport_size({"width": 1280, "height": 800})
+    heads = page.locator("thead th")
+    assert heads.evaluate_all(_LINES) == [1, 1, 1]
     page.evaluate("() => { window.print = () => { document.title = 'printed' } }")
     page.get_by_role("button", name="Print").click()
     expect(page).to_have_title("printed")
     page.emulate_media(media="print", color_scheme="dark")
     expect(page.get_by_role("button", name="Print")).to_be_hidden()
     assert page.evaluate(_COLOUR) == "rgb(0, 0, 0)"
+    assert heads.evaluate_all(_LINES) == [1, 1, 1]
     page.pdf(path=PICTURES / "paper.pdf", format="A4")
 
 
