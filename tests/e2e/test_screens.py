@@ -8,7 +8,7 @@ import pytest
 from allauth.mfa.models import Authenticator
 from django.urls import reverse
 from django_scopes import scopes_disabled
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from announcements.models import Announcement
 from calls.models import Call
@@ -87,6 +87,23 @@ def test_each_page_of_a_home_looks_right(
     page.wait_for_function("() => document.fonts.status === 'loaded'")
     fake_hub.wait_for("hello")
     assert look(page, name) == []
+
+
+def test_a_long_announcement_is_text_and_no_headline(
+    page: Page, fake_hub: FakeHub, announcement: Announcement
+) -> None:
+    text = "Dinner is ready, and the soup is hot. " * 13
+    with scopes_disabled():
+        Announcement.objects.update(text=text)
+    page.goto(reverse("announcements:detail", args=[announcement.public_id]))
+    expect(page.get_by_role("heading", level=1)).to_have_text("Announcement")
+    expect(page.get_by_role("paragraph").filter(has_text=text.strip())).to_be_visible()
+    expect(page.get_by_text("On the device", exact=True)).to_be_visible()
+    assert look(page, "announcement-long") == []
+    page.set_viewport_size({"width": 390, "height": 844})
+    top = page.locator("#deliveries").bounding_box()
+    assert top
+    assert top["y"] < 844, "what became of it begins on the first screen of a phone"
 
 
 def test_one_long_word_as_a_name_pushes_nothing_off_the_screen(
