@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
@@ -55,12 +56,18 @@ def backup_make(target: Path, *, recipient: str = "", phrase: str = "") -> int:
 
 
 def backup_restore(source: Path, *, identity: str = "", phrase: str = "") -> int:
-    """Into an empty data folder of a hub that does not run. How many files. Raises BackupError."""
+    """Into an empty data folder of a hub that does not run, or a new one, of which nothing stays where this fails.
+
+    How many files. Raises BackupError.
+    """
+    is_new = not settings.DATA_DIR.exists()
     try:
         lock = data_dir_lock(settings.DATA_DIR)
     except EmbeddedError:
         raise BackupError("Stop the hub first.") from None
-    with lock:
+    with lock, ExitStack() as undone:
+        if is_new:
+            undone.callback(shutil.rmtree, settings.DATA_DIR, ignore_errors=True)
         if any(next(iter((settings.DATA_DIR / name).rglob("*")), None) for name in FOLDERS):
             raise BackupError("The data folder is not empty. Give an empty one with HUB_DATA_DIR.")
         with tempfile.TemporaryDirectory(dir=settings.DATA_DIR, prefix=".restore-") as folder:
@@ -72,6 +79,7 @@ def backup_restore(source: Path, *, identity: str = "", phrase: str = "") -> int
                 connections.close_all()
                 servers.stop()
             _take_in(Path(folder))
+        undone.pop_all()
     return len(manifest["files"])
 
 

@@ -134,6 +134,21 @@ def test_a_command_that_fails_says_so_in_one_line_and_to_the_shell(tmp_path: Pat
     assert "Traceback" not in said
 
 
+@pytest.mark.parametrize(
+    ("phrase", "problem"), [("another passphrase", "This does not open"), (PHRASE, "pg_restore failed")]
+)
+def test_one_that_fails_leaves_no_folder_that_was_not_there(
+    tmp_path: Path, phrase: str, problem: str
+) -> None:
+    file, given = tmp_path / "hub.backup", tmp_path / "phrase"
+    small(file, phrase=PHRASE)  # it has no rows, so that it fails when the servers run
+    given.write_text(f"{phrase}\n")
+    new = tmp_path / "new"
+    said = run(new, "manage.py", "restore", str(file), "--passphrase-file", str(given), fails=True)
+    assert problem in said
+    assert sorted(tmp_path.iterdir()) == [file, given]
+
+
 def small(path: Path, **key: str) -> None:
     def fill(tar: tarfile.TarFile) -> None:
         packer = Packer(tar, {})
