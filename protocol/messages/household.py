@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from protocol.base import Message
+from protocol.base import Message, ShortText
 from protocol.identity import Signature
 
 
@@ -26,7 +26,7 @@ class DeviceSettings(Message):
 
     type: Literal["device_settings"] = "device_settings"
     echo_cancellation: bool  # with noise suppression and a high-pass filter
-    device_name: str | None = None
+    device_name: ShortText | None = None
 
 
 class Unclaimed(Message):

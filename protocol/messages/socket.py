@@ -52,7 +52,7 @@ class HelloAck(Message):
     household_name: str
     voices: list[Voice]
     ice_servers: list[IceServer]
-    device_name: str | None = None  # to a device: its own
+    device_name: ShortText | None = None  # to a device: its own
     hub_time: datetime | None = None  # to a device, whose own clock may stand at 1970
     proof: Signature | None = None  # to a device: by the hub's CA, over protocol.identity.hub_text()
 
