@@ -176,8 +176,11 @@ def _farewell(membership: Membership, before: Membership) -> str:
     home = membership.household.name
     if membership.role != before.role:
         role = Role(membership.role)
-        words = role_news(membership) or [f"You are {ROLE_NOUNS[role]} in {home} now.", ROLE_YOURS[role]]
-        return "\n".join(words + ["Your call ended."] * call_ended_with_role(membership))
+        what, means = role_news(membership) or (
+            f"You are {ROLE_NOUNS[role]} in {home} now.",
+            ROLE_YOURS[role],
+        )
+        return f"{what}\n{'Your call ended. ' if call_ended_with_role(membership) else ''}{means}"
     words = [f"Nothing is lent to you in {home} any more."]
     return "\n".join(words + [one.words for one in loans_over(membership)[:1]])
 

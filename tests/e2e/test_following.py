@@ -270,6 +270,18 @@ def test_somebody_who_is_put_out_in_a_call_reads_why_and_is_not_heard_any_more(
     assert look(screen, "put-out-in-a-call") == []
 
 
+def test_who_is_made_a_guest_in_a_call_reads_that_also_soon_after_the_page_came(
+    screen: Page, fake_hub: FakeHub
+) -> None:
+    call(screen, fake_hub)
+    fake_hub.put_out(
+        "not_allowed", "Ben made you a guest in Lake House.\nYour call ended. You see what is lent to you."
+    )
+    expect(screen.get_by_role("heading", name="Ben made you a guest in Lake House.")).to_be_visible()
+    expect(screen.get_by_text("Your call ended. You see what is lent to you.")).to_be_visible()
+    assert look(screen, "made-a-guest-in-a-call") == []
+
+
 def test_who_is_put_out_soon_after_the_page_came_is_not_led_away_from_the_reason(
     screen: Page, fake_hub: FakeHub
 ) -> None:

@@ -317,8 +317,8 @@ async def test_who_becomes_a_guest_and_was_lent_nothing_reads_who_decided_that(c
 @pytest.mark.parametrize(
     ("by", "words"),
     [
-        ("Anna", "Anna made you a guest in Lake House.\nYou see what is lent to you."),
-        ("themselves", "You are a guest in Lake House now.\nYou see what is lent to you."),
+        ("Anna", "Anna made you a guest in Lake House.\nYour call ended. You see what is lent to you."),
+        ("themselves", "You are a guest in Lake House now.\nYour call ended. You see what is lent to you."),
     ],
 )
 async def test_who_becomes_a_guest_in_a_call_reads_that_and_not_of_a_loan_of_before(
@@ -345,7 +345,7 @@ async def test_who_becomes_a_guest_in_a_call_reads_that_and_not_of_a_loan_of_bef
     await page.hear("presence")
     by_whom = member if by == "themselves" else cast.anna
     await sync_to_async(role_change)(member=member, role=Role.GUEST, by=by_whom)
-    assert (await put_out(page))["message"] == f"{words}\nYour call ended."
+    assert (await put_out(page))["message"] == words
 
     def reason() -> str:
         with scopes_disabled():

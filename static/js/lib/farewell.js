@@ -31,8 +31,9 @@ export function farewellShow() {
 }
 
 function part({ code, message, wasThere }) {
-  if (code === "not_allowed" && !wasThere) return; // nothing was lent to this guest when the page came, which it says
   const isInCall = document.querySelector('call-view:not([data-state="idle"])') !== null;
+  // Nothing was lent to this guest when the page came, which it says.
+  if (code === "not_allowed" && !wasThere && !isInCall) return;
   if (code === "not_a_member" || code === "not_allowed" || isInCall) say(code, message);
   else setTimeout(() => !isLeaving && signIn(message), PATIENCE_MS);
 }
