@@ -146,8 +146,8 @@ def guest_make(cast: Cast) -> "Membership":
     gil = Membership.objects.create(
         user=user, household=cast.anna.household, role="guest", consented_at=now()
     )
-    Membership.objects.filter(pk=gil.pk).update(updated_at=now() - timedelta(days=30))
-    gil.refresh_from_db()
+    gil.updated_at = now() - timedelta(days=30)
+    Membership.objects.filter(pk=gil.pk).update(updated_at=gil.updated_at)
     return gil
 
 

@@ -15,6 +15,7 @@ _TO_CALLER: Final = (
     ("{} no longer belongs to ", "You no longer belong to "),
     (" is no longer lent to {}", " is no longer lent to you"),
     ("{} may no longer ", "You may no longer "),
+    (" made {} a guest in ", " made you a guest in "),
     ("It still rings when {} calls.", "It still rings when you call."),
     ("The connection to {} was lost ", "Your connection was lost "),
     ("{} was signed out.", "You were signed out."),

@@ -13,9 +13,10 @@ from calls.models import Call, CallParticipant, Measurer, ParticipantRole, Recor
 from common.clock import now
 from devices.models import Loan
 from devices.sharing.loans import loan_end
+from devices.sharing.rules import rules_save
 from households.models import Membership
 from households.people.members import member_remove, role_change
-from households.roles import Role
+from households.roles import Permission, Role
 from protocol.messages.calls import CallOutcome, CallState
 from tests.calls.test_connection import call_make, measure
 from tests.plugin_cast import Cast, guest_make, loan_make
@@ -128,8 +129,16 @@ def test_why_it_ended_is_told_to_each_reader(
 def test_whoever_may_not_call_any_more_reads_it_as_you(cast: Cast) -> None:
     with scopes_disabled():
         call = live_call(cast, cast.ben)
-        role_change(member=cast.ben, role=Role.GUEST, by=cast.anna)
+        rules_save(membership=cast.anna, place=cast.kitchen, named={Permission.CALL: [cast.anna]})
     assert "Why it ended: You were no longer allowed to call Kitchen speaker." in pages(cast.ben, call)[0]
+
+
+def test_whoever_was_made_a_guest_reads_that_of_the_call_that_ended_by_it(cast: Cast) -> None:
+    with scopes_disabled():
+        call = live_call(cast, cast.ben)
+        role_change(member=cast.ben, role=Role.GUEST, by=cast.anna)
+    assert "Why it ended: Anna made you a guest in Lake House." in pages(cast.ben, call)[0]
+    assert "Why it ended: Anna made Ben a guest in Lake House." in pages(cast.anna, call)[0]
 
 
 def test_whoever_was_removed_and_is_back_reads_what_was(cast: Cast) -> None:
