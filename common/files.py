@@ -16,10 +16,13 @@ def folder_make_private(folder: Path) -> Path:
 
 @contextmanager
 def folder_lock(folder: Path) -> Iterator[None]:
-    """Of all processes of this machine, one at a time."""
-    with (folder_make_private(folder) / ".lock").open("w") as lock:
+    """Of all processes of this machine, one at a time. The folder itself is locked, so that it may be emptied."""
+    lock = os.open(folder_make_private(folder), os.O_RDONLY | os.O_DIRECTORY)
+    try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(lock)
 
 
 def file_write_private(path: Path, data: bytes) -> None:

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from protocol.errors import CloseCode
-from tests.e2e.house import PASSWORD, House, house_open, is_said, say_into, words, words_in
+from tests.e2e.house import House, house_open, is_said, say_into, words, words_in
 from tests.e2e.program import Program, file_microphone, loudest_hz, wav_write
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
@@ -24,13 +24,11 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 
 @pytest.fixture(scope="module")
 def token(house: House) -> str:
-    """Made by whoever knows the password, and shown once."""
+    """Made by whoever chose the password a moment ago, and shown once."""
     page = house.context().new_page()
     house.set_up(page)
     page.goto("/settings/")
     page.get_by_role("link", name="Make a token").click()
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Go on").click()
     page.get_by_label("What is it for?").fill("Robot")
     page.get_by_role("button", name="Make the token").click()
     token = page.locator("#new-token").inner_text()
