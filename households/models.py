@@ -97,9 +97,8 @@ class Membership(BaseModel):
     household = models.ForeignKey(Household, on_delete=models.CASCADE, related_name="memberships")
     role = models.CharField(max_length=16, choices=Role.choices, default=Role.ADULT)
     consented_at = models.DateTimeField(null=True, blank=True)  # that calls of this household are recorded
-    role_news = models.CharField(
-        max_length=80, blank=True, default=""
-    )  # who gave them the role, until they read it
+    # Who gave them the role, until they have read of it.
+    role_news = models.CharField(max_length=80, blank=True, default="")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["user", "household"], name="membership_once")]
